@@ -1,0 +1,138 @@
+"""The only module that knows about array backends.
+
+Everything else asks :func:`array_namespace` for the namespace of its inputs and stays inside the array-API standard,
+so that NumPy, CuPy, torch and ``array-api-strict`` arrays run through the same lines.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import array_api_compat as compat
+import numpy as np
+
+Array = Any  # any array of a supported backend; the standard has no common type to name
+
+
+def backend_name(x: Array) -> str:
+    """The name of the backend of ``x`` (and its device where it is not the host), for messages."""
+    name = array_namespace(x).__name__.removeprefix("array_api_compat.").split(".")[0]
+    return name if on_host(x) else f"{name} on {device(x)}"
+
+
+def array_namespace(*arrays: Array) -> Any:
+    """The one namespace of all ``arrays``; ``None`` and Python scalars are ignored, plain lists count as NumPy.
+
+    Raises
+    ------
+    TypeError
+        If the arrays come from two backends, or live on two devices. Nothing is moved silently.
+    """
+    found = [x for x in arrays if compat.is_array_api_obj(x)]
+    if not found:
+        return compat.array_namespace(np.empty(0))
+    first = found[0]
+    namespace = compat.array_namespace(first)
+    for other in found[1:]:
+        if type(other) is type(first) and compat.is_numpy_array(first):
+            continue
+        if compat.array_namespace(other) is not namespace:
+            raise TypeError(
+                f"all arrays must come from one backend; got {backend_name(first)} and {backend_name(other)}. "
+                "Convert one of them first: nothing is moved silently."
+            )
+        if compat.device(other) != compat.device(first):
+            raise TypeError(
+                f"all arrays must be on one device; got {compat.device(first)} and {compat.device(other)}. "
+                "Move one of them first: nothing is moved silently."
+            )
+    return namespace
+
+
+def device(x: Array) -> Any:
+    """The device of ``x``."""
+    return compat.device(x)
+
+
+def is_array(x: object) -> bool:
+    """True for an array of any supported backend."""
+    return compat.is_array_api_obj(x)
+
+
+def is_numpy(x: object) -> bool:
+    """True for a NumPy array: the gate of the few fast paths that write into buffers."""
+    return compat.is_numpy_array(x)
+
+
+def on_host(x: Array) -> bool:
+    """True where ``x`` lives in the machine's main memory, so that cache-sized chunks pay."""
+    return compat.is_numpy_array(x) or "cpu" in str(device(x)).lower()
+
+
+def as_float(x: Any, like: Array | None = None) -> Array:
+    """``x`` as an array of floats: lists become NumPy float64, integers the backend's default float.
+
+    A float32 array stays float32. Lists and NumPy scalars follow ``like`` where it is given.
+    """
+    if not compat.is_array_api_obj(x) or isinstance(x, np.generic):
+        try:
+            x = np.asarray(x)
+        except (TypeError, ValueError) as error:
+            raise TypeError(f"expected an array or a list of numbers, got {type(x).__name__}: {error}") from None
+        if x.dtype.kind not in "fiub":
+            raise TypeError(f"expected numbers, got an array of dtype {x.dtype}.")
+        if x.dtype.kind != "f":
+            x = x.astype(np.float64)
+        if like is not None and not compat.is_numpy_array(like):
+            x = to_backend(x, like)
+        return x
+    xp = array_namespace(x)
+    if xp.isdtype(x.dtype, "real floating"):
+        return x
+    if not xp.isdtype(x.dtype, ("integral", "bool")):
+        raise TypeError(f"expected real numbers, got an array of dtype {x.dtype}.")
+    default = xp.empty(0).dtype
+    return xp.astype(x, default)
+
+
+def to_backend(x: Any, like: Array) -> Array:
+    """A host array moved to the namespace, device and (if it is floating) dtype of ``like``: the explicit door."""
+    xp = array_namespace(like)
+    host = np.asarray(x)
+    if compat.is_numpy_array(like):
+        return host.astype(like.dtype, copy=False) if host.dtype.kind == "f" else host
+    kwargs = {"device": device(like)}
+    if host.dtype.kind == "f" and xp.isdtype(like.dtype, "real floating"):
+        kwargs["dtype"] = like.dtype
+    if compat.is_torch_namespace(xp):
+        host = np.array(host)  # torch warns when it is handed read-only memory
+    return xp.asarray(host, **kwargs)
+
+
+def like(x: Any, xp: Any) -> Array:
+    """``x`` as an array of namespace ``xp`` (a module): what tests and notebooks use to change backend in the open."""
+    return xp.asarray(np.array(to_numpy(x)))
+
+
+def to_numpy(x: Any) -> np.ndarray:
+    """``x`` on the host as NumPy, whatever its backend: for figures, widgets and files. Detaches torch tensors."""
+    if compat.is_torch_array(x):
+        return x.detach().cpu().numpy()
+    if compat.is_cupy_array(x):
+        return x.get()
+    return np.asarray(x)
+
+
+def logsumexp(x: Array, *, axis: int = -1) -> Array:
+    """log(sum(exp(x))) along ``axis`` without overflow; -inf where every entry is -inf."""
+    xp = array_namespace(x)
+    top = xp.max(x, axis=axis, keepdims=True)
+    top = xp.where(xp.isfinite(top), top, xp.zeros_like(top))  # all -inf: subtract 0, not -inf, which would be NaN
+    return xp.log(xp.sum(xp.exp(x - top), axis=axis)) + xp.squeeze(top, axis=axis)
+
+
+def softmax(x: Array, *, axis: int = -1) -> Array:
+    """exp(x) / sum(exp(x)) along ``axis`` (Schmitz et al. (2018), the change of variables above eq. (13))."""
+    xp = array_namespace(x)
+    e = xp.exp(x - xp.max(x, axis=axis, keepdims=True))
+    return e / xp.sum(e, axis=axis, keepdims=True)
