@@ -1,0 +1,617 @@
+"""From positions to costs, and from costs to Gibbs kernels K = exp(-cost / eps).
+
+A cost is a matrix, or a description that never builds one: :class:`GridCost` (separable, any dimension) and
+:class:`LineCost` (linear time for power 1). A kernel knows two things: how to multiply by K and by its transpose along
+the last axis. In the ``"log"`` domain operands and results are logarithms, so that nothing underflows.
+
+    kernel domain   apply(x) = K x              sandwich(a, b, w) = a * K (b * w)
+    log domain      apply(x) = log(K exp(x))    sandwich(a, b, w) = exp(a) * K (exp(b) * w),  w of any sign
+
+``sandwich`` is what a gradient needs: a and b may be huge and tiny where their product with K is not.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from ._array import Array, array_namespace, as_float, is_array, is_numpy, on_host, to_backend, to_numpy
+
+BLOCK = 32  # bins per block of the line kernel: blocks of 24 to 50 time alike
+CACHE_ELEMENTS = 2**16  # temporaries of the log domain on the host, so that they stay in cache
+DEVICE_ELEMENTS = 2**26
+
+
+def _check_power(power: float) -> float:
+    if not (isinstance(power, int | float) and math.isfinite(power) and power > 0):
+        raise ValueError(f"power must be a positive number; got {power!r}. Use 1 or 2.")
+    return power
+
+
+def check_eps(eps: float) -> float:
+    """Refuse a regularisation that is not a positive number."""
+    if isinstance(eps, bool) or not isinstance(eps, int | float | np.integer | np.floating):
+        raise TypeError(f"eps must be a number in the units of the cost; got {type(eps).__name__}.")
+    if not (math.isfinite(eps) and eps > 0):
+        raise ValueError(f"eps must be positive; got {eps}. It is in the units of the cost; see blur_width(eps, cost).")
+    return float(eps)
+
+
+def cost_matrix(x: Array, y: Array | None = None, *, power: float = 2) -> Array:
+    """Dense cost |x_i - y_j|**power between positions.
+
+    Parameters
+    ----------
+    x : array, shape (n,) or (n, d)   Positions on your axis, or points (Euclidean distance).
+    y : array, shape (m,) or (m, d), optional   ``x`` itself if not given.
+    power : exponent of the distance.
+
+    Returns
+    -------
+    array, shape (n, m)
+
+    Examples
+    --------
+    >>> cost_matrix([0, 1, 3], power=1)
+    array([[0., 1., 3.],
+           [1., 0., 2.],
+           [3., 2., 0.]])
+    """
+    _check_power(power)
+    x = as_float(x)
+    y = x if y is None else as_float(y, like=x)
+    xp = array_namespace(x, y)
+    if x.ndim not in (1, 2) or y.ndim != x.ndim or (x.ndim == 2 and x.shape[1] != y.shape[1]):
+        raise ValueError(f"positions must be (n,) or (n, d), one d; got shapes {tuple(x.shape)} and {tuple(y.shape)}.")
+    if not bool(xp.all(xp.isfinite(x))) or not bool(xp.all(xp.isfinite(y))):
+        raise ValueError("positions hold NaN or infinite entries; drop or mend those bins first.")
+    if x.ndim == 1:
+        gap = x[:, None] - y[None, :]
+        return xp.abs(gap) if power == 1 else gap * gap if power == 2 else xp.abs(gap) ** power
+    squared = xp.sum((x[:, None, :] - y[None, :, :]) ** 2, axis=-1)
+    return squared if power == 2 else squared ** (power / 2)
+
+
+class GridCost:
+    """Cost on a regular grid, sum over axes of (spacing |i - j|)**power, for histograms flattened in C order.
+
+    The kernel is a product of one small kernel per axis: an (n, n) image costs 2 n^3 operations instead of n^4.
+
+    Parameters
+    ----------
+    shape : the shape of the grid; an int for one axis.
+    power : exponent of the distance along each axis.
+    spacing : distance between neighbours, one number or one per axis.
+
+    Examples
+    --------
+    >>> GridCost((2, 3)).shape
+    (6, 6)
+    """
+
+    def __init__(self, shape: int | tuple[int, ...], *, power: float = 2, spacing: float | tuple[float, ...] = 1.0):
+        self.grid = (shape,) if isinstance(shape, int | np.integer) else tuple(shape)
+        if not self.grid or any(not isinstance(n, int | np.integer) or n < 1 for n in self.grid):
+            raise ValueError(f"shape must be positive integers; got {shape!r}.")
+        self.grid = tuple(int(n) for n in self.grid)
+        self.power = _check_power(power)
+        steps = np.broadcast_to(np.asarray(spacing, dtype=float), (len(self.grid),))
+        if not np.all(np.isfinite(steps)) or np.any(steps <= 0):
+            raise ValueError(f"spacing must be positive; got {spacing!r}.")
+        self.spacing = tuple(float(s) for s in steps)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        n = math.prod(self.grid)
+        return (n, n)
+
+    def axis_costs(self) -> list[np.ndarray]:
+        """One (n_k, n_k) cost per axis."""
+        return [cost_matrix(s * np.arange(n), power=self.power) for n, s in zip(self.grid, self.spacing)]
+
+    def dense(self) -> np.ndarray:
+        """The (n, n) matrix this stands for. For tests and small grids."""
+        total = np.zeros((1, 1))
+        for c in self.axis_costs():
+            n, k = total.shape[0], c.shape[0]
+            total = (total[:, None, :, None] + c[None, :, None, :]).reshape(n * k, n * k)
+        return total
+
+    def __repr__(self) -> str:
+        return f"GridCost({self.grid}, power={self.power}, spacing={self.spacing})"
+
+
+class LineCost:
+    """Cost scale * |x_i - x_j|**power between sorted positions on a line.
+
+    For power 1 the kernel exp(-scale |x_i - x_j| / eps) is semiseparable: each side of the diagonal is a running sum
+    that decays from bin to bin, so that K x takes time linear in the number of bins, and is exact.
+
+    Parameters
+    ----------
+    positions : array, shape (n,), increasing   For instance wavelengths in nm.
+    power : exponent of the distance.
+    scale : multiplies the cost; WaHU's Salinas setting is 10 / (range of the wavelengths).
+    """
+
+    def __init__(self, positions: Any, *, power: float = 1, scale: float = 1.0):
+        x = to_numpy(as_float(positions)).astype(np.float64, copy=True)
+        if x.ndim != 1 or x.size < 1:
+            raise ValueError(f"positions must be a vector; got shape {x.shape}.")
+        if not np.all(np.isfinite(x)):
+            raise ValueError("positions hold NaN or infinite entries; drop those bins first.")
+        if np.any(np.diff(x) <= 0):
+            at = int(np.argmax(np.diff(x) <= 0))
+            raise ValueError(
+                f"positions must increase; positions {at} and {at + 1} are {x[at]:g} and {x[at + 1]:g}. "
+                "Sort the bins first."
+            )
+        if not (isinstance(scale, int | float | np.floating | np.integer) and math.isfinite(scale) and scale > 0):
+            raise ValueError(f"scale must be a positive number; got {scale!r}.")
+        x.flags.writeable = False
+        self.positions, self.power, self.scale = x, _check_power(power), float(scale)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return (self.positions.size, self.positions.size)
+
+    def dense(self) -> np.ndarray:
+        """The (n, n) matrix this stands for."""
+        return self.scale * cost_matrix(self.positions, power=self.power)
+
+    def __repr__(self) -> str:
+        return f"LineCost({self.positions.size} positions, power={self.power}, scale={self.scale:g})"
+
+
+def blur_width(eps: float, cost: Any) -> float:
+    """Width of the Gibbs kernel exp(-cost/eps), in the units of the axis: what eps blurs.
+
+    For power 2 the standard deviation sqrt(eps / 2) of the Gaussian (Schmitz et al. (2018), below eq. (4)); for power 1
+    the decay length eps; in general (eps / power)**(1 / power), all divided by the scale of the cost.
+
+    Parameters
+    ----------
+    cost : a GridCost or LineCost; or a dense cost on a uniform line, for which the unit is one bin.
+
+    Examples
+    --------
+    >>> blur_width(2.0, GridCost(100))
+    1.0
+    """
+    scale, power = _scale_and_power(cost)
+    return (check_eps(eps) / (power * scale)) ** (1 / power)
+
+
+def eps_for_blur(width: float, cost: Any) -> float:
+    """The eps whose kernel has this :func:`blur_width`.
+
+    Examples
+    --------
+    >>> eps_for_blur(1.0, GridCost(100))
+    2.0
+    """
+    if not width > 0:
+        raise ValueError(f"width must be positive; got {width}.")
+    scale, power = _scale_and_power(cost)
+    return float(power * scale * width**power)
+
+
+def _scale_and_power(cost: Any) -> tuple[float, float]:
+    """(scale, power) of a cost scale * |x - y|**power in the units of its axis."""
+    if isinstance(cost, GridCost):
+        return 1.0, cost.power  # spacing is already in the units of the axis
+    if isinstance(cost, LineCost):
+        return cost.scale, cost.power
+    c = to_numpy(as_float(cost))
+    if c.ndim == 2 and c.shape[0] == c.shape[1] >= 3 and c[0, 1] > 0:
+        power = math.log2(c[0, 2] / c[0, 1])
+        power = round(power) if abs(power - round(power)) < 1e-9 else power
+        if power > 0:
+            line = c[0, 1] * cost_matrix(np.arange(c.shape[0]), power=power)
+            if np.allclose(c, line, rtol=1e-9, atol=1e-12):
+                return float(c[0, 1]), power
+    raise TypeError("blur_width of a dense cost needs a uniform line; describe the axis with LineCost or GridCost.")
+
+
+# ---------------------------------------------------------------------------------------------------------- kernels
+
+
+def gibbs_kernel(cost: Any, eps: float, *, domain: str = "kernel"):
+    """The Gibbs kernel exp(-cost / eps): what the step generators take.
+
+    ``.apply(x)`` multiplies by K and ``.apply_t(x)`` by its transpose along the last axis of ``x``; with
+    ``domain="log"`` both take and return logarithms (Schmitz et al. (2018), Algorithm 3, with the sign of C mended).
+
+    Parameters
+    ----------
+    cost : array (n, m), GridCost or LineCost.
+    eps : entropic regularisation, in the units of the cost.
+    domain : ``"kernel"`` or ``"log"``.
+    """
+    eps = check_eps(eps)
+    if domain not in ("kernel", "log"):
+        raise ValueError(f"domain must be 'kernel' or 'log'; got {domain!r}.")
+    log = domain == "log"
+    if isinstance(cost, GridCost):
+        return (GridLogKernel if log else GridKernel)([-c / eps for c in cost.axis_costs()], eps)
+    if isinstance(cost, LineCost) and cost.power == 1:
+        return (LineLogKernel if log else LineKernel)(cost.positions * (cost.scale / eps), eps)
+    if isinstance(cost, LineCost):
+        return (GridLogKernel if log else GridKernel)([-cost.dense() / eps], eps)
+    return (DenseLogKernel if log else DenseKernel)(-check_cost(cost) / eps, eps)
+
+
+def check_cost(cost: Any, *, square: bool = False) -> Any:
+    """A cost that can be used: a GridCost, a LineCost, or a finite matrix of floats."""
+    if isinstance(cost, GridCost | LineCost):
+        return cost
+    cost = as_float(cost)
+    xp = array_namespace(cost)
+    if cost.ndim != 2:
+        raise ValueError(f"cost must be a matrix, a GridCost or a LineCost; got an array of shape {tuple(cost.shape)}.")
+    if square and cost.shape[0] != cost.shape[1]:
+        raise ValueError(f"cost must be square, the bins of the atoms twice; got shape {tuple(cost.shape)}.")
+    if not bool(xp.all(xp.isfinite(cost))):
+        raise ValueError("cost holds NaN or infinite entries; a forbidden move is a large finite cost.")
+    return cost
+
+
+def is_symmetric(cost: Any) -> bool:
+    """True where |x - y| costs what |y - x| does, as every GridCost and LineCost."""
+    if isinstance(cost, GridCost | LineCost):
+        return True
+    xp = array_namespace(cost)
+    return cost.shape[0] == cost.shape[1] and bool(xp.all(cost == cost.T))
+
+
+class _Kernel:
+    """What all kernels share: their eps, domain and shape, and the panel (rows, n_bins) that one product works on."""
+
+    domain = "kernel"
+
+    def __init__(self, eps: float, shape: tuple[int, int]):
+        self.eps, self.shape = eps, shape
+
+    def _panel(self, product, x: Array, n_in: int) -> Array:
+        """``product`` on the leading axes of ``x`` flattened to one: batched work is one matrix product."""
+        if x.shape[-1] != n_in:
+            raise ValueError(f"the cost has {n_in} bins on this side but the array has {x.shape[-1]} on its last axis.")
+        if x.ndim == 2:
+            return product(x)
+        xp = array_namespace(x)
+        y = product(xp.reshape(x, (-1, n_in)))
+        return xp.reshape(y, tuple(x.shape[:-1]) + (y.shape[-1],))
+
+
+class _KernelDomain(_Kernel):
+    def apply(self, x: Array) -> Array:
+        """K x along the last axis."""
+        return self._panel(self._times, x, self.shape[1])
+
+    def apply_t(self, x: Array) -> Array:
+        """K^T x along the last axis."""
+        return self._panel(self._times_t, x, self.shape[0])
+
+    def sandwich(self, left: Array, right: Array, w: Array) -> Array:
+        """left * K (right * w)."""
+        return left * self.apply(right * w)
+
+    def sandwich_t(self, left: Array, right: Array, w: Array) -> Array:
+        """left * K^T (right * w)."""
+        return left * self.apply_t(right * w)
+
+
+class DenseKernel(_KernelDomain):
+    """exp(-cost/eps) as a matrix."""
+
+    def __init__(self, exponent: Array, eps: float):
+        super().__init__(eps, tuple(exponent.shape))
+        self.matrix = array_namespace(exponent).exp(exponent)
+
+    def like(self, x: Array) -> DenseKernel:
+        """This kernel in the floating type of ``x``, which must share its backend: a matrix is never moved silently."""
+        xp = array_namespace(self.matrix, x)
+        if self.matrix.dtype == x.dtype:
+            return self
+        twin = object.__new__(DenseKernel)
+        twin.eps, twin.shape, twin.matrix = self.eps, self.shape, xp.astype(self.matrix, x.dtype)
+        return twin
+
+    def _times(self, x: Array) -> Array:
+        return x @ self.matrix.T
+
+    def _times_t(self, x: Array) -> Array:
+        return x @ self.matrix
+
+    def columns(self, x: np.ndarray, out: np.ndarray) -> None:
+        """NumPy fast path: out = K x for bins on the FIRST axis, (n_bins, rows)."""
+        np.matmul(self.matrix, x, out=out)
+
+    def columns_t(self, x: np.ndarray, out: np.ndarray) -> None:
+        np.matmul(self.matrix.T, x, out=out)
+
+
+class _Described:
+    """Kernels of a GridCost or LineCost hold small host arrays and take on the backend of what they are applied to."""
+
+    def like(self, x: Array):
+        """This kernel in the backend, device and floating type of ``x``."""
+        if all(type(a) is type(x) and a.dtype == x.dtype and not _elsewhere(a, x) for a in self._arrays):
+            return self
+        twin = object.__new__(type(self))
+        twin.__dict__.update(self.__dict__)
+        twin._arrays = [to_backend(to_numpy(a), x) for a in self._arrays]
+        return twin
+
+
+def _elsewhere(a: Array, x: Array) -> bool:
+    return not is_numpy(a) and str(getattr(a, "device", "")) != str(getattr(x, "device", ""))
+
+
+class GridKernel(_Described, _KernelDomain):
+    """A product of one kernel per axis, for a regular grid flattened in C order."""
+
+    def __init__(self, exponents: list[np.ndarray], eps: float):
+        self.grid = tuple(e.shape[0] for e in exponents)
+        super().__init__(eps, (math.prod(self.grid),) * 2)
+        self._arrays = [np.exp(e) for e in exponents]
+
+    def _times(self, x: Array) -> Array:
+        xp = array_namespace(x)
+        rows, before, after = x.shape[0], 1, self.shape[0]
+        for n, k in zip(self.grid, self.like(x)._arrays):
+            after //= n
+            if after == 1:
+                x = xp.reshape(x, (rows * before, n)) @ k.T
+            else:
+                x = xp.matmul(k, xp.reshape(x, (rows * before, n, after)))
+            before *= n
+        return xp.reshape(x, (rows, self.shape[0]))
+
+    _times_t = _times  # the cost of a regular grid is symmetric
+
+    def columns(self, x: np.ndarray, out: np.ndarray) -> None:
+        """NumPy fast path: out = K x for bins on the FIRST axis, (n_bins, rows)."""
+        rows, before, after = x.shape[1], 1, self.shape[0]
+        for n, k in zip(self.grid, self.like(x)._arrays):
+            after //= n
+            shape = (before, n, after * rows)
+            x = np.matmul(k, x.reshape(shape), out=out.reshape(shape) if after == 1 else None)
+            before *= n
+
+    columns_t = columns
+
+
+class LineKernel(_Described, _KernelDomain):
+    """exp(-|t_i - t_j|) for increasing t, in linear time and exactly: blocks of bins, decaying carries between them.
+
+    Within a block a small dense product; what lies left of a block reaches it through one number per row, the carry,
+    that has decayed to the block's first bin; likewise from the right.
+    """
+
+    def __init__(self, t: np.ndarray, eps: float):
+        n = t.size
+        super().__init__(eps, (n, n))
+        n_blocks = -(-n // BLOCK)
+        size = -(-n // n_blocks)
+        t = np.concatenate([t, np.full(n_blocks * size - n, t[-1])]).reshape(n_blocks, size)  # pad; the pad holds zeros
+        first, last = t[:, :1], t[:, -1:]
+        within = np.exp(-np.abs(t[:, :, None] - t[:, None, :]))
+        from_left, from_right = np.exp(-(t - first)), np.exp(-(last - t))
+        to_right = np.exp(-(np.concatenate([first[1:], last[-1:]]) - t))  # decayed to the next block's first bin
+        to_left = np.exp(-(t - np.concatenate([first[:1], last[:-1]])))  # decayed to the previous block's last bin
+        # (blocks, size, size + 2): from the block's own bins and its two carries to its bins
+        spread = np.concatenate([within, from_left[:, :, None], from_right[:, :, None]], axis=2)
+        gather = np.stack([to_right, to_left], axis=1)  # (blocks, 2, size)
+        self._decay_right = np.exp(-np.diff(first[:, 0])).tolist()  # carry from block b to b+1
+        self._decay_left = np.exp(-np.diff(last[:, 0])).tolist()
+        self._arrays = [spread, gather]
+        self._pad = n_blocks * size - n
+
+    def _times(self, x: Array) -> Array:
+        xp = array_namespace(x)
+        spread, gather = self.like(x)._arrays
+        n_blocks, size, _ = spread.shape
+        z = xp.permute_dims(x, (1, 0))  # bins first: blocks are then contiguous
+        if self._pad:
+            z = xp.concat([z, xp.zeros_like(z[: self._pad, :])], axis=0)
+        z = xp.reshape(z, (n_blocks, size, x.shape[0]))
+        sums = xp.matmul(gather, z)  # (blocks, 2, rows)
+        left, right = [xp.zeros_like(sums[0, 0, :])], [xp.zeros_like(sums[0, 0, :])]
+        for b in range(n_blocks - 1):
+            left.append(left[-1] * self._decay_right[b] + sums[b, 0, :])
+        for b in range(n_blocks - 1, 0, -1):
+            right.append(right[-1] * self._decay_left[b - 1] + sums[b, 1, :])
+        carries = xp.stack([xp.stack(left), xp.stack(right[::-1])], axis=1)  # (blocks, 2, rows)
+        y = xp.matmul(spread, xp.concat([z, carries], axis=1))
+        return xp.permute_dims(xp.reshape(y, (n_blocks * size, x.shape[0])), (1, 0))[:, : self.shape[0]]
+
+    _times_t = _times
+
+    def columns(self, x: np.ndarray, out: np.ndarray) -> None:
+        """NumPy fast path: out = K x for bins on the FIRST axis, (n_bins, rows)."""
+        spread, gather = self.like(x)._arrays
+        n_blocks, size, _ = spread.shape
+        rows, n = x.shape[1], self.shape[0]
+        z = np.empty((n_blocks, size + 2, rows), dtype=x.dtype)
+        whole = n // size
+        z[:whole, :size] = x[: whole * size].reshape(whole, size, rows)
+        if self._pad:
+            z[whole, : n - whole * size] = x[whole * size :]
+            z[whole, n - whole * size : size] = 0.0
+        sums = np.matmul(gather, z[:, :size])
+        left, right = z[:, size], z[:, size + 1]
+        left[0] = 0.0
+        right[-1] = 0.0
+        for b in range(n_blocks - 1):
+            np.multiply(left[b], self._decay_right[b], out=left[b + 1])
+            left[b + 1] += sums[b, 0]
+        for b in range(n_blocks - 1, 0, -1):
+            np.multiply(right[b], self._decay_left[b - 1], out=right[b - 1])
+            right[b - 1] += sums[b, 1]
+        np.matmul(spread[:whole], z[:whole], out=out[: whole * size].reshape(whole, size, rows))
+        if self._pad:
+            np.matmul(spread[whole, : n - whole * size], z[whole], out=out[whole * size :])
+
+    columns_t = columns
+
+
+# The log domain. One primitive: the sum of w exp(x) under K as (value, shift), meaning value * exp(shift); w has any
+# sign, and the shift is the largest exponent met, so that nothing overflows and no signed logarithm is needed.
+
+
+def _chunk_rows(x: Array, per_row: int) -> int:
+    return max(1, (CACHE_ELEMENTS if on_host(x) else DEVICE_ELEMENTS) // max(per_row, 1))
+
+
+def _push(exponent: Array, x: Array, w: Array | None) -> tuple[Array, Array]:
+    """Sum over j of w_j exp(exponent_ij + x_j) as (value_i, shift_i), for rows ``x`` (rows, m), exponent (n, m)."""
+    xp = array_namespace(exponent, x)
+    step = _chunk_rows(x, exponent.shape[0] * exponent.shape[1])
+    values, shifts = [], []
+    for start in range(0, x.shape[0], step):
+        stop = min(start + step, x.shape[0])
+        z = exponent[None, :, :] + x[start:stop, None, :]
+        top = xp.max(z, axis=-1)
+        top = xp.where(xp.isfinite(top), top, xp.zeros_like(top))  # a row of -inf: an empty histogram stays empty
+        e = xp.exp(z - top[..., None])
+        values.append(xp.sum(e if w is None else e * w[start:stop, None, :], axis=-1))
+        shifts.append(top)
+    return xp.concat(values, axis=0), xp.concat(shifts, axis=0)
+
+
+def safe_log(x: Array) -> Array:
+    """log(x) with log(0) = -inf and no warning; its gradient at 0 is 0, not NaN."""
+    xp = array_namespace(x)
+    positive = x > 0
+    return xp.where(positive, xp.log(xp.where(positive, x, xp.ones_like(x))), xp.full_like(x, -float("inf")))
+
+
+class _LogDomain(_Kernel):
+    domain = "log"
+
+    def apply(self, x: Array) -> Array:
+        """log(K exp(x)) along the last axis."""
+        return self._panel(lambda z: _to_log(*self._push(z, None)), x, self.shape[1])
+
+    def apply_t(self, x: Array) -> Array:
+        """log(K^T exp(x)) along the last axis."""
+        return self._panel(lambda z: _to_log(*self._push_t(z, None)), x, self.shape[0])
+
+    def sandwich(self, left: Array, right: Array, w: Array) -> Array:
+        """exp(left) * K (exp(right) * w), w of any sign."""
+        return self._sandwich(self._push, left, right, w)
+
+    def sandwich_t(self, left: Array, right: Array, w: Array) -> Array:
+        """exp(left) * K^T (exp(right) * w), w of any sign."""
+        return self._sandwich(self._push_t, left, right, w)
+
+    def _sandwich(self, push, left: Array, right: Array, w: Array) -> Array:
+        xp = array_namespace(left, right, w)
+        n = right.shape[-1]
+        value, shift = push(xp.reshape(right, (-1, n)), xp.reshape(w, (-1, n)))
+        shape = tuple(right.shape[:-1]) + (value.shape[-1],)
+        return xp.exp(left + xp.reshape(shift, shape)) * xp.reshape(value, shape)
+
+
+def _to_log(value: Array, shift: Array) -> Array:
+    return safe_log(value) + shift
+
+
+class DenseLogKernel(_LogDomain):
+    """The exponent -cost/eps as a matrix."""
+
+    def __init__(self, exponent: Array, eps: float):
+        super().__init__(eps, tuple(exponent.shape))
+        self.matrix = exponent
+
+    def like(self, x: Array) -> DenseLogKernel:
+        xp = array_namespace(self.matrix, x)
+        return self if self.matrix.dtype == x.dtype else DenseLogKernel(xp.astype(self.matrix, x.dtype), self.eps)
+
+    def _push(self, x: Array, w: Array | None) -> tuple[Array, Array]:
+        return _push(self.matrix, x, w)
+
+    def _push_t(self, x: Array, w: Array | None) -> tuple[Array, Array]:
+        return _push(self.matrix.T, x, w)
+
+
+class GridLogKernel(_Described, _LogDomain):
+    """Algorithm 3 on any number of axes: one log-sum-exp per axis, whose (value, shift) is the input of the next."""
+
+    def __init__(self, exponents: list[np.ndarray], eps: float):
+        self.grid = tuple(e.shape[0] for e in exponents)
+        super().__init__(eps, (math.prod(self.grid),) * 2)
+        self._arrays = list(exponents)
+
+    def _push(self, x: Array, w: Array | None) -> tuple[Array, Array]:
+        xp = array_namespace(x)
+        rows = x.shape[0]
+        shape = (rows,) + self.grid
+        x = xp.reshape(x, shape)
+        w = None if w is None else xp.reshape(w, shape)
+        for axis, exponent in enumerate(self.like(x)._arrays, start=1):
+            x = xp.moveaxis(x, axis, -1)
+            moved, n = tuple(x.shape[:-1]), x.shape[-1]
+            flat = None if w is None else xp.reshape(xp.moveaxis(w, axis, -1), (-1, n))
+            value, shift = _push(exponent, xp.reshape(x, (-1, n)), flat)
+            w = xp.moveaxis(xp.reshape(value, moved + (n,)), -1, axis)
+            x = xp.moveaxis(xp.reshape(shift, moved + (n,)), -1, axis)
+        return xp.reshape(w, (rows, -1)), xp.reshape(x, (rows, -1))
+
+    _push_t = _push
+
+
+class LineLogKernel(_Described, _LogDomain):
+    """exp(-|t_i - t_j|) in the log domain: a running (value, shift) from the left, one from the right; linear time."""
+
+    def __init__(self, t: np.ndarray, eps: float):
+        super().__init__(eps, (t.size, t.size))
+        self._arrays = []
+        self._gaps = np.diff(t).tolist()
+
+    def _push(self, x: Array, w: Array | None) -> tuple[Array, Array]:
+        xp = array_namespace(x)
+        n = self.shape[0]
+        xs = [x[:, i] for i in range(n)]
+        ws = [xp.ones_like(x[:, 0])] * n if w is None else [w[:, i] for i in range(n)]
+        left = _decaying_sums(xp, xs, ws, self._gaps)
+        right = _decaying_sums(xp, xs[::-1], ws[::-1], self._gaps[::-1])[::-1]
+        values, shifts = [], []
+        for i in range(n):  # the bin itself is in both sums: take the right one from the next bin on
+            value, shift = left[i]
+            if i + 1 < n:
+                value, shift = _add(xp, value, shift, right[i + 1][0], right[i + 1][1] - self._gaps[i])
+            values.append(value)
+            shifts.append(shift)
+        return xp.stack(values, axis=1), xp.stack(shifts, axis=1)
+
+    _push_t = _push
+
+
+def _decaying_sums(xp, xs: list, ws: list, gaps: list[float]) -> list[tuple[Array, Array]]:
+    """Running sums of w exp(x) that decay by exp(-gap) from bin to bin, as (value, shift)."""
+    empty = [xp.where(x > -float("inf"), x, xp.zeros_like(x)) for x in xs]
+    terms = [(xp.where(x > -float("inf"), w, xp.zeros_like(w)), e) for x, w, e in zip(xs, ws, empty)]
+    sums = [terms[0]]
+    for (w, x), gap in zip(terms[1:], gaps):
+        sums.append(_add(xp, w, x, sums[-1][0], sums[-1][1] - gap))
+    return sums
+
+
+def _add(xp, v1: Array, s1: Array, v2: Array, s2: Array) -> tuple[Array, Array]:
+    """v1 exp(s1) + v2 exp(s2) as (value, shift); the shift of a zero value does not count."""
+    low = -float("inf")
+    a, b = xp.where(v1 == 0, xp.full_like(s1, low), s1), xp.where(v2 == 0, xp.full_like(s2, low), s2)
+    top = xp.maximum(a, b)
+    top = xp.where(top > low, top, xp.zeros_like(top))
+    return v1 * xp.exp(a - top) + v2 * xp.exp(b - top), top
+
+
+def kernel_for(cost: Any, eps: float, domain: str, *arrays: Array):
+    """The Gibbs kernel in the backend and floating type of ``arrays``; a dense cost must share their backend."""
+    if is_array(cost):
+        array_namespace(cost, *arrays)
+    return gibbs_kernel(cost, eps, domain=domain).like(arrays[0])

@@ -1,0 +1,219 @@
+"""Points of the simplex: make them, check them, normalise them; exact optimal transport on the line by quantiles."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np  # quantiles and hulls are host work on a few hundred numbers
+
+from ._array import Array, array_namespace, as_float, to_backend, to_numpy
+
+SUM_TOLERANCE = 1e-6  # how far from one the mass of a histogram may be
+
+
+def _worst_row(bad: Array) -> str:
+    """The index of the first True of ``bad`` as text: ``row 3``, ``row (3, 1)``, or nothing for one histogram."""
+    host = np.atleast_1d(to_numpy(bad))
+    if to_numpy(bad).ndim == 0:
+        return "it"
+    index = np.unravel_index(int(np.argmax(host)), host.shape)
+    return f"row {int(index[0]) if len(index) == 1 else tuple(int(i) for i in index)}"
+
+
+def check_nonnegative(x: Array, name: str) -> None:
+    """Refuse entries that are negative, infinite or NaN, naming the first row that holds one."""
+    xp = array_namespace(x)
+    finite = xp.isfinite(x)
+    if not bool(xp.all(finite)):
+        row = _worst_row(~xp.all(finite, axis=-1))
+        n_bad = int(xp.sum(xp.astype(~finite, xp.int64)))
+        raise ValueError(
+            f"{name} holds {n_bad} NaN or infinite entries ({row} is the first with one). "
+            "Replace or mask them first, for instance with numpy.nan_to_num, or drop those rows."
+        )
+    if bool(xp.any(x < 0)):
+        row = _worst_row(xp.any(x < 0, axis=-1))
+        raise ValueError(
+            f"{name} must not be negative; its smallest entry is {float(xp.min(x)):.3g} ({row} is the first with one). "
+            f"Clip it, or subtract the minimum, before using it as a histogram."
+        )
+
+
+def check_histograms(x: Array, name: str) -> None:
+    """Refuse rows that are not points of the simplex: negative, not finite, or not summing to one within 1e-6."""
+    xp = array_namespace(x)
+    check_nonnegative(x, name)
+    sums = xp.sum(x, axis=-1)
+    gap = xp.abs(sums - 1.0)
+    if bool(xp.any(gap > SUM_TOLERANCE)):
+        flat = to_numpy(sums).reshape(-1)
+        worst = float(flat[int(abs(flat - 1.0).argmax())])
+        raise ValueError(
+            f"{name} must sum to 1 along its last axis; worst row sums to {worst:.6g}. "
+            f"Use wdl_tutorial.normalize({name})."
+        )
+
+
+def check_weights(weights: Array, name: str = "weights") -> None:
+    """Refuse barycentric weights off the simplex."""
+    check_histograms(weights, name)
+
+
+def normalize(x: Array) -> Array:
+    """Rows of ``x`` divided by their sums: points of the simplex on the last axis.
+
+    The scale that is divided away is the brightness of a pixel: keep it (``x.sum(-1)``) if you will need it again.
+
+    Parameters
+    ----------
+    x : array, shape (..., n_bins)   Non-negative; lists and integers are converted to floats.
+
+    Raises
+    ------
+    ValueError
+        If a row holds a negative, infinite or NaN entry, or sums to zero; the message names the row.
+
+    Examples
+    --------
+    >>> normalize([1, 3])
+    array([0.25, 0.75])
+    """
+    x = as_float(x)
+    xp = array_namespace(x)
+    check_nonnegative(x, "x")
+    total = xp.sum(x, axis=-1, keepdims=True)
+    empty = total[..., 0] <= 0
+    if bool(xp.any(empty)):
+        raise ValueError(
+            f"x has {int(xp.sum(xp.astype(empty, xp.int64)))} rows that sum to 0 ({_worst_row(empty)} is the first): "
+            "an empty histogram has no shape to normalise. Drop those rows, or mask those pixels."
+        )
+    return x / total
+
+
+class Displacement(NamedTuple):
+    """Exact optimal transport on the line between two histograms, as quantile segments."""
+
+    mass: Array  # (n_segments,) mass of each segment, summing to one
+    start: Array  # (n_segments,) where it is in p
+    end: Array  # (n_segments,) where it is in q
+
+
+def displacement(p: Array, q: Array, positions: Array | None = None) -> Displacement:
+    """The monotone plan between two histograms on a sorted line: optimal for every cost |x - y|**power, power >= 1.
+
+    Both cumulative sums are cut at each other's levels; each piece of mass between two levels sits at one position in
+    ``p`` and at one in ``q``. The averages of positions, ``(1 - t) start + t end``, are the exact displacement
+    interpolation (McCann), with no regularisation.
+
+    Parameters
+    ----------
+    p, q : array, shape (n_bins,)   Histograms.
+    positions : array, shape (n_bins,), increasing; 0, 1, 2, ... if not given.
+    """
+    p, q = as_float(p), as_float(q)
+    array_namespace(p, q)
+    check_histograms(p, "p")
+    check_histograms(q, "q")
+    a, b = to_numpy(p), to_numpy(q)
+    x = np.arange(a.shape[0], dtype=float) if positions is None else to_numpy(as_float(positions))
+    if a.shape != b.shape or a.shape != x.shape or a.ndim != 1:
+        raise ValueError(
+            f"p, q and positions must be vectors of one length; got shapes {a.shape}, {b.shape} and {x.shape}."
+        )
+    if np.any(np.diff(x) <= 0):
+        raise ValueError("positions must increase; sort them, and p and q with them.")
+    cp, cq = np.cumsum(a) / a.sum(), np.cumsum(b) / b.sum()
+    levels = np.unique(np.concatenate([[0.0], np.minimum(cp, 1.0), np.minimum(cq, 1.0)]))
+    mass, middle = np.diff(levels), (levels[1:] + levels[:-1]) / 2
+    keep = mass > 1e-15  # rounding of the two cumulative sums makes slivers
+    mass, middle = mass[keep], middle[keep]
+    last = len(x) - 1
+    start = x[np.minimum(np.searchsorted(cp, middle), last)]
+    end = x[np.minimum(np.searchsorted(cq, middle), last)]
+    return Displacement(mass / mass.sum(), start, end)
+
+
+def wasserstein_1d(p: Array, q: Array, positions: Array | None = None, *, power: float = 2) -> float:
+    """Exact ``min_T <T, |x - y|**power>`` between two histograms on a sorted line, by quantiles.
+
+    Examples
+    --------
+    >>> wasserstein_1d([1, 0, 0], [0, 0, 1], power=2)
+    4.0
+    """
+    plan = displacement(p, q, positions)
+    return float((plan.mass * abs(plan.start - plan.end) ** power).sum())
+
+
+def continuum_removed(spectra: Array, wavelengths: Array) -> Array:
+    """Band depth 1 - R / hull(R): how far each spectrum dips below its upper convex hull.
+
+    An absorption is a dip, and transport moves mass, not dips; as band depth the absorption is mass and can travel.
+
+    Parameters
+    ----------
+    spectra : array, shape (..., n_bands)   Reflectance, positive.
+    wavelengths : array, shape (n_bands,), increasing.
+
+    Returns
+    -------
+    array, shape (..., n_bands), in [0, 1): 0 on the hull.
+
+    Raises
+    ------
+    ValueError
+        If wavelengths do not increase, lengths differ, or a spectrum is not positive.
+    """
+    spectra = as_float(spectra)
+    host, x = to_numpy(spectra), to_numpy(as_float(wavelengths))
+    if host.shape[-1] != x.shape[0] or x.ndim != 1:
+        raise ValueError(f"spectra have {host.shape[-1]} bands but wavelengths has shape {x.shape}; give one per band.")
+    if np.any(np.diff(x) <= 0):
+        raise ValueError("wavelengths must increase; sort the bands first.")
+    check_nonnegative(spectra, "spectra")
+    if host.size and host.min() <= 0:
+        raise ValueError(f"spectra must be positive to divide by their hull; the smallest entry is {host.min():.3g}.")
+    depth = np.empty_like(host)
+    for index in np.ndindex(host.shape[:-1]):
+        depth[index] = 1.0 - host[index] / np.interp(x, *_upper_hull(x, host[index]))
+    return to_backend(np.maximum(depth, 0.0), spectra)
+
+
+def _upper_hull(x, y):
+    """The corners of the upper convex hull of the points (x, y), x increasing (Andrew's monotone chain)."""
+    corners: list[int] = []
+    for i in range(len(x)):
+        while len(corners) >= 2:
+            j, k = corners[-2], corners[-1]
+            if (y[k] - y[j]) * (x[i] - x[j]) > (y[i] - y[j]) * (x[k] - x[j]):
+                break
+            corners.pop()
+        corners.append(i)
+    return x[corners], y[corners]
+
+
+def area_fractions(weights: Array, scales: Array) -> Array:
+    """Fractions of ground area from fractions of light: ``w_j / s_j``, normalised. Right for linear mixing only.
+
+    A pixel that is divided by its sum mixes the endmembers by the light they send, not by the area they cover: a
+    bright material weighs more. Dividing by each endmember's brightness undoes it.
+
+    Parameters
+    ----------
+    weights : array, shape (..., n_atoms)   Fractions of light, on the simplex.
+    scales : array, shape (n_atoms,)   Brightness (sum of the spectrum) of each endmember, positive.
+
+    Examples
+    --------
+    >>> area_fractions([0.5, 0.5], [1.0, 3.0])
+    array([0.75, 0.25])
+    """
+    weights = as_float(weights)
+    scales = as_float(scales, like=weights)
+    xp = array_namespace(weights, scales)
+    check_histograms(weights, "weights")
+    if not bool(xp.all(scales > 0)):
+        raise ValueError(f"scales must be positive; the smallest is {float(xp.min(scales)):.3g}.")
+    area = weights / scales
+    return area / xp.sum(area, axis=-1, keepdims=True)
