@@ -1,0 +1,94 @@
+# make lab | test | book | bench | strip | outputs | browser | clean
+#
+# Each target prepares .venv first; a machine needs Python 3.11 or newer and make, nothing else. After the first
+# installation nothing here asks the network again until pyproject.toml or constraints.txt change.
+#
+#   PYTHON=...        the Python that .venv is made from (default: the first one found that is new enough)
+#   PIP_FLAGS=...     more options for pip, for instance an index that holds a build of torch for this machine
+#   JOBS=2            processes for the tests
+#   LAB_ARGS=...      more options for JupyterLab, for instance --no-browser
+
+SHELL := /bin/bash
+PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13 python3.14 python; do \
+            $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && { echo $$p; break; }; done)
+PIP_FLAGS ?=
+JOBS ?= 2
+LAB_ARGS ?=
+
+BIN := .venv/bin
+STAMP := .venv/installed
+CHAPTERS := $(sort $(wildcard book/*.ipynb))
+ROOT_USER := $(if $(filter 0,$(shell id -u)),--allow-root)
+BROWSER := tests/browser/node_modules/installed
+
+# Nothing of the tests or of the book calls out, or reads settings of the person who runs them.
+QUIET := JUPYTER_PLATFORM_DIRS=1 IPYTHONDIR=$(CURDIR)/.venv/ipython OMP_NUM_THREADS=1 PYTHONHASHSEED=0
+
+.PHONY: lab test lint unit chapters book bench strip outputs browser clean help
+
+help:
+	@sed -n '1,2p' Makefile | cut -c3-
+
+$(STAMP): pyproject.toml constraints.txt
+	@test -n "$(PYTHON)" || { echo "No Python 3.11 or newer found. Install one, or name it: make PYTHON=/path/to/python3"; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv || { rm -rf .venv; \
+	  echo "$(PYTHON) -m venv failed; on Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_FLAGS) -c constraints.txt -e ".[book,test,deep]"
+	@mkdir -p .venv/share/jupyter/lab/settings
+	@cp book/lab_settings.json .venv/share/jupyter/lab/settings/overrides.json
+	@touch $(STAMP)
+
+lab: $(STAMP)
+	$(BIN)/jupyter lab $(ROOT_USER) --LabApp.news_url=None --LabApp.extension_manager=readonly \
+	  --LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate --ServerApp.root_dir=. \
+	  $(LAB_ARGS) $(firstword $(wildcard book/00_*.ipynb) $(CHAPTERS))
+
+test: lint unit chapters
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+unit: $(STAMP)
+	$(QUIET) $(BIN)/python -m pytest -q -n $(JOBS) --dist loadfile
+
+# The stored outputs are made without real scenes, so that they are the same on every machine.
+chapters: $(STAMP)
+ifneq ($(CHAPTERS),)
+	env -u WDL_TUTORIAL_DATA $(QUIET) $(BIN)/python -m pytest -q -o addopts= -p no:cacheprovider --nbval --nbval-current-env \
+	  --nbval-sanitize-with tests/sanitize.cfg -n $(JOBS) --dist loadfile $(CHAPTERS)
+else
+	@echo "book/ holds no chapter yet"
+endif
+
+# The cache of executed chapters is keyed by their code alone, so it goes when the package changes.
+_build/.package: $(STAMP) $(shell find wdl_tutorial -name '*.py' -o -name '*.js' -o -name '*.css' 2>/dev/null)
+	rm -rf _build
+	mkdir -p _build && touch $@
+
+book: _build/.package
+	$(QUIET) $(BIN)/jupyter-book build book --config _config.yml --path-output . -W --keep-going
+
+bench: $(STAMP)
+	@for script in benchmarks/bench_*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+
+# Text outputs only in what is committed: images and widget state go.
+strip: $(STAMP)
+	$(BIN)/python book/strip.py $(CHAPTERS)
+
+# Run chapters from a clean kernel and store their text outputs: make outputs CHAPTERS=book/01_two_peaks.ipynb
+outputs: $(STAMP)
+	$(QUIET) $(BIN)/python book/strip.py --execute $(CHAPTERS)
+
+# Every built page, every slider, over http and from file://; needs Node.js and Debian's chromium.
+$(BROWSER): tests/browser/package.json
+	npm install --prefix tests/browser --no-package-lock --no-audit --no-fund --silent
+	@touch $(BROWSER)
+
+browser: $(STAMP) $(BROWSER)
+	test -f _build/html/index.html || $(MAKE) book
+	$(BIN)/python -m pytest -q -o addopts= -p no:cacheprovider tests/browser
+
+clean:
+	rm -rf .venv _build build dist handout *.egg-info tests/browser/node_modules .ruff_cache
+	find . -name __pycache__ -prune -exec rm -rf {} +

@@ -1,0 +1,78 @@
+"""Sphinx extension: a book that asks nothing of any other host, and whose sliders move without a kernel.
+
+* MathJax comes from the package sphinx-mathjax-offline; only the parts that the book uses are copied.
+* The theme's thebe bootstrap, which points at a CDN, is dropped.
+* ``static/widget-host.js`` runs the anywidget models that MyST-NB stores in a page: no require.js, no html-manager.
+* The version of the package that the chapters ran with stands in the footer.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+from pathlib import Path
+
+import wdl_tutorial
+
+HERE = Path(__file__).resolve().parent
+MATHJAX_PARTS = ["tex-mml-chtml.js", "output/chtml/fonts", "input/tex/extensions"]
+
+
+def mathjax_folder() -> Path:
+    """The folder of MathJax 3 inside the installed package."""
+    spec = importlib.util.find_spec("sphinx-mathjax-offline")
+    if spec is None or spec.origin is None:
+        raise ModuleNotFoundError("the book needs the package sphinx-mathjax-offline: pip install -e '.[book]'")
+    return Path(spec.origin).parent / "static" / "mathjax"
+
+
+def configure(app, config) -> None:
+    """Point at our own copies, and put the version into the footer."""
+    mathjax_folder()
+    config.mathjax_path = "mathjax/tex-mml-chtml.js"
+    config.release = config.version = wdl_tutorial.__version__
+    options = dict(config.html_theme_options)
+    options["extra_footer"] = (
+        f"<p>wdl_tutorial {wdl_tutorial.__version__}. Text: CC BY 4.0. Code: BSD 3-Clause. "
+        "This page loads nothing from any other host.</p>"
+    )
+    config.html_theme_options = options
+
+
+def drop_thebe(app, pagename, templatename, context, doctree) -> None:
+    """Remove the scripts of sphinx-thebe: Jupyter Book adds them whether or not a page asks for them."""
+    context["script_files"] = [
+        script
+        for script in context.get("script_files", [])
+        if "thebe" not in str(getattr(script, "filename", "") or "").lower()
+        and "thebe" not in str((getattr(script, "attributes", None) or {}).get("body") or "").lower()
+    ]
+    context["css_files"] = [
+        sheet for sheet in context.get("css_files", []) if "thebe" not in str(getattr(sheet, "filename", sheet)).lower()
+    ]
+
+
+def copy_assets(app, exception) -> None:
+    """Copy MathJax and our own scripts and styles next to the pages that use them."""
+    if exception or app.builder.format != "html":
+        return
+    static = Path(app.outdir) / "_static"
+    source, target = mathjax_folder(), static / "mathjax"
+    for part in MATHJAX_PARTS:
+        (target / part).parent.mkdir(parents=True, exist_ok=True)
+        if (source / part).is_dir():
+            shutil.copytree(source / part, target / part, dirs_exist_ok=True)
+        else:
+            shutil.copy(source / part, target / part)
+    shutil.copy(HERE / "licences" / "MathJax-LICENSE.txt", target / "LICENSE.txt")
+    for file in (HERE / "static").iterdir():
+        shutil.copy(file, static / file.name)
+
+
+def setup(app) -> dict:
+    app.connect("config-inited", configure)
+    app.connect("html-page-context", drop_thebe, priority=990)  # after every extension that adds a script
+    app.connect("build-finished", copy_assets)
+    app.add_js_file("widget-host.js", loading_method="defer")
+    app.add_css_file("book.css", priority=900)
+    return {"version": wdl_tutorial.__version__, "parallel_read_safe": True, "parallel_write_safe": True}

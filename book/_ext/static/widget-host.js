@@ -1,0 +1,112 @@
+/* Runs the anywidget models of a built page with no kernel, from a web server or from file://.
+ *
+ * MyST-NB leaves two kinds of <script> in a page: one with the state of every model, and one for each place where a
+ * model is shown. An anywidget model carries its own ES module in `_esm`; it is imported from a Blob and rendered there.
+ * An element with the class "wdl-first-frame" in the same cell is the picture for a reader without JavaScript: it goes
+ * when the live one has been drawn.
+ */
+"use strict";
+(() => {
+  const STATE = 'script[type="application/vnd.jupyter.widget-state+json"]';
+  const VIEW = 'script[type="application/vnd.jupyter.widget-view+json"]';
+
+  class Model {
+    constructor(entry) {
+      this.values = { ...entry.state };
+      this.listeners = new Map();
+      for (const { path, data } of entry.buffers ?? []) this.#put(path, decode(data));
+    }
+    #put(path, value) {
+      const [...keys] = path;
+      const last = keys.pop();
+      let holder = this.values;
+      for (const key of keys) holder = holder[key];
+      holder[last] = value;
+    }
+    get(name) { return this.values[name]; }
+    set(name, value) {
+      if (typeof name === "object") { for (const [key, v] of Object.entries(name)) this.set(key, v); return; }
+      if (Object.is(this.values[name], value)) return;
+      this.values[name] = value;
+      this.#emit(`change:${name}`, value);
+      this.#emit("change", value);
+    }
+    #emit(event, value) { for (const f of [...(this.listeners.get(event) ?? [])]) f(this, value); }
+    on(event, f) {
+      if (!this.listeners.has(event)) this.listeners.set(event, new Set());
+      this.listeners.get(event).add(f);
+    }
+    off(event, f) {
+      if (event == null) this.listeners.clear();
+      else if (f == null) this.listeners.delete(event);
+      else this.listeners.get(event)?.delete(f);
+    }
+    save_changes() {}  // there is no kernel to tell
+    send() {}
+  }
+
+  const decode = (base64) => new DataView(Uint8Array.from(atob(base64), (c) => c.charCodeAt(0)).buffer);
+
+  const modules = new Map();  // source -> promise of the widget's definition: one import for equal sources
+  function definition(source) {
+    if (!modules.has(source)) {
+      const url = URL.createObjectURL(new Blob([source], { type: "text/javascript" }));
+      modules.set(source, import(url).then(async (module) => {
+        URL.revokeObjectURL(url);
+        return typeof module.default === "function" ? module.default() : module.default ?? module;
+      }));
+    }
+    return modules.get(source);
+  }
+
+  function addStyle(css) {
+    if (!css) return;
+    const style = document.createElement("style");
+    style.textContent = css;
+    document.head.append(style);
+  }
+
+  function say(script, text) {
+    const note = document.createElement("p");
+    note.className = "wdl-widget-note";
+    note.textContent = text;
+    script.after(note);
+  }
+
+  async function start() {
+    const state = {};
+    for (const script of document.querySelectorAll(STATE)) Object.assign(state, JSON.parse(script.textContent).state);
+    const models = new Map();
+    const styled = new Set();
+    for (const script of document.querySelectorAll(VIEW)) {
+      const id = JSON.parse(script.textContent).model_id;
+      const entry = state[id];
+      if (!entry?.state?._esm) {
+        say(script, "This control needs a running kernel: open the chapter in JupyterLab (make lab).");
+        continue;
+      }
+      const widget = await definition(entry.state._esm);
+      if (!styled.has(entry.state._css)) { styled.add(entry.state._css); addStyle(entry.state._css); }
+      if (!models.has(id)) {
+        models.set(id, new Model(entry));
+        await widget.initialize?.({ model: models.get(id) });
+      }
+      const el = document.createElement("div");
+      el.className = "wdl-widget";
+      script.after(el);
+      try {
+        await widget.render({ model: models.get(id), el });
+        el.dataset.ready = "true";
+        for (const still of (script.closest(".cell_output") ?? script.parentElement).querySelectorAll(".wdl-first-frame"))
+          still.hidden = true;
+      } catch (error) {
+        say(script, `This demo could not start: ${error.message}`);
+        setTimeout(() => { throw error; });  // reach window.onerror, but let the other demos start
+      }
+    }
+    document.documentElement.dataset.widgets = "ready";
+  }
+
+  if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", start);
+  else start();
+})();
