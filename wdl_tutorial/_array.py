@@ -83,7 +83,7 @@ def as_float(x: Any, like: Array | None = None) -> Array:
             raise TypeError(f"expected numbers, got an array of dtype {x.dtype}.")
         if x.dtype.kind != "f":
             x = x.astype(np.float64)
-        if like is not None and not compat.is_numpy_array(like):
+        if compat.is_array_api_obj(like) and not compat.is_numpy_array(like):
             x = to_backend(x, like)
         return x
     xp = array_namespace(x)

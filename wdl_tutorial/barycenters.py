@@ -1,0 +1,350 @@
+"""Averages of histograms: the linear mixture, which averages heights, and the barycenter, which averages positions.
+
+    P(atoms, w) = argmin_u sum_s w_s W_eps(atom_s, u)                                           Schmitz et al. (2018), (5)
+
+One iteration, eqs (6)-(8), with b = 1 at the start; s runs over the atoms:
+
+    a_s = atom_s / (K b_s),     phi_s = K^T a_s,     P = prod_s phi_s ** w_s,     b_s = P / phi_s
+
+The variants change one line each: ``marginal_weight`` turns the geometric mean into a power mean (Algorithm 6),
+``momentum`` extrapolates a and b (Algorithm 5), ``debiased`` multiplies P by a vector that undoes the blur.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ._array import Array, array_namespace, as_float
+from .costs import check_cost, check_eps, is_symmetric, kernel_for, safe_log
+from .histograms import check_histograms, check_nonnegative
+from .iterate import Run, nth, run, warn_not_converged
+from .transport import (
+    check_options,
+    check_run,
+    proximal_exponent,
+    relax,
+    relax_log,
+    trusted,
+    underflow_error,
+)
+
+
+class BarycenterState(NamedTuple):
+    """One iteration of eqs (6)-(8). In the log domain every field but ``histogram`` is a logarithm."""
+
+    a: Array  # (..., n_atoms, n_bins)   scaling on the atoms' side
+    b: Array  # (..., n_atoms, n_bins)   scaling on the barycenter's side
+    kb: Array  # (..., n_atoms, n_bins)   K b of the iteration before, which made a
+    phi: Array  # (..., n_atoms, n_bins)   K^T a
+    histogram: Array  # (..., n_bins)   P^(l)
+    bias: Array | None  # (..., n_bins)   the vector of the debiased iteration
+
+
+class BarycenterResult(NamedTuple):
+    """What :func:`barycenter` found."""
+
+    histogram: Array  # (..., n_bins)
+    n_iter: int
+    error: float  # largest L1 distance, over the batch, of any plan's marginal from the others'
+    converged: Array  # (...) bool
+    domain: str  # "kernel" or "log": the domain that gave this result
+
+
+def linear_mixture(atoms: Array, weights: Array) -> Array:
+    """sum_s w_s atom_s: the average of heights.
+
+    Parameters
+    ----------
+    atoms : array, shape (n_atoms, n_bins)
+    weights : array, shape (..., n_atoms)
+
+    Returns
+    -------
+    array, shape (..., n_bins)
+
+    Examples
+    --------
+    >>> linear_mixture([[1, 0], [0, 1]], [0.25, 0.75])
+    array([0.25, 0.75])
+    """
+    atoms = as_float(atoms, like=weights)
+    weights = as_float(weights, like=atoms)
+    array_namespace(atoms, weights)
+    if atoms.ndim != 2 or weights.ndim == 0 or weights.shape[-1] != atoms.shape[0]:
+        raise ValueError(
+            f"weights need one entry per atom on their last axis; got weights {tuple(weights.shape)} "
+            f"for atoms {tuple(atoms.shape)}."
+        )
+    return weights @ atoms
+
+
+def log_mean(log_phi: Array, weights: Array, kappa: float) -> Array:
+    """Logarithm of the weighted mean over the atoms (axis -2): geometric for kappa = 0, else of power kappa.
+
+    Algorithm 6's (sum_s w_s phi_s ** kappa) ** (1 / kappa), the weights divided by their sum. Its literal form loses
+    all digits as kappa = eps / (rho + eps) goes to 0; written around the geometric mean through expm1 and log1p it
+    tends to that mean with every digit.
+    """
+    xp = array_namespace(log_phi, weights)
+    w = weights[..., None]
+    if kappa == 0.0:
+        return xp.sum(w * log_phi, axis=-2)
+    w = w / xp.sum(w, axis=-2, keepdims=True)
+    y = kappa * log_phi
+    middle = xp.sum(w * y, axis=-2, keepdims=True)
+    top = xp.max(xp.where(w > 0, y, middle + xp.zeros_like(y)), axis=-2, keepdims=True)
+    near = xp.sum(w * xp.expm1(xp.clip(y - middle, max=30.0)), axis=-2)  # at least 0 by Jensen: nothing cancels
+    far = safe_log(xp.sum(w * xp.exp(xp.clip(y - top, max=0.0)), axis=-2)) + (top - middle)[..., 0, :]
+    spread = (top - middle)[..., 0, :]
+    correction = xp.where(spread < 30.0, xp.log1p(xp.where(spread < 30.0, near, xp.zeros_like(near))), far)
+    return (middle[..., 0, :] + correction) / kappa
+
+
+def _start(atoms: Array, weights: Array, log: bool) -> Array:
+    """b = 1 (log b = 0) for every problem of the batch."""
+    xp = array_namespace(atoms, weights)
+    ones = xp.ones_like(atoms) + xp.zeros_like(weights)[..., None]
+    return ones - 1.0 if log else ones
+
+
+def power_of(kernel: Any, marginal_weight: float | None) -> float:
+    """kappa = eps / (rho + eps), the power of Algorithm 6's mean; 0, the geometric mean, when balanced."""
+    return 0.0 if marginal_weight is None else kernel.eps / (marginal_weight + kernel.eps)
+
+
+def barycenter_steps(
+    atoms: Array,
+    weights: Array,
+    kernel: Any,
+    *,
+    marginal_weight: float | None = None,
+    momentum: float = 0.0,
+    debiased: bool = False,
+    start: BarycenterState | None = None,
+) -> Iterator[BarycenterState]:
+    """Yield the state after each iteration of Schmitz et al. (2018), eqs (6)-(8), for ever, in the kernel domain.
+
+    Parameters
+    ----------
+    atoms : array, shape (..., n_atoms, n_bins)
+    weights : array, shape (..., n_atoms)   Leading axes broadcast against those of the atoms.
+    kernel : ``gibbs_kernel(cost, eps)`` of a square cost.
+    marginal_weight, momentum : rho and tau of Algorithm 6.
+    debiased : Janati et al. (2020), Algorithm 1: a vector d, as many bins, multiplies P and follows sqrt(d P / K d).
+    """
+    xp = array_namespace(atoms, weights)
+    theta, kappa = proximal_exponent(kernel.eps, marginal_weight), power_of(kernel, marginal_weight)
+    a = b = _start(atoms, weights, log=False)
+    bias = xp.ones_like(b[..., 0, :]) if debiased else None
+    if start is not None:
+        a, b, bias = start.a, start.b, start.bias
+    while True:
+        kb = kernel.apply(b)
+        new = atoms / kb  # (6)
+        a = relax(a, new if theta == 1.0 else new**theta, momentum)
+        phi = kernel.apply_t(a)
+        p = xp.exp(log_mean(xp.log(phi), weights, kappa))  # (7)
+        if debiased:
+            p = bias * p
+            bias = xp.sqrt(bias * p / kernel.apply(bias))
+        new = p[..., None, :] / phi  # (8)
+        b = relax(b, new if theta == 1.0 else new**theta, momentum)
+        yield BarycenterState(a, b, kb, phi, p, bias)
+
+
+def barycenter_log_steps(
+    atoms: Array,
+    weights: Array,
+    kernel: Any,
+    *,
+    marginal_weight: float | None = None,
+    momentum: float = 0.0,
+    debiased: bool = False,
+    start: BarycenterState | None = None,
+) -> Iterator[BarycenterState]:
+    """The iterations of :func:`barycenter_steps` in the log domain (Schmitz et al. (2018), Algorithm 4): any eps.
+
+    ``kernel`` is ``gibbs_kernel(cost, eps, domain="log")``.
+    """
+    xp = array_namespace(atoms, weights)
+    theta, kappa = proximal_exponent(kernel.eps, marginal_weight), power_of(kernel, marginal_weight)
+    log_atoms = safe_log(atoms)
+    a = b = _start(atoms, weights, log=True)
+    bias = xp.zeros_like(b[..., 0, :]) if debiased else None
+    if start is not None:
+        a, b, bias = start.a, start.b, start.bias
+    while True:
+        kb = kernel.apply(b)
+        a = relax_log(a, theta * (log_atoms - kb), momentum)  # (6)
+        phi = kernel.apply_t(a)
+        log_p = log_mean(phi, weights, kappa)  # (7)
+        if debiased:
+            log_p = bias + log_p
+            bias = (bias + log_p - kernel.apply(bias)) / 2
+        b = relax_log(b, theta * (log_p[..., None, :] - phi), momentum)  # (8)
+        yield BarycenterState(a, b, kb, phi, xp.exp(log_p), bias)
+
+
+def steps_of(kernel: Any):
+    """The step generator of the kernel's domain."""
+    return barycenter_log_steps if kernel.domain == "log" else barycenter_steps
+
+
+def fixed_point_error(atoms: Array, kernel: Any, marginal_weight: float | None, *, debiased: bool = False):
+    """A function of a state: the L1 distance of each plan's atom-side marginal from where (6) would put it, the worst atom.
+
+    The other marginal has just been updated, and is the same for all plans. A debiased run also counts the change
+    that the vector d would still make, since that is what converges last.
+    """
+    xp = array_namespace(atoms)
+    theta = proximal_exponent(kernel.eps, marginal_weight)
+    log = kernel.domain == "log"
+    target = safe_log(atoms) if log else atoms
+
+    def error(state: BarycenterState) -> Array:
+        kb = kernel.apply(state.b)
+        if log:
+            now, new = xp.exp(state.a + kb), xp.exp(theta * (target - kb) + kb)
+        else:
+            now, new = state.a * kb, (target / kb) ** theta * kb if theta != 1.0 else target + 0.0 * kb
+        worst = xp.max(xp.sum(xp.abs(now - new), axis=-1), axis=-1)
+        if not debiased:
+            return worst
+        d = xp.exp(state.bias) if log else state.bias
+        kd = xp.exp(kernel.apply(state.bias)) if log else kernel.apply(d)
+        return xp.maximum(worst, xp.sum(xp.abs(d * kd - state.histogram), axis=-1))
+
+    return error
+
+
+def kernel_domain_was_right(state: BarycenterState, atoms: Array, kernel: Any) -> bool:
+    """Can the kernel domain's state be believed: finite, and nothing of weight lost to underflow?"""
+    xp = array_namespace(state.b)
+    matters = (
+        state.histogram[..., None, :] > 1e-100 if state.b.dtype == xp.float64 else state.histogram[..., None, :] > 0
+    )
+    return trusted(kernel, (state.b, kernel.apply(state.b), atoms > 0), (state.a, state.phi, matters)) and bool(
+        xp.all(xp.isfinite(state.histogram))
+    )
+
+
+def barycenter(
+    atoms: Array,
+    weights: Array,
+    cost: Any,
+    *,
+    eps: float,
+    n_iter: int | None = None,
+    tol: float = 1e-9,
+    max_iter: int = 10_000,
+    domain: str = "auto",
+    marginal_weight: float | None = None,
+    momentum: float = 0.0,
+    debiased: bool = False,
+    check_every: int = 10,
+) -> BarycenterResult:
+    """Entropic Wasserstein barycenter: argmin_u sum_s w_s W_eps(atom_s, u), Schmitz et al. (2018), eqs (5)-(8).
+
+    Parameters
+    ----------
+    atoms : array, shape (..., n_atoms, n_bins)   Non-negative.
+    weights : array, shape (..., n_atoms)   Non-negative; zero weights are fine. Leading axes broadcast.
+    cost : array (n_bins, n_bins), GridCost or LineCost.
+    eps : entropic regularisation, in the units of the cost.
+    n_iter : exactly this many iterations from b = 1, the papers' P^(L), whose mass is not quite one; None: to ``tol``.
+    tol, max_iter : stop when every plan's marginal is within ``tol`` (L1) of its atom; a ConvergenceWarning says so
+        where ``max_iter`` was not enough.
+    domain : ``"kernel"``, ``"log"``, or ``"auto"``: the kernel domain, and the log domain where that was not right.
+    marginal_weight : rho of section 4.4, in the units of the cost: marginals may differ, at a price. None is balanced.
+    momentum : tau of Algorithm 5, in (-1, 0]; negative accelerates.
+    debiased : take out the blur of the entropy (Janati et al. (2020)); converges more slowly. Symmetric costs, balanced.
+
+    Returns
+    -------
+    BarycenterResult, ``.histogram`` of shape (..., n_bins)
+
+    Raises
+    ------
+    ValueError, TypeError
+        Negative or NaN entries, shapes that do not fit, two backends.
+    FloatingPointError
+        ``domain="kernel"`` and exp(-cost/eps) underflowed.
+
+    Examples
+    --------
+    >>> import numpy as np, wdl_tutorial as wt
+    >>> two = np.eye(5)[[0, 4]]
+    >>> bary = wt.barycenter(two, [0.5, 0.5], wt.cost_matrix(np.arange(5)), eps=0.5).histogram
+    >>> int(bary.argmax())
+    2
+    """
+    atoms, weights, cost = check_inputs(atoms, weights, cost)
+    eps = check_eps(eps)
+    check_options(domain, marginal_weight, momentum)
+    check_run(tol, max_iter if n_iter is None else n_iter)
+    if debiased and (marginal_weight is not None or momentum != 0.0 or not is_symmetric(cost)):
+        raise ValueError("debiased needs a symmetric cost, momentum=0 and marginal_weight=None.")
+    options = {"marginal_weight": marginal_weight, "momentum": momentum, "debiased": debiased}
+    limits = {"tol": tol, "max_iter": max_iter, "check_every": check_every}
+    with np.errstate(all="ignore"):
+        for attempt in ("kernel", "log") if domain == "auto" else (domain,):
+            kernel = kernel_for(cost, eps, attempt, atoms, weights)
+            found = _solve(atoms, weights, kernel, options, limits, n_iter)
+            if attempt == "log" or kernel_domain_was_right(found.state, atoms, kernel):
+                break
+    xp = array_namespace(atoms)
+    if not bool(xp.all(xp.isfinite(found.state.histogram))):
+        raise underflow_error(eps, f"barycenter ({atoms.dtype})")
+    if n_iter is None and not bool(xp.all(found.converged)):
+        warn_not_converged(
+            "Barycenter", found.n_iter, found.error, tol, f"Raise max_iter, or eps (now {eps:g}), or use momentum=-0.3."
+        )
+    return BarycenterResult(found.state.histogram, found.n_iter, found.error, found.converged, kernel.domain)
+
+
+def _solve(atoms: Array, weights: Array, kernel: Any, options: dict, limits: dict, n_iter: int | None) -> Run:
+    steps = steps_of(kernel)(atoms, weights, kernel, **options)
+    error = fixed_point_error(atoms, kernel, options["marginal_weight"], debiased=options["debiased"])
+    if n_iter is None:
+        return run(steps, error, **limits)
+    state = nth(steps, n_iter)
+    errors = error(state)
+    return Run(state, n_iter, float(array_namespace(errors).max(errors)), errors <= limits["tol"], [])
+
+
+def check_inputs(atoms: Array, weights: Array, cost: Any) -> tuple[Array, Array, Any]:
+    """Floats of one backend and type that are finite and not negative, and a square cost that fits them.
+
+    Sums are not checked: P^(L) has not mass one, and finite differences must be possible.
+    """
+    atoms = as_float(atoms, like=weights)
+    weights = as_float(weights, like=atoms)
+    cost = check_cost(cost, square=True)
+    xp = array_namespace(atoms, weights) if hasattr(cost, "dense") else array_namespace(atoms, weights, cost)
+    if atoms.ndim < 2 or weights.ndim < 1 or atoms.shape[-2] != weights.shape[-1]:
+        raise ValueError(
+            f"atoms must be (..., n_atoms, n_bins) and weights (..., n_atoms); "
+            f"got {tuple(atoms.shape)} and {tuple(weights.shape)}."
+        )
+    if atoms.shape[-1] != cost.shape[0]:
+        raise ValueError(f"atoms have {atoms.shape[-1]} bins but cost has shape {tuple(cost.shape)}; one bin each.")
+    check_nonnegative(atoms, "atoms")
+    check_nonnegative(weights, "weights")
+    if not bool(xp.all(xp.sum(atoms, axis=-1) > 0)):
+        raise ValueError("an atom sums to 0: an empty histogram has no barycenter. Drop it, or use normalize.")
+    kind = xp.result_type(atoms.dtype, weights.dtype)
+    return xp.astype(atoms, kind, copy=False), xp.astype(weights, kind, copy=False), cost
+
+
+__all__ = [
+    "BarycenterResult",
+    "BarycenterState",
+    "barycenter",
+    "barycenter_log_steps",
+    "barycenter_steps",
+    "check_histograms",
+    "linear_mixture",
+]

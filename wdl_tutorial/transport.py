@@ -1,0 +1,469 @@
+"""Entropic transport between two histograms: the one definition of W_eps of this package.
+
+    W_eps(p, q) = min_T <T, C> + eps H(T),  T 1 = p,  T^T 1 = q,  H(T) = sum T (log T - 1)    Schmitz et al. (2018), (3)
+
+The solution is T = diag(u) K diag(v) with K = exp(-C/eps). Each half-iteration mends one marginal exactly; eq. (4) of
+the paper, where a is our v and b our u. Source ``p`` (rows) comes last, so its marginal is the exact one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ._array import Array, array_namespace, as_float, is_array, to_backend
+from .costs import check_cost, check_eps, kernel_for, safe_log
+from .histograms import check_histograms
+from .iterate import run, warn_not_converged
+
+LARGEST_PLAN = 2**28  # entries of a plan that may be built: 2 GB
+
+
+class SinkhornState(NamedTuple):
+    """Scaling vectors: T = diag(u) K diag(v)."""
+
+    u: Array  # (..., n)
+    v: Array  # (..., m)
+
+
+class SinkhornLogState(NamedTuple):
+    """Logarithms of the scaling vectors: eps times them are the potentials f and g."""
+
+    log_u: Array  # (..., n)
+    log_v: Array  # (..., m)
+
+
+class SinkhornResult(NamedTuple):
+    """What :func:`sinkhorn` found. ``plan`` and ``transport_cost`` are computed when asked for."""
+
+    value: Array  # (...)   the dual value, KL terms of an unbalanced problem included
+    f: Array  # (..., n)   potential of p: eps log u, the gradient of the value in p when balanced
+    g: Array  # (..., m)   potential of q
+    n_iter: int
+    error: float  # largest L1 violation, over the batch, of the marginal not just updated
+    converged: Array  # (...) bool
+    domain: str  # "kernel" or "log": the domain that gave this result
+    cost: Any
+    eps: float
+
+    @property
+    def plan(self) -> Array:
+        """The transport plan T, shape (..., n, m)."""
+        n, m = self.f.shape[-1], self.g.shape[-1]
+        entries = max(1, int(np.prod(self.f.shape[:-1]))) * n * m
+        if entries > LARGEST_PLAN:
+            raise MemoryError(
+                f"the plan has {entries:.1e} entries ({n} x {m} per problem); ask for fewer bins or problems."
+            )
+        xp = array_namespace(self.f, self.g)
+        exponent = self.f[..., :, None] + self.g[..., None, :] - self._dense_cost()
+        return xp.exp(exponent / self.eps)
+
+    @property
+    def transport_cost(self) -> Array:
+        """<T, C>, shape (...): what the transport costs, without the entropy."""
+        plan = self.plan
+        return array_namespace(plan).sum(plan * self._dense_cost(), axis=(-2, -1))
+
+    def _dense_cost(self) -> Array:
+        return self.cost if is_array(self.cost) else to_backend(self.cost.dense(), self.f)
+
+
+def proximal_exponent(eps: float, marginal_weight: float | None) -> float:
+    """rho / (rho + eps): the power that relaxes a marginal (Schmitz et al. (2018), section 4.4); 1 when it is exact."""
+    return 1.0 if marginal_weight is None else marginal_weight / (marginal_weight + eps)
+
+
+def relax(previous: Array, new: Array, momentum: float) -> Array:
+    """previous**momentum * new**(1 - momentum): the heavy ball of eqs (25)-(26). A zero stays zero."""
+    if momentum == 0.0:
+        return new
+    xp = array_namespace(previous, new)
+    alive = new > 0
+    one = xp.ones_like(new)
+    previous = xp.where(alive & (previous > 0), previous, one)
+    return xp.where(alive, previous**momentum * xp.where(alive, new, one) ** (1.0 - momentum), xp.zeros_like(new))
+
+
+def relax_log(previous: Array, new: Array, momentum: float) -> Array:
+    """As :func:`relax`, of logarithms: the zero is -inf."""
+    if momentum == 0.0:
+        return new
+    xp = array_namespace(previous, new)
+    low = -float("inf")
+    alive = (new > low) & (previous > low)
+    zero = xp.zeros_like(new)
+    mixed = momentum * xp.where(alive, previous, zero) + (1.0 - momentum) * xp.where(alive, new, zero)
+    return xp.where(alive, mixed, xp.where(new > low, (1.0 - momentum) * xp.where(new > low, new, zero), new))
+
+
+def _ones(p: Array, q: Array) -> Array:
+    """Ones of the shape of u: the batch axes of p and q broadcast, the bins of p."""
+    xp = array_namespace(p, q)
+    return xp.ones_like(p) + 0.0 * xp.sum(q, axis=-1, keepdims=True)
+
+
+def sinkhorn_steps(
+    p: Array,
+    q: Array,
+    kernel: Any,
+    *,
+    marginal_weight: float | None = None,
+    momentum: float = 0.0,
+    start: SinkhornState | None = None,
+) -> Iterator[SinkhornState]:
+    r"""Yield the scaling vectors after each Sinkhorn iteration, for ever.
+
+    Solves  min_T <T, C> + eps H(T)  with row sums p and column sums q, through T = diag(u) K diag(v). One iteration is
+    one pass of Schmitz et al. (2018), eq. (4), from u = 1; ``marginal_weight`` is of section 4.4, ``momentum`` of
+    eqs (25)-(26).
+
+    Parameters
+    ----------
+    p, q : array, shape (..., n) and (..., m)   Source and target histograms; leading axes broadcast.
+    kernel : ``gibbs_kernel(cost, eps)``.
+    """
+    theta = proximal_exponent(kernel.eps, marginal_weight)
+    u, v = (_ones(p, q), None) if start is None else start
+    while True:
+        new = q / kernel.apply_t(u)  # (..., m): the columns of T now sum to q
+        v = relax(array_namespace(new).ones_like(new) if v is None else v, new**theta if theta != 1 else new, momentum)
+        new = p / kernel.apply(v)  # (..., n): the rows of T now sum to p
+        u = relax(u, new**theta if theta != 1 else new, momentum)
+        yield SinkhornState(u, v)
+
+
+def sinkhorn_log_steps(
+    p: Array,
+    q: Array,
+    kernel: Any,
+    *,
+    marginal_weight: float | None = None,
+    momentum: float = 0.0,
+    start: SinkhornLogState | None = None,
+) -> Iterator[SinkhornLogState]:
+    """Yield the logarithms of the scaling vectors after each Sinkhorn iteration, for ever: no eps is too small.
+
+    The iterations of :func:`sinkhorn_steps`, in the log domain (Schmitz et al. (2018), section 4.1).
+
+    Parameters
+    ----------
+    p, q : as in :func:`sinkhorn_steps`.
+    kernel : ``gibbs_kernel(cost, eps, domain="log")``.
+    """
+    theta = proximal_exponent(kernel.eps, marginal_weight)
+    log_p, log_q = safe_log(p), safe_log(q)
+    log_u, log_v = (0.0 * _ones(p, q), None) if start is None else start
+    while True:
+        new = theta * (log_q - kernel.apply_t(log_u))
+        log_v = relax_log(array_namespace(new).zeros_like(new) if log_v is None else log_v, new, momentum)
+        new = theta * (log_p - kernel.apply(log_v))
+        log_u = relax_log(log_u, new, momentum)
+        yield SinkhornLogState(log_u, log_v)
+
+
+def marginal_error(p: Array, q: Array, kernel: Any, *, theta: float = 1.0, momentum: float = 0.0):
+    """A function of a state: the L1 distance of each problem's column sums to where the next update would put them.
+
+    Balanced, that is the L1 violation of the marginal not just updated. The heavy ball leaves both marginals off, and
+    then the larger of the two counts.
+    """
+    xp = array_namespace(p, q)
+    log = kernel.domain == "log"
+    target_p, target_q = (safe_log(p), safe_log(q)) if log else (p, q)
+
+    def violation(scaling: Array, other: Array, target: Array) -> Array:
+        if log:
+            now, new = xp.exp(scaling + other), xp.exp(theta * (target - other) + other)
+        else:
+            now, new = scaling * other, target if theta == 1 else (target / other) ** theta * other
+        return xp.sum(xp.abs(now - new), axis=-1)
+
+    def error(state) -> Array:
+        u, v = state
+        columns = violation(v, kernel.apply_t(u), target_q)
+        return columns if momentum == 0 else xp.maximum(columns, violation(u, kernel.apply(v), target_p))
+
+    return error
+
+
+def trusted(kernel: Any, *products: tuple[Array, Array, Array]) -> bool:
+    """Is what the kernel domain computed right? Finite, and with nothing of weight lost to underflow.
+
+    ``products`` are (scaling, K @ scaling, where it matters). Entries of K below the smallest normal number, and
+    products below it, are lost: at most tiny * (n + sum(scaling)) in each sum, and that must not show where it matters.
+    """
+    for scaling, product, matters in products:
+        xp = array_namespace(scaling, product)
+        info = xp.finfo(scaling.dtype)
+        floor = float(info.smallest_normal) / (16 * float(info.eps))
+        lost = floor * (scaling.shape[-1] + xp.sum(scaling, axis=-1, keepdims=True))
+        good = xp.isfinite(product) & (product >= lost)
+        if not bool(xp.all(xp.isfinite(scaling))) or not bool(xp.all(good | ~matters)):
+            return False
+    return True
+
+
+def dual_value(
+    p: Array, q: Array, f: Array, g: Array, mass: Array, eps: float, marginal_weight: float | None = None
+) -> Array:
+    """<f, p> + <g, q> - eps sum(T), with 0 * -inf = 0; an unbalanced problem has its KL terms in the place of <., .>."""
+    xp = array_namespace(p, q, f, g)
+
+    def term(h: Array, potential: Array) -> Array:
+        seen = (h > 0) & (potential > -float("inf"))
+        potential = xp.where(seen, potential, xp.zeros_like(potential))
+        if marginal_weight is not None:
+            potential = -marginal_weight * xp.expm1(-potential / marginal_weight)
+        return xp.sum(xp.where(seen, h * potential, xp.zeros_like(potential)), axis=-1)
+
+    return term(p, f) + term(q, g) - eps * mass
+
+
+def potential_gradient(potential: Array, marginal_weight: float | None) -> Array:
+    """The gradient of the dual value in a histogram, its potential being fixed (envelope theorem)."""
+    if marginal_weight is None:
+        return potential
+    return -marginal_weight * array_namespace(potential).expm1(-potential / marginal_weight)
+
+
+def potentials(state: Any, kernel: Any) -> tuple[Array, Array]:
+    """f = eps log u and g = eps log v of a state of either domain."""
+    u, v = state
+    return (
+        (kernel.eps * u, kernel.eps * v)
+        if kernel.domain == "log"
+        else (
+            kernel.eps * safe_log(u),
+            kernel.eps * safe_log(v),
+        )
+    )
+
+
+def plan_mass(state: Any, kernel: Any) -> Array:
+    """sum(T), from row sums."""
+    u, v = state
+    xp = array_namespace(u, v)
+    rows = xp.exp(u + kernel.apply(v)) if kernel.domain == "log" else u * kernel.apply(v)
+    return xp.sum(rows, axis=-1)
+
+
+def check_options(domain: str, marginal_weight: float | None, momentum: float) -> None:
+    """The options that Sinkhorn and the barycenters share."""
+    if domain not in ("auto", "kernel", "log"):
+        raise ValueError(f"domain must be 'auto', 'kernel' or 'log'; got {domain!r}.")
+    if marginal_weight is not None and not (marginal_weight > 0 and marginal_weight < float("inf")):
+        raise ValueError(
+            f"marginal_weight must be positive, in the units of the cost; got {marginal_weight}. None is balanced."
+        )
+    if not -1.0 < momentum <= 0.0:
+        raise ValueError(
+            f"momentum must be in (-1, 0]; got {momentum}. Negative values accelerate (tau of Algorithm 5)."
+        )
+
+
+def check_run(tol: float, max_iter: int) -> None:
+    """Tolerance and number of iterations."""
+    if not tol >= 0:
+        raise ValueError(f"tol must be non-negative; got {tol}.")
+    if isinstance(max_iter, bool) or not isinstance(max_iter, int | np.integer) or max_iter < 1:
+        raise ValueError(f"max_iter must be an integer of at least 1; got {max_iter!r}.")
+
+
+def underflow_error(eps: float, what: str) -> FloatingPointError:
+    """The one error of the kernel domain."""
+    return FloatingPointError(
+        f"exp(-cost/eps) underflowed in {what} (eps={eps:g}): a sum became 0 or infinite. "
+        'Use domain="log" (or "auto"), or a larger eps.'
+    )
+
+
+def sinkhorn(
+    p: Array,
+    q: Array,
+    cost: Any,
+    *,
+    eps: float,
+    tol: float = 1e-9,
+    max_iter: int = 10_000,
+    domain: str = "auto",
+    marginal_weight: float | None = None,
+    momentum: float = 0.0,
+    eps_scaling: float | None = None,
+    check_every: int = 10,
+) -> SinkhornResult:
+    """Entropic transport: min_T <T, C> + eps H(T) with row sums p and column sums q, H(T) = sum T (log T - 1).
+
+    Schmitz et al. (2018), eqs (3)-(4), from scalings of one; unbalanced (section 4.4) with ``marginal_weight``, which
+    puts rho KL(T 1 | p) + rho KL(T^T 1 | q) in the place of the constraints.
+
+    Parameters
+    ----------
+    p, q : array, shape (..., n) and (..., m)   Histograms; leading axes broadcast, one problem each.
+    cost : array (n, m), GridCost or LineCost.
+    eps : entropic regularisation, in the units of the cost. It has no default: choosing it is the lesson.
+    tol : stop when the L1 violation of the column sums is at most this, for every problem.
+    max_iter : a ConvergenceWarning says so where that was not enough.
+    domain : ``"kernel"``, ``"log"``, or ``"auto"``: the kernel domain, and the log domain where that was not right.
+    marginal_weight : rho of WDL section 4.4, in the units of the cost; None is balanced.
+    momentum : tau of eqs (25)-(26), in (-1, 0]; negative accelerates.
+    eps_scaling : a factor in (0, 1), for instance 0.5: solve from a large eps down to this one by that factor, each
+        start being the last solution. Needs fewer iterations when eps is small; works in the log domain.
+    check_every : iterations between two looks at the error.
+
+    Returns
+    -------
+    SinkhornResult
+
+    Raises
+    ------
+    ValueError, TypeError
+        Inputs that are no histograms, do not fit the cost, or come from two backends.
+    FloatingPointError
+        ``domain="kernel"`` and exp(-cost/eps) underflowed.
+
+    Examples
+    --------
+    >>> import wdl_tutorial as wt
+    >>> result = wt.sinkhorn([1, 0], [0.5, 0.5], wt.cost_matrix([0, 1]), eps=0.1)
+    >>> result.plan
+    array([[0.5, 0.5],
+           [0. , 0. ]])
+    """
+    p, q, cost = _inputs(p, q, cost)
+    eps = check_eps(eps)
+    check_options(domain, marginal_weight, momentum)
+    check_run(tol, max_iter)
+    if eps_scaling is not None and not 0.0 < eps_scaling < 1.0:
+        raise ValueError(f"eps_scaling must be a factor in (0, 1); got {eps_scaling}.")
+    options = {"marginal_weight": marginal_weight, "momentum": momentum}
+    limits = {"tol": tol, "max_iter": max_iter, "check_every": check_every}
+    with np.errstate(all="ignore"):
+        if domain != "log" and eps_scaling is None:
+            kernel = kernel_for(cost, eps, "kernel", p, q)
+            found, right = _solve(p, q, kernel, options, limits)
+            if right or domain == "kernel":
+                if not right and not found.error < float("inf"):
+                    raise underflow_error(eps, "sinkhorn")
+                return _result(p, q, cost, kernel, found, tol, marginal_weight)
+        kernel = kernel_for(cost, eps, "log", p, q)
+        start, spent = _anneal(p, q, cost, eps, eps_scaling, options, max_iter) if eps_scaling else (None, 0)
+        found, _ = _solve(p, q, kernel, options | {"start": start}, limits | {"max_iter": max(1, max_iter - spent)})
+        return _result(p, q, cost, kernel, found._replace(n_iter=found.n_iter + spent), tol, marginal_weight)
+
+
+def _inputs(p: Array, q: Array, cost: Any) -> tuple[Array, Array, Any]:
+    """Floats of one backend and type, histograms, and a cost that fits them."""
+    p = as_float(p, like=q)
+    q = as_float(q, like=p)
+    cost = check_cost(cost)
+    xp = array_namespace(p, q) if hasattr(cost, "dense") else array_namespace(p, q, cost)
+    for x, name in ((p, "p"), (q, "q")):
+        if x.ndim == 0:
+            raise ValueError(f"{name} must have its bins on the last axis; got a number.")
+        check_histograms(x, name)
+    if (p.shape[-1], q.shape[-1]) != tuple(cost.shape):
+        raise ValueError(
+            f"cost has shape {tuple(cost.shape)} but p has {p.shape[-1]} bins and q {q.shape[-1]}; "
+            f"it must be ({p.shape[-1]}, {q.shape[-1]})."
+        )
+    kind = xp.result_type(p.dtype, q.dtype)
+    return xp.astype(p, kind, copy=False), xp.astype(q, kind, copy=False), cost
+
+
+def _solve(p: Array, q: Array, kernel: Any, options: dict, limits: dict):
+    """Run to the tolerance; the run, and whether the kernel domain can be believed."""
+    log = kernel.domain == "log"
+    theta = proximal_exponent(kernel.eps, options["marginal_weight"])
+    error = marginal_error(p, q, kernel, theta=theta, momentum=options["momentum"])
+    found = run((sinkhorn_log_steps if log else sinkhorn_steps)(p, q, kernel, **options), error, **limits)
+    if log:
+        return found, True
+    u, v = found.state
+    right = found.error < float("inf") and trusted(kernel, (v, kernel.apply(v), p > 0), (u, kernel.apply_t(u), q > 0))
+    return found, right
+
+
+def _anneal(p: Array, q: Array, cost: Any, eps: float, factor: float, options: dict, max_iter: int):
+    """Potentials from a large eps down to the last one before ``eps``, as a start in the log domain."""
+    xp = array_namespace(p, q)
+    level = _largest(cost)
+    start, spent, f, g = None, 0, None, None
+    while level * factor > eps and spent < max_iter // 2:
+        level = level * factor
+        kernel = kernel_for(cost, level, "log", p, q)
+        if f is not None:
+            start = SinkhornLogState(f / level, g / level)
+        limits = {"tol": 1e-3, "max_iter": 100, "check_every": 5}  # rough is enough for a start
+        found, _ = _solve(p, q, kernel, options | {"start": start}, limits)
+        spent += found.n_iter
+        f, g = potentials(found.state, kernel)
+    if f is None:
+        return None, 0
+    return SinkhornLogState(xp.asarray(f / eps), xp.asarray(g / eps)), spent
+
+
+def _largest(cost: Any) -> float:
+    """The largest entry of a cost."""
+    if hasattr(cost, "axis_costs"):
+        return float(sum(c.max() for c in cost.axis_costs()))
+    if hasattr(cost, "positions"):
+        return float(cost.scale * (cost.positions[-1] - cost.positions[0]) ** cost.power)
+    return float(array_namespace(cost).max(cost))
+
+
+def _result(p: Array, q: Array, cost: Any, kernel: Any, found: Any, tol: float, marginal_weight: float | None):
+    f, g = potentials(found.state, kernel)
+    value = dual_value(p, q, f, g, plan_mass(found.state, kernel), kernel.eps, marginal_weight)
+    xp = array_namespace(p, q)
+    if not bool(xp.all(xp.isfinite(value))):
+        raise underflow_error(kernel.eps, f"sinkhorn ({p.dtype})")
+    if not bool(xp.all(found.converged)):
+        warn_not_converged(
+            "Sinkhorn",
+            found.n_iter,
+            found.error,
+            tol,
+            f"Raise max_iter, or eps (now {kernel.eps:g}), or reach it in steps with eps_scaling=0.5.",
+        )
+    return SinkhornResult(value, f, g, found.n_iter, found.error, found.converged, kernel.domain, cost, kernel.eps)
+
+
+def sinkhorn_divergence(
+    p: Array,
+    q: Array,
+    cost: Any,
+    *,
+    eps: float,
+    tol: float = 1e-9,
+    max_iter: int = 10_000,
+    domain: str = "auto",
+    momentum: float = 0.0,
+) -> Array:
+    """W(p, q) - W(p, p)/2 - W(q, q)/2: entropic transport with its bias taken out; zero where p equals q.
+
+    Parameters
+    ----------
+    p, q : array, shape (..., n)   Histograms on the same bins; leading axes broadcast.
+    cost : as in :func:`sinkhorn`, square and symmetric. The other parameters are its own, too.
+
+    Returns
+    -------
+    array, shape (...)
+
+    Examples
+    --------
+    >>> import wdl_tutorial as wt
+    >>> float(wt.sinkhorn_divergence([1, 0], [1, 0], wt.cost_matrix([0, 1]), eps=0.1))
+    0.0
+    """
+    options = {"eps": eps, "tol": tol, "max_iter": max_iter, "domain": domain, "momentum": momentum}
+    check_cost(cost, square=True)
+    across, own_p, own_q = (
+        sinkhorn(p, q, cost, **options),
+        sinkhorn(p, p, cost, **options),
+        sinkhorn(q, q, cost, **options),
+    )
+    return across.value - (own_p.value + own_q.value) / 2
