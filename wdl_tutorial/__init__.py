@@ -8,6 +8,13 @@ from __future__ import annotations
 
 import importlib
 
+from .barycenters import BarycenterResult, barycenter, barycenter_log_steps, barycenter_steps, linear_mixture
+from .costs import GridCost, LineCost, blur_width, cost_matrix, eps_for_blur, gibbs_kernel
+from .gradients import barycenter_vjp, check_gradient
+from .histograms import area_fractions, continuum_removed, displacement, normalize, wasserstein_1d
+from .iterate import ConvergenceWarning
+from .transport import SinkhornResult, sinkhorn, sinkhorn_divergence, sinkhorn_log_steps, sinkhorn_steps
+
 __version__ = "0.1.0"
 
 # name -> module that holds it; loaded at first use (PEP 562)
@@ -17,6 +24,36 @@ _LAZY = {
     "compare": "unmixing",
 }
 _MODULES = {"linear", "metrics", "datasets", "figures", "diffusion", "unmixing", "widgets", "deep"}
+
+__all__ = [
+    "LAND",
+    "BarycenterResult",
+    "ConvergenceWarning",
+    "GridCost",
+    "LineCost",
+    "SinkhornResult",
+    "area_fractions",
+    "barycenter",
+    "barycenter_log_steps",
+    "barycenter_steps",
+    "barycenter_vjp",
+    "blur_width",
+    "check_gradient",
+    "compare",
+    "continuum_removed",
+    "cost_matrix",
+    "displacement",
+    "eps_for_blur",
+    "gibbs_kernel",
+    "linear_mixture",
+    "normalize",
+    "sinkhorn",
+    "sinkhorn_divergence",
+    "sinkhorn_log_steps",
+    "sinkhorn_steps",
+    "unmix",
+    "wasserstein_1d",
+]
 
 
 def __getattr__(name: str):

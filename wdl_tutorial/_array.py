@@ -123,6 +123,11 @@ def to_numpy(x: Any) -> np.ndarray:
     return np.asarray(x)
 
 
+def number(x: Array) -> float:
+    """A one-element array as a Python float; of a torch tensor that tracks gradients, its value."""
+    return float(to_numpy(x))
+
+
 def logsumexp(x: Array, *, axis: int = -1) -> Array:
     """log(sum(exp(x))) along ``axis`` without overflow; -inf where every entry is -inf."""
     xp = array_namespace(x)

@@ -1,6 +1,6 @@
 """Averages of histograms: the linear mixture, which averages heights, and the barycenter, which averages positions.
 
-    P(atoms, w) = argmin_u sum_s w_s W_eps(atom_s, u)                                           Schmitz et al. (2018), (5)
+    P(atoms, w) = argmin_u sum_s w_s W_eps(atom_s, u)                                       Schmitz et al. (2018), (5)
 
 One iteration, eqs (6)-(8), with b = 1 at the start; s runs over the atoms:
 
@@ -17,9 +17,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ._array import Array, array_namespace, as_float
+from ._array import Array, array_namespace, as_float, number
 from .costs import check_cost, check_eps, is_symmetric, kernel_for, safe_log
-from .histograms import check_histograms, check_nonnegative
+from .histograms import check_nonnegative
 from .iterate import Run, nth, run, warn_not_converged
 from .transport import (
     check_options,
@@ -194,7 +194,7 @@ def steps_of(kernel: Any):
 
 
 def fixed_point_error(atoms: Array, kernel: Any, marginal_weight: float | None, *, debiased: bool = False):
-    """A function of a state: the L1 distance of each plan's atom-side marginal from where (6) would put it, the worst atom.
+    """A function of a state: the L1 distance of a plan's atom-side marginal from where (6) would put it, worst atom.
 
     The other marginal has just been updated, and is the same for all plans. A debiased run also counts the change
     that the vector d would still make, since that is what converges last.
@@ -223,12 +223,10 @@ def fixed_point_error(atoms: Array, kernel: Any, marginal_weight: float | None, 
 def kernel_domain_was_right(state: BarycenterState, atoms: Array, kernel: Any) -> bool:
     """Can the kernel domain's state be believed: finite, and nothing of weight lost to underflow?"""
     xp = array_namespace(state.b)
-    matters = (
-        state.histogram[..., None, :] > 1e-100 if state.b.dtype == xp.float64 else state.histogram[..., None, :] > 0
-    )
-    return trusted(kernel, (state.b, kernel.apply(state.b), atoms > 0), (state.a, state.phi, matters)) and bool(
-        xp.all(xp.isfinite(state.histogram))
-    )
+    if not bool(xp.all(xp.isfinite(state.histogram))):
+        return False
+    matters = state.histogram[..., None, :] > float(xp.finfo(state.b.dtype).smallest_normal) ** 0.5
+    return trusted(kernel, (state.b, kernel.apply(state.b), atoms > 0), (state.a, state.phi, matters))
 
 
 def barycenter(
@@ -260,7 +258,7 @@ def barycenter(
     domain : ``"kernel"``, ``"log"``, or ``"auto"``: the kernel domain, and the log domain where that was not right.
     marginal_weight : rho of section 4.4, in the units of the cost: marginals may differ, at a price. None is balanced.
     momentum : tau of Algorithm 5, in (-1, 0]; negative accelerates.
-    debiased : take out the blur of the entropy (Janati et al. (2020)); converges more slowly. Symmetric costs, balanced.
+    debiased : take out the blur of the entropy (Janati et al. (2020)); slower. Symmetric costs, balanced.
 
     Returns
     -------
@@ -312,7 +310,7 @@ def _solve(atoms: Array, weights: Array, kernel: Any, options: dict, limits: dic
         return run(steps, error, **limits)
     state = nth(steps, n_iter)
     errors = error(state)
-    return Run(state, n_iter, float(array_namespace(errors).max(errors)), errors <= limits["tol"], [])
+    return Run(state, n_iter, number(array_namespace(errors).max(errors)), errors <= limits["tol"], [])
 
 
 def check_inputs(atoms: Array, weights: Array, cost: Any) -> tuple[Array, Array, Any]:
@@ -337,14 +335,3 @@ def check_inputs(atoms: Array, weights: Array, cost: Any) -> tuple[Array, Array,
         raise ValueError("an atom sums to 0: an empty histogram has no barycenter. Drop it, or use normalize.")
     kind = xp.result_type(atoms.dtype, weights.dtype)
     return xp.astype(atoms, kind, copy=False), xp.astype(weights, kind, copy=False), cost
-
-
-__all__ = [
-    "BarycenterResult",
-    "BarycenterState",
-    "barycenter",
-    "barycenter_log_steps",
-    "barycenter_steps",
-    "check_histograms",
-    "linear_mixture",
-]

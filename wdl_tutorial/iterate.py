@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
-from ._array import Array, array_namespace
+from ._array import Array, array_namespace, number
 
 
 class ConvergenceWarning(UserWarning):
@@ -46,7 +46,7 @@ def run(steps: Iterator, error: Callable[[Any], Array], *, tol: float, max_iter:
         if last or n_iter % check_every == 0:
             errors = error(state)
             xp = array_namespace(errors)
-            worst = float(xp.max(errors))
+            worst = number(xp.max(errors))
             trace.append((n_iter, worst))
             if last or worst <= tol or not worst < float("inf"):
                 return Run(state, n_iter, worst, errors <= tol, trace)

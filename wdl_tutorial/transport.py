@@ -209,7 +209,7 @@ def trusted(kernel: Any, *products: tuple[Array, Array, Array]) -> bool:
 def dual_value(
     p: Array, q: Array, f: Array, g: Array, mass: Array, eps: float, marginal_weight: float | None = None
 ) -> Array:
-    """<f, p> + <g, q> - eps sum(T), with 0 * -inf = 0; an unbalanced problem has its KL terms in the place of <., .>."""
+    """<f, p> + <g, q> - eps sum(T), with 0 * -inf = 0; unbalanced, KL terms in the place of <., .>."""
     xp = array_namespace(p, q, f, g)
 
     def term(h: Array, potential: Array) -> Array:

@@ -1,0 +1,327 @@
+"""Pull a gradient back through the barycenter, by hand.
+
+Schmitz et al. (2018), Proposition 1 and Algorithms 1 and 4, written once for every variant. The adjoints are those of
+the *logarithms* of a, phi, P and b, so that the two domains share every line, and one backward sweep yields both
+gradients, in the atoms and in the weights. With X_ for the adjoint of log X, one iteration backwards is
+
+    P_   = sum_s b_s_                          (at the last iteration: dloss/dP * P)
+    phi_ = w P_ - b_                           w the shares of the mean: the weights, or Algorithm 6's
+    c    = K (phi_ / phi) / (K b)              dloss/datom, so far
+    b_   = -b K^T (atom c / (K b))             for the iteration before
+
+and the gradient in the weights adds up <log phi, P_>. Products with K have the form left * K (right * w), which the
+kernel evaluates in its own domain, where left and right may be huge and tiny.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ._array import Array, array_namespace, as_float, to_backend, to_numpy
+from .barycenters import (
+    BarycenterState,
+    check_inputs,
+    fixed_point_error,
+    kernel_domain_was_right,
+    log_mean,
+    power_of,
+    steps_of,
+)
+from .costs import check_eps, kernel_for, safe_log
+from .iterate import run, warn_not_converged
+from .transport import check_options, check_run, proximal_exponent, underflow_error
+
+
+class Adjoint(NamedTuple):
+    """What one backward step hands to the iteration before it."""
+
+    b: Array  # (n_samples, n_atoms, n_bins)   adjoint of log b
+    carry: Array | float  # what the heavy ball carries to the a of the iteration before, as dloss/datom
+
+
+class Sweep(NamedTuple):
+    """The two gradients a backward sweep has added up."""
+
+    grad_atoms: Array  # (n_samples, n_atoms, n_bins)
+    grad_weights: Array  # (n_samples, n_atoms)
+
+
+def backward_step(
+    atoms: Array,
+    weights: Array,
+    kernel: Any,
+    state: BarycenterState,
+    b_before: Array,
+    p_adjoint: Array | None,
+    adjoint: Adjoint,
+    *,
+    marginal_weight: float | None = None,
+    momentum: float = 0.0,
+) -> tuple[Adjoint, Sweep]:
+    """One iteration of the barycenter backwards: the adjoint for the one before, and its share of both gradients.
+
+    ``p_adjoint`` is the adjoint of log P from the loss, at the last iteration; None before it.
+    """
+    xp = array_namespace(atoms, weights)
+    theta, kappa, fresh = (
+        proximal_exponent(kernel.eps, marginal_weight),
+        power_of(kernel, marginal_weight),
+        1.0 - momentum,
+    )
+    log = kernel.domain == "log"
+    log_phi = state.phi if log else xp.log(state.phi)
+    p_ = theta * fresh * xp.sum(adjoint.b, axis=-2)
+    p_ = p_ if p_adjoint is None else p_ + p_adjoint
+    if kappa == 0.0:
+        shares, slope = weights[..., None], log_phi
+    else:
+        gap = kappa * (log_phi - log_mean(log_phi, weights, kappa)[..., None, :])
+        total = xp.sum(weights, axis=-1)[..., None, None]
+        shares, slope = weights[..., None] / total * xp.exp(gap), xp.expm1(gap) / (kappa * total)
+    phi_ = shares * p_[..., None, :] - theta * fresh * adjoint.b
+    grad_weights = xp.sum(slope * p_[..., None, :], axis=-1)
+
+    if theta == 1.0 and momentum == 0.0:
+        ratio = -state.kb if log else 1.0 / state.kb  # a / atom, also where the atom is 0
+    elif log:
+        alive = atoms > 0
+        ratio = xp.where(
+            alive, state.a - xp.where(alive, safe_log(atoms), xp.zeros_like(atoms)), -float("inf") + 0 * state.a
+        )
+    else:
+        ratio = xp.where(atoms > 0, state.a / xp.where(atoms > 0, atoms, xp.ones_like(atoms)), xp.zeros_like(state.a))
+    c = kernel.sandwich(ratio, -state.phi if log else 1.0 / state.phi, phi_) + adjoint.carry
+    kb_ = -theta * fresh * atoms * c
+    b_ = kernel.sandwich_t(b_before, -state.kb if log else 1.0 / state.kb, kb_)
+    if momentum != 0.0:
+        b_ = b_ + momentum * adjoint.b
+    return Adjoint(b_, momentum * c), Sweep(theta * fresh * c, grad_weights)
+
+
+def record(atoms: Array, weights: Array, kernel: Any, n_iter: int, **options: Any) -> list[BarycenterState]:
+    """The states of iterations 1 to ``n_iter``: what the backward sweep reads."""
+    steps = steps_of(kernel)(atoms, weights, kernel, **options)
+    return [state for _, state in zip(range(n_iter), steps)]
+
+
+def unrolled(
+    atoms: Array, weights: Array, kernel: Any, tape: list[BarycenterState], grad: Array, **options: Any
+) -> Sweep:
+    """The gradients of P^(L) as computed, in one sweep over its recorded iterations (Algorithms 1 and 4)."""
+    xp = array_namespace(atoms, weights)
+    p_adjoint = grad * tape[-1].histogram
+    adjoint = Adjoint(xp.zeros_like(tape[-1].b), 0.0)
+    total = None
+    for i in range(len(tape) - 1, -1, -1):
+        b_before = tape[i - 1].b if i else (xp.zeros_like if kernel.domain == "log" else xp.ones_like)(tape[i].b)
+        adjoint, share = backward_step(
+            atoms, weights, kernel, tape[i], b_before, p_adjoint if i == len(tape) - 1 else None, adjoint, **options
+        )
+        total = share if total is None else Sweep(total[0] + share[0], total[1] + share[1])
+    return total
+
+
+def implicit(
+    atoms: Array,
+    weights: Array,
+    kernel: Any,
+    state: BarycenterState,
+    grad: Array,
+    *,
+    tol: float = 1e-9,
+    max_iter: int = 10_000,
+    **options: Any,
+) -> Sweep:
+    """The gradients of the converged barycenter: implicit differentiation at the fixed point, nothing stored.
+
+    At the fixed point all iterations are the same, so that the backward sweep repeats one step until what it adds is
+    below ``tol``: the Neumann series of the implicit function theorem. The barycenter's own freedom (one constant per
+    pair of scalings) is orthogonal to what enters, and stays so.
+    """
+    xp = array_namespace(atoms, weights)
+    p_adjoint, total = grad * state.histogram, None
+    adjoint = Adjoint(xp.zeros_like(state.b), 0.0)
+    scale = None
+    for n_iter in range(max_iter):
+        adjoint, share = backward_step(
+            atoms, weights, kernel, state, state.b, p_adjoint if n_iter == 0 else None, adjoint, **options
+        )
+        total = share if total is None else Sweep(total[0] + share[0], total[1] + share[1])
+        if n_iter % 10 == 9:
+            scale = float(xp.max(xp.sum(xp.abs(p_adjoint), axis=-1)))
+            left = float(xp.max(xp.sum(xp.abs(adjoint.b), axis=(-2, -1))))
+            if not left > tol * scale:
+                return total
+    warn_not_converged(
+        "Implicit gradient",
+        max_iter,
+        left / scale if scale else 0.0,
+        tol,
+        "Raise max_iter, or eps, or use momentum=-0.3.",
+    )
+    return total
+
+
+def barycenter_vjp(
+    atoms: Array,
+    weights: Array,
+    cost: Any,
+    grad: Array,
+    *,
+    eps: float,
+    n_iter: int | None,
+    domain: str = "auto",
+    marginal_weight: float | None = None,
+    momentum: float = 0.0,
+    tol: float = 1e-9,
+    max_iter: int = 10_000,
+) -> tuple[Array, Array]:
+    """Pull a gradient in the barycenters back to the atoms and the weights (Schmitz et al. (2018), Algorithm 1).
+
+    Parameters
+    ----------
+    atoms : array, shape (n_atoms, n_bins)
+    weights : array, shape (n_samples, n_atoms)
+    cost, eps, domain, marginal_weight, momentum : as in :func:`wdl_tutorial.barycenter`.
+    grad : array, shape (n_samples, n_bins)   dloss/dP^(L).
+    n_iter : L, unrolled; None: the converged barycenter, by implicit differentiation to ``tol``.
+
+    Returns
+    -------
+    grad_atoms : array, shape (n_atoms, n_bins), summed over the samples.
+    grad_weights : array, shape (n_samples, n_atoms). Partial derivatives; on the simplex they count up to a constant
+        per sample.
+
+    Examples
+    --------
+    >>> import numpy as np, wdl_tutorial as wt
+    >>> two, cost = np.eye(5)[[0, 4]], wt.cost_matrix(np.arange(5))
+    >>> _, slope = wt.barycenter_vjp(two, [[0.5, 0.5]], cost, np.arange(5.0)[None], eps=0.5, n_iter=20)
+    >>> bool(slope[0, 1] > slope[0, 0])  # more of the right atom moves the mean to the right
+    True
+    """
+    atoms, weights, cost = check_inputs(atoms, weights, cost)
+    grad = as_float(grad, like=atoms)
+    xp = array_namespace(atoms, grad)
+    if atoms.ndim != 2 or weights.ndim != 2 or tuple(grad.shape) != (weights.shape[0], atoms.shape[1]):
+        raise ValueError(
+            f"barycenter_vjp needs atoms (n_atoms, n_bins), weights (n_samples, n_atoms) and grad (n_samples, n_bins); "
+            f"got {tuple(atoms.shape)}, {tuple(weights.shape)} and {tuple(grad.shape)}."
+        )
+    eps = check_eps(eps)
+    check_options(domain, marginal_weight, momentum)
+    check_run(tol, max_iter if n_iter is None else n_iter)
+    options = {"marginal_weight": marginal_weight, "momentum": momentum}
+    with np.errstate(all="ignore"):
+        for attempt in ("kernel", "log") if domain == "auto" else (domain,):
+            kernel = kernel_for(cost, eps, attempt, atoms, weights)
+            if n_iter is None:
+                tape = [converged_state(atoms, weights, kernel, tol=tol, max_iter=max_iter, **options)]
+            else:
+                tape = record(atoms, weights, kernel, n_iter, **options)
+            if attempt == "log" or kernel_domain_was_right(tape[-1], atoms, kernel):
+                break
+        if n_iter is None:
+            sweep = implicit(atoms, weights, kernel, tape[-1], grad, tol=tol, max_iter=max_iter, **options)
+        else:
+            sweep = unrolled(atoms, weights, kernel, tape, grad, **options)
+    grad_atoms = xp.sum(sweep.grad_atoms, axis=0)
+    if not bool(xp.all(xp.isfinite(grad_atoms))) or not bool(xp.all(xp.isfinite(sweep.grad_weights))):
+        raise underflow_error(eps, f"barycenter_vjp ({atoms.dtype})")
+    return grad_atoms, sweep.grad_weights
+
+
+def converged_state(
+    atoms: Array, weights: Array, kernel: Any, *, tol: float, max_iter: int, **options: Any
+) -> BarycenterState:
+    """The barycenter's state at ``tol``, with a ConvergenceWarning where ``max_iter`` was not enough."""
+    error = fixed_point_error(atoms, kernel, options.get("marginal_weight"))
+    found = run(steps_of(kernel)(atoms, weights, kernel, **options), error, tol=tol, max_iter=max_iter)
+    if found.error < float("inf") and not bool(array_namespace(atoms).all(found.converged)):
+        warn_not_converged(
+            "Barycenter", found.n_iter, found.error, tol, "Raise max_iter, or eps, or use momentum=-0.3."
+        )
+    return found.state
+
+
+def softmax_vjp(y: Array, grad: Array) -> Array:
+    """Pull ``grad`` at y = softmax(z) back to z: y * (grad - <grad, y>) (Schmitz et al. (2018), below eq. (13))."""
+    xp = array_namespace(y, grad)
+    pulled = xp.where(y > 0, y * grad, xp.zeros_like(y))  # an entry that underflowed to 0 stays where it is
+    return pulled - y * xp.sum(pulled, axis=-1, keepdims=True)
+
+
+class GradientCheck(NamedTuple):
+    """What :func:`check_gradient` measured: directional derivatives by the gradient, and by evaluating the function."""
+
+    relative_error: float
+    ok: bool
+    by_gradient: np.ndarray  # (n_directions,)
+    by_difference: np.ndarray  # (n_directions,)
+
+
+def check_gradient(
+    function: Callable[[Array], Any],
+    x: Array,
+    gradient: Array,
+    *,
+    method: str = "central",
+    n_directions: int = 5,
+    step: float | None = None,
+    simplex: bool = False,
+    tol: float | None = None,
+    random_state: int | np.random.Generator | None = 0,
+) -> GradientCheck:
+    """Is ``gradient`` the gradient of ``function`` at ``x``? Slopes along random directions, two ways.
+
+    Parameters
+    ----------
+    function : maps an array like ``x`` to a number.
+    x : array   Where to check. ``gradient`` has its shape.
+    method : ``"central"`` differences, good to about 1e-9; ``"complex"``: Im f(x + i h d) / h, exact to rounding, for
+        functions of NumPy operations that accept complex numbers.
+    step : size of the step, relative to the largest entry of ``x``; 1e-6 (central) or 1e-30 (complex) if not given.
+    simplex : use directions that sum to zero along the last axis: a gradient on the simplex counts up to a constant.
+    tol : largest relative error that passes; 1e-6 (central) or 1e-10 (complex) if not given.
+
+    Returns
+    -------
+    GradientCheck
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> x = np.array([0.2, 0.8])
+    >>> check_gradient(lambda x: (x**2).sum(), x, 2 * x).ok
+    True
+    >>> check_gradient(lambda x: (x**2).sum(), x, 2 * x - 1).ok
+    False
+    """
+    if method not in ("central", "complex"):
+        raise ValueError(f"method must be 'central' or 'complex'; got {method!r}.")
+    x, gradient = as_float(x), as_float(gradient, like=x)
+    array_namespace(x, gradient)
+    if tuple(x.shape) != tuple(gradient.shape):
+        raise ValueError(f"gradient must have the shape of x; got {tuple(gradient.shape)} and {tuple(x.shape)}.")
+    rng = np.random.default_rng(random_state)
+    central = method == "central"
+    size = float(np.abs(to_numpy(x)).max()) or 1.0
+    h = (step if step is not None else 1e-6 if central else 1e-30) * size
+    by_gradient, by_difference = np.empty(n_directions), np.empty(n_directions)
+    for k in range(n_directions):
+        d = rng.standard_normal(tuple(x.shape))
+        d = d - d.mean(axis=-1, keepdims=True) if simplex else d
+        d /= np.abs(d).max()
+        by_gradient[k] = float((to_numpy(gradient) * d).sum())
+        if central:
+            ahead, behind = function(x + to_backend(h * d, x)), function(x - to_backend(h * d, x))
+            by_difference[k] = (float(ahead) - float(behind)) / (2 * h)
+        else:
+            by_difference[k] = float(np.imag(function(to_numpy(x) + 1j * h * d))) / h
+    scale = max(float(np.abs(by_difference).max()), float(np.abs(by_gradient).max()), 1e-300)
+    error = float(np.abs(by_gradient - by_difference).max()) / scale
+    limit = tol if tol is not None else 1e-6 if central else 1e-10
+    return GradientCheck(error, error <= limit, by_gradient, by_difference)
