@@ -4,6 +4,7 @@
 * The theme's thebe bootstrap, which points at a CDN, is dropped.
 * ``static/widget-host.js`` runs the anywidget models that MyST-NB stores in a page: no require.js, no html-manager.
 * The version of the package that the chapters ran with stands in the footer.
+* A few attributes of the theme's HTML that mislead a screen reader are mended.
 """
 
 from __future__ import annotations
@@ -15,6 +16,14 @@ from pathlib import Path
 import wdl_tutorial
 
 HERE = Path(__file__).resolve().parent
+# what the theme and docutils write -> what axe-core and a screen reader accept
+REPAIRS = {
+    'title="Search" aria-label="Search" data-bs-placement': 'title="Search" data-bs-placement',  # hides its own text
+    'data-mode="light" title="Light"': 'data-mode="light"',  # the button has a name of its own
+    'data-mode="dark"  title="Dark"': 'data-mode="dark"',
+    'data-mode="auto"  title="System Settings"': 'data-mode="auto"',
+    '<div role="list" class="citation-list">': '<div class="citation-list">',  # a list without list items
+}
 MATHJAX_PARTS = ["tex-mml-chtml.js", "output/chtml/fonts", "input/tex/extensions"]
 
 
@@ -69,10 +78,23 @@ def copy_assets(app, exception) -> None:
         shutil.copy(file, static / file.name)
 
 
+def repair_accessibility(app, exception) -> None:
+    """Mend the written pages; a page that was not written again is already mended."""
+    if exception or app.builder.format != "html":
+        return
+    for page in Path(app.outdir).rglob("*.html"):
+        text = mended = page.read_text(encoding="utf-8")
+        for written, wanted in REPAIRS.items():
+            mended = mended.replace(written, wanted)
+        if mended != text:
+            page.write_text(mended, encoding="utf-8")
+
+
 def setup(app) -> dict:
     app.connect("config-inited", configure)
     app.connect("html-page-context", drop_thebe, priority=990)  # after every extension that adds a script
     app.connect("build-finished", copy_assets)
+    app.connect("build-finished", repair_accessibility)
     app.add_js_file("widget-host.js", loading_method="defer")
     app.add_css_file("book.css", priority=900)
     return {"version": wdl_tutorial.__version__, "parallel_read_safe": True, "parallel_write_safe": True}

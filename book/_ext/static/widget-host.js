@@ -98,7 +98,7 @@
         await widget.render({ model: models.get(id), el });
         el.dataset.ready = "true";
         for (const still of (script.closest(".cell_output") ?? script.parentElement).querySelectorAll(".wdl-first-frame"))
-          still.hidden = true;
+          (still.closest(".output") ?? still).hidden = true;
       } catch (error) {
         say(script, `This demo could not start: ${error.message}`);
         setTimeout(() => { throw error; });  // reach window.onerror, but let the other demos start
@@ -106,6 +106,10 @@
     }
     document.documentElement.dataset.widgets = "ready";
   }
+
+  // A page opened from the file system may not fetch another one for the lines around a search hit.
+  if (location.protocol === "file:" && typeof DOCUMENTATION_OPTIONS !== "undefined")
+    DOCUMENTATION_OPTIONS.SHOW_SEARCH_SUMMARY = false;
 
   if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", start);
   else start();
