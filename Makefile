@@ -1,4 +1,4 @@
-# make lab | test | book | bench | strip | outputs | browser | clean
+# make lab | test | book | bench | strip | outputs | figure | browser | clean
 #
 # Each target prepares .venv first; a machine needs Python 3.11 or newer and make, nothing else. After the first
 # installation nothing here asks the network again until pyproject.toml or constraints.txt change.
@@ -24,7 +24,7 @@ BROWSER := tests/browser/node_modules/installed
 # Nothing of the tests or of the book calls out, or reads settings of the person who runs them.
 QUIET := JUPYTER_PLATFORM_DIRS=1 IPYTHONDIR=$(CURDIR)/.venv/ipython OMP_NUM_THREADS=1 PYTHONHASHSEED=0
 
-.PHONY: lab test lint unit chapters book bench strip outputs browser clean help
+.PHONY: lab test lint unit chapters book bench strip outputs figure browser clean help
 
 help:
 	@sed -n '1,2p' Makefile | cut -c3-
@@ -79,6 +79,9 @@ strip: $(STAMP)
 # Run chapters from a clean kernel and store their text outputs: make outputs CHAPTERS=book/01_two_peaks.ipynb
 outputs: $(STAMP)
 	$(QUIET) $(BIN)/python book/strip.py --execute $(CHAPTERS)
+
+figure: $(STAMP)
+	$(BIN)/python book/readme_figure.py
 
 # Every built page, every slider, over http and from file://; needs Node.js and Debian's chromium.
 $(BROWSER): tests/browser/package.json

@@ -59,7 +59,11 @@ def execute(notebook: nbformat.NotebookNode, folder: Path) -> None:
 
     environment = {key: value for key, value in os.environ.items() if key != "WDL_TUTORIAL_DATA"}
     client = NotebookClient(
-        notebook, kernel_name="python3", timeout=600, coalesce_streams=True, resources={"metadata": {"path": str(folder)}}
+        notebook,
+        kernel_name="python3",
+        timeout=600,
+        coalesce_streams=True,
+        resources={"metadata": {"path": str(folder)}},
     )
     client.execute(env=environment)
 

@@ -1,0 +1,133 @@
+"""What every tracked file owes: size, no trace of one machine, versions that agree, pins, and the house's import order."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import wdl_tutorial as wt
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = ROOT / "wdl_tutorial"
+LIMIT = 200_000  # bytes
+
+# Each module imports only from those before it.
+ORDER = """_array iterate histograms costs transport panels barycenters losses gradients initialise optimize chunks dictionary
+metrics linear diffusion cubefiles datasets figures unmixing widgets deep reproduce doctor""".split()
+
+
+def tracked() -> list[Path]:
+    """The files that git knows; a copy without git is not checked."""
+    run = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True)
+    if run.returncode != 0:
+        pytest.skip("not a git checkout")
+    return [path for name in run.stdout.split("\0") if name and (path := ROOT / name).is_file()]
+
+
+def texts() -> list[tuple[Path, str]]:
+    found = []
+    for path in tracked():
+        data = path.read_bytes()
+        if b"\0" not in data:
+            found.append((path, data.decode("utf-8")))
+    return found
+
+
+def lines_with(pattern: str) -> list[str]:
+    return [
+        f"{path.relative_to(ROOT)}:{number}"
+        for path, text in texts()
+        for number, line in enumerate(text.splitlines(), 1)
+        if re.search(pattern, line)
+    ]
+
+
+def project() -> dict:
+    return tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+
+def test_no_tracked_file_is_large():
+    assert [str(path.relative_to(ROOT)) for path in tracked() if path.stat().st_size > LIMIT] == []
+
+
+def test_no_path_of_one_machine_is_tracked():
+    assert lines_with(r"(?<![\w.])/(?:" + "|".join(["home", "root", "tmp", "work", "Users"]) + r")/[\w.]") == []
+
+
+def test_no_package_registry_is_named():
+    assert (
+        lines_with("|".join(["pypi" + r"\.org", "python" + "hosted", "registry" + r"\.npm", "deb" + r"\.debian"])) == []
+    )
+    assert lines_with(r"--(extra-)?index" + r"-url|--find" + "-links") == []
+
+
+def test_nothing_is_left_undone():
+    assert lines_with(r"\b(TO" + r"DO|FIX" + r"ME)\b|NotImplemented" + r"Error\b") == []
+
+
+def test_one_version_everywhere():
+    citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    assert project()["version"] == wt.__version__
+    assert f"\nversion: {wt.__version__}\n" in citation
+    assert "## Unreleased" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+
+
+def test_every_dependency_is_pinned_exactly():
+    canonical = lambda name: re.sub(r"[-_.]+", "-", name).lower()  # noqa: E731
+    lines = [line for line in (ROOT / "constraints.txt").read_text().splitlines() if line and not line.startswith("#")]
+    pins = {canonical(line.split("==")[0]) for line in lines}
+    assert all("==" in line for line in lines)
+    extras = project()["optional-dependencies"]
+    wanted = project()["dependencies"] + [r for extra in ("book", "test", "deep", "io", "scale") for r in extras[extra]]
+    names = {canonical(re.match(r"[\w.-]+", requirement)[0]) for requirement in wanted} - {"wdl-tutorial"}
+    assert names - pins == set()
+
+
+def test_no_module_shares_its_name_with_a_public_function():
+    modules = {path.stem for path in PACKAGE.glob("*.py")} | {path.name for path in PACKAGE.iterdir() if path.is_dir()}
+    assert [name for name in modules - {"__init__"} if callable(getattr(wt, name, None))] == []
+
+
+def imported_modules(path: Path) -> set[str]:
+    """The modules of the package that ``path`` imports while it is itself imported."""
+    found = set()
+    for node in top_level(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and (node.level == 1 or (node.module or "").startswith("wdl_tutorial")):
+            module = (node.module or "").removeprefix("wdl_tutorial").lstrip(".")
+            found |= {module.split(".")[0]} if module else {alias.name for alias in node.names}
+        elif isinstance(node, ast.Import):
+            found |= {a.name.split(".")[1] for a in node.names if a.name.startswith("wdl_tutorial.")}
+    return found
+
+
+def top_level(tree: ast.Module):
+    """Every statement outside a function: what runs at import."""
+    stack = list(tree.body)
+    while stack:
+        node = stack.pop()
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            continue
+        yield node
+        stack.extend(child for child in ast.iter_child_nodes(node) if isinstance(child, ast.stmt))
+
+
+@pytest.mark.parametrize("path", sorted(PACKAGE.glob("*.py")), ids=lambda path: path.stem)
+def test_each_module_imports_only_from_those_above_it(path):
+    if path.stem == "__init__":
+        pytest.skip("the package's own door imports from all of them")
+    assert path.stem in ORDER, f"{path.name} has no place in the order of modules: add it to ORDER"
+    above = set(ORDER[: ORDER.index(path.stem)])
+    assert {name for name in imported_modules(path) if name in ORDER} <= above
+
+
+def test_only_one_module_knows_about_backends():
+    compat = "array_api" + "_compat"
+    users = [
+        path.name for path in PACKAGE.rglob("*.py") if re.search(rf"^\s*(import|from) {compat}", path.read_text(), re.M)
+    ]
+    assert users == ["_array.py"]
