@@ -3,8 +3,8 @@
 Images, widget views and widget state go: they are made again by whoever runs or builds the book, they would drown every
 diff, and nbval compares text. Execution counts become 1, 2, 3 ...: nbval does not check a cell that has none.
 
-``--execute`` runs each chapter first, from a clean kernel and without any real scene, so that what is stored is the same
-on every machine (``make outputs``).
+``--execute`` runs each chapter first, from a clean kernel and without any real scene, so that what is stored is the
+same on every machine (``make outputs``).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The wheel, built from the tree and installed away from it: it imports with NumPy, SciPy and array-api-compat alone."""
+"""The wheel, built from the tree and installed away from it: NumPy, SciPy and array-api-compat are enough for it."""
 
 from __future__ import annotations
 

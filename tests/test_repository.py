@@ -1,4 +1,4 @@
-"""What every tracked file owes: size, no trace of one machine, versions that agree, pins, and the house's import order."""
+"""What every tracked file owes: size, no trace of one machine, one version, pins, and the house's import order."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ PACKAGE = ROOT / "wdl_tutorial"
 LIMIT = 200_000  # bytes
 
 # Each module imports only from those before it.
-ORDER = """_array iterate histograms costs transport panels barycenters losses gradients initialise optimize chunks dictionary
-metrics linear diffusion cubefiles datasets figures unmixing widgets deep reproduce doctor""".split()
+ORDER = """_array iterate histograms costs transport panels barycenters losses gradients initialise optimize chunks
+dictionary metrics linear diffusion cubefiles datasets figures unmixing widgets deep reproduce doctor""".split()
 
 
 def tracked() -> list[Path]:
