@@ -1,0 +1,92 @@
+/* Opens notebooks in a running JupyterLab, runs every cell, moves the first slider, and prints a JSON report.
+ *
+ *   node lab.mjs BASE_URL TOKEN CHROMIUM [--screenshots FOLDER] notebook ...
+ */
+import { chromium } from "playwright-core";
+import { join } from "node:path";
+
+const [base, token, executablePath, ...rest] = process.argv.slice(2);
+const shots = rest[0] === "--screenshots" ? rest.splice(0, 2)[1] : null;
+const MOVES = 20;
+
+const api = (path, options = {}) => fetch(`${base}/api/${path}?token=${token}`, options);
+
+async function endSessions() {
+  for (const session of await (await api("sessions")).json()) await api(`sessions/${session.id}`, { method: "DELETE" });
+}
+
+/* What the demo beside the slider shows: its canvases, drawings and pictures. */
+const drawn = (slider) => slider.evaluate((input) => {
+  const output = input.closest(".jp-OutputArea-output") ?? input.closest(".jp-OutputArea");
+  const parts = [...output.querySelectorAll("canvas")].map((canvas) => canvas.toDataURL());
+  for (const image of output.querySelectorAll("img")) parts.push(image.src);
+  for (const drawing of output.querySelectorAll("svg")) parts.push(drawing.outerHTML);
+  return parts.join("|");
+});
+
+async function moveSlider(page) {
+  const slider = page.locator(".jp-OutputArea-output input[type=range]").first();
+  if ((await slider.count()) === 0) return { sliders: 0, moved: null, milliseconds: [] };
+  await slider.scrollIntoViewIfNeeded();
+  await slider.focus();
+  await page.keyboard.press("Home");
+  await page.waitForTimeout(400);
+  const milliseconds = [];
+  const before = await drawn(slider);
+  for (let move = 0; move < MOVES; move++) {
+    const last = await drawn(slider);
+    const start = performance.now();
+    await page.keyboard.press("ArrowRight");
+    for (let wait = 0; wait < 200; wait++) {
+      if ((await drawn(slider)) !== last) { milliseconds.push(performance.now() - start); break; }
+      await page.waitForTimeout(5);
+    }
+  }
+  return { sliders: await page.locator(".jp-OutputArea-output input[type=range]").count(), moved: (await drawn(slider)) !== before, milliseconds };
+}
+
+async function run(context, notebook) {
+  const report = { notebook, errors: [], cells: 0 };
+  const page = await context.newPage();
+  page.setDefaultTimeout(90000);
+  page.on("pageerror", (error) => report.errors.push(`page error: ${error.message}`));
+  await page.goto(`${base}/lab/tree/${notebook}?token=${token}&reset`);
+  await page.waitForSelector(".jp-Notebook .jp-CodeCell");
+  await page.waitForFunction(
+    () => window.jupyterapp?.shell?.currentWidget?.sessionContext?.session?.kernel?.status === "idle",
+  );
+  const start = performance.now();
+  await page.evaluate(() => window.jupyterapp.commands.execute("notebook:run-all-cells"));  // resolves when all are done
+  report.seconds = (performance.now() - start) / 1000;
+  const failed = '.jp-OutputArea-output[data-mime-type="application/vnd.jupyter.error"]';
+  report.errors.push(...(await page.locator(failed).allTextContents()).map((text) => text.slice(-500)));
+  report.cells = await page.locator(".jp-CodeCell").count();
+  Object.assign(report, await moveSlider(page));
+  report.dialogs = await page.locator(".jp-Dialog, .jp-toastContainer .Toastify__toast").allTextContents();
+  if (shots) await page.screenshot({ path: join(shots, `${notebook.replace(/\W/g, "-")}.png`) });
+  await page.close();
+  return report;
+}
+
+const browser = await chromium.launch({
+  executablePath,
+  args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync"],
+});
+try {
+  const context = await browser.newContext({ viewport: { width: 1300, height: 900 } });
+  const outside = [];
+  await context.route((u) => /^(https?|wss?):$/.test(u.protocol) && !["127.0.0.1", "localhost"].includes(u.hostname), (route) => {
+    outside.push(route.request().url());
+    return route.abort();
+  });
+  const notebooks = [];
+  for (const notebook of rest) {
+    await endSessions();
+    notebooks.push(await run(context, notebook));
+  }
+  await endSessions();
+  console.log(JSON.stringify({ notebooks, outside }));
+} finally {
+  await browser.close();
+}

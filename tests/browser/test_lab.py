@@ -1,0 +1,106 @@
+"""Three chapters in a real JupyterLab: every cell runs, the slider moves by keyboard, no other host is asked."""
+
+from __future__ import annotations
+
+import json
+import socket
+import statistics
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+
+import pytest
+from test_pages import CHROMIUM, HERE, REQUIRED, missing
+
+ROOT = HERE.parents[1]
+TOKEN = "test"
+
+
+def chapters() -> list[str]:
+    """Up to three chapters, those with a demo first."""
+    paths = sorted((ROOT / "book").glob("*.ipynb"))
+    paths.sort(key=lambda path: "widgets" not in path.read_text(encoding="utf-8"))  # a stable sort
+    return [str(path.relative_to(ROOT)) for path in paths[:3]]
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory):
+    """The address of a JupyterLab that serves the repository, as `make lab` starts it."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    log = open(tmp_path_factory.mktemp("lab") / "log", "w+")
+    server = subprocess.Popen(
+        [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", f"--ServerApp.port={port}"]
+        + [f"--IdentityProvider.token={TOKEN}", "--ServerApp.root_dir=.", "--LabApp.expose_app_in_browser=True"]
+        + ["--LabApp.news_url=None", "--LabApp.extension_manager=readonly"]
+        + ["--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"],
+        cwd=ROOT,
+        stdout=log,
+        stderr=subprocess.STDOUT,
+    )
+    address = f"http://127.0.0.1:{port}"
+    try:
+        wait_for(f"{address}/api", server, log)
+        yield address
+    finally:
+        server.terminate()
+        server.wait(30)
+        log.close()
+
+
+def wait_for(url: str, server: subprocess.Popen, log) -> None:
+    """Return once ``url`` answers; fail with the server's log where it never does."""
+    for _ in range(120):
+        if server.poll() is not None:
+            break
+        try:
+            urllib.request.urlopen(url, timeout=5).close()
+            return
+        except (urllib.error.URLError, ConnectionError, TimeoutError):
+            time.sleep(0.5)
+    log.seek(0)
+    pytest.fail(f"JupyterLab did not start: {log.read()[-2000:]}")
+
+
+@pytest.fixture(scope="module")
+def report(request) -> dict:
+    lack = missing() or (None if chapters() else "book/ holds no chapter yet")
+    if lack and REQUIRED and chapters():
+        pytest.fail(lack)
+    if lack:
+        pytest.skip(lack)
+    address = request.getfixturevalue("lab")
+    before = {name: (ROOT / name).read_bytes() for name in chapters()}
+    run = subprocess.run(
+        ["node", "lab.mjs", address, TOKEN, CHROMIUM, *chapters()],
+        cwd=HERE,
+        capture_output=True,
+        text=True,
+        timeout=900,
+    )
+    for name, content in before.items():
+        if (ROOT / name).read_bytes() != content:  # Lab saves what it ran now and then
+            (ROOT / name).write_bytes(content)
+    assert run.returncode == 0, run.stderr[-3000:]
+    return json.loads(run.stdout)
+
+
+def test_every_cell_of_the_chapters_runs(report):
+    assert [(found["notebook"], found["errors"]) for found in report["notebooks"] if found["errors"]] == []
+    assert all(found["cells"] > 0 for found in report["notebooks"])
+
+
+def test_the_slider_moves_its_picture(report):
+    moved = {found["notebook"]: found["moved"] for found in report["notebooks"] if found["sliders"]}
+    assert all(moved.values()), moved
+    for found in report["notebooks"]:
+        if found["milliseconds"]:
+            print(f"{found['notebook']}: median {statistics.median(found['milliseconds']):.0f} ms per move")
+
+
+def test_lab_asks_no_other_host_and_shows_no_pop_up(report):
+    assert report["outside"] == []
+    assert [found["dialogs"] for found in report["notebooks"] if found["dialogs"]] == []
