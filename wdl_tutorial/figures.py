@@ -1,0 +1,641 @@
+"""The look of every plot. ``plot_*`` take and return a matplotlib ``Axes``; arrays of any backend are welcome.
+
+Colours are the Okabe-Ito palette, darkened where it falls below a contrast of 4.5:1 on white; each series also has its
+own dash, so colour is never the only carrier. Series are labelled where they are, not in a legend, where there is room.
+Matplotlib is loaded by the first plot.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from ._array import Array, to_numpy
+
+# Okabe-Ito hues at a contrast of at least 4.5:1 on white (test_figures checks it): text in these colours can be read.
+COLOURS = ("#0072B2", "#B04A00", "#007A5A", "#A8477E", "#000000", "#7A6400", "#595959")
+FILLS = ("#56B4E9", "#E69F00", "#009E73", "#CC79A7", "#999999", "#F0E442", "#0072B2")  # the palette itself, for areas
+DASHES = ("solid", (0, (6, 2)), (0, (2, 1.2)), (0, (7, 2, 1.5, 2)), (0, (1, 1)), (0, (10, 3)), (0, (4, 1, 1, 1, 1, 1)))
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+GREY = "#595959"
+MASKED = "#BFBFBF"  # what is masked, in every map
+SEQUENTIAL = "cividis"  # even steps of lightness, the same to colour-blind readers
+
+STYLE = {
+    "figure.figsize": (6.4, 3.4),
+    "figure.dpi": 110,
+    "savefig.bbox": "tight",
+    "font.size": 10.5,
+    "axes.titlesize": 11.5,
+    "axes.titlelocation": "left",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": False,
+    "axes.labelcolor": "#222222",
+    "lines.linewidth": 2.0,
+    "image.cmap": SEQUENTIAL,
+    "image.interpolation": "nearest",
+    "legend.frameon": False,
+}
+
+
+def series_style(k: int) -> dict[str, Any]:
+    """Colour and dash of series ``k``: pass it to ``Axes.plot``.
+
+    Examples
+    --------
+    >>> series_style(0)
+    {'color': '#0072B2', 'linestyle': 'solid'}
+    """
+    return {"color": COLOURS[k % len(COLOURS)], "linestyle": DASHES[k % len(DASHES)]}
+
+
+def _rc() -> dict[str, Any]:
+    from cycler import cycler
+
+    return {**STYLE, "axes.prop_cycle": cycler(color=list(COLOURS)) + cycler(linestyle=list(DASHES))}
+
+
+def use_style() -> None:
+    """Make the look of the book that of every plot from here on: the second line of a chapter."""
+    import matplotlib
+
+    matplotlib.rcParams.update(_rc())
+
+
+@contextmanager
+def style():
+    """The look of the book inside a ``with`` block only."""
+    import matplotlib
+
+    with matplotlib.rc_context(_rc()):
+        yield
+
+
+def _axes(ax: Any, **subplots: Any) -> Any:
+    if ax is not None:
+        return ax
+    import matplotlib.pyplot as plt
+
+    return plt.subplots(**subplots)[1]
+
+
+def _host(x: Array, name: str, ndim: int | tuple[int, ...]) -> np.ndarray:
+    """``x`` as NumPy, refused where it has not the number of axes that the plot draws."""
+    host = np.asarray(to_numpy(x), dtype=float)
+    allowed = (ndim,) if isinstance(ndim, int) else ndim
+    if host.ndim not in allowed:
+        expected = " or ".join(str(n) for n in allowed)
+        raise ValueError(f"{name} must have {expected} axes to be drawn; got shape {host.shape}.")
+    return host
+
+
+def _names(names: Sequence[str] | None, n: int, stem: str) -> list[str]:
+    if names is None:
+        return [f"{stem} {k + 1}" for k in range(n)]
+    if len(names) != n:
+        raise ValueError(f"{len(names)} names for {n} series; give one each.")
+    return list(names)
+
+
+# ---------------------------------------------------------------------------------------------- lines
+
+
+def plot_histograms(
+    histograms: Array,
+    positions: Array | None = None,
+    *,
+    labels: Sequence[str] | None = None,
+    fill: bool = True,
+    direct: bool = True,
+    xlabel: str = "bin",
+    ylabel: str = "mass per bin",
+    ylim: tuple[float, float] | None = None,
+    ax: Any = None,
+) -> Any:
+    """Draw histograms on one axis, each with its colour, its dash and its name next to it.
+
+    Parameters
+    ----------
+    histograms : array, shape (n_bins,) or (n_series, n_bins).
+    positions : array, shape (n_bins,); 0, 1, 2, ... if not given.
+    labels : one for each series; none are written if not given.
+    fill : shade the area, which is the mass.
+    direct : write the labels at the curves; False makes a legend.
+    ylim : the same for every frame of a slider.
+    """
+    y = np.atleast_2d(_host(histograms, "histograms", (1, 2)))
+    x = np.arange(y.shape[1]) if positions is None else _host(positions, "positions", 1)
+    ax = _axes(ax)
+    for k, row in enumerate(y):
+        name = None if labels is None else _names(labels, len(y), "")[k]
+        ax.plot(x, row, label=name, **series_style(k))
+        if fill:
+            ax.fill_between(x, 0.0, row, color=FILLS[k % len(FILLS)], alpha=0.18, linewidth=0)
+    ax.set(xlabel=xlabel, ylabel=ylabel)
+    ax.margins(x=0.01)
+    if ylim is not None:
+        ax.set_ylim(*ylim)
+    elif np.nanmin(y) >= 0:
+        ax.set_ylim(0, 1.18 * np.nanmax(y))
+    if labels is not None:
+        _label(ax, direct)
+    return ax
+
+
+def _label(ax: Any, direct: bool) -> None:
+    if direct:
+        label_lines(ax)
+    else:
+        ax.legend()
+
+
+def label_lines(ax: Any) -> Any:
+    """Write each line's label where the line stands farthest from the others, in the line's own colour."""
+    lines = [line for line in ax.get_lines() if not line.get_label().startswith("_")]
+    if not lines:
+        return ax
+    curves = [np.asarray(line.get_xydata(), dtype=float) for line in lines]
+    grid = np.linspace(min(c[0, 0] for c in curves), max(c[-1, 0] for c in curves), 200)
+    values = np.stack([np.interp(grid, c[:, 0], c[:, 1], left=np.nan, right=np.nan) for c in curves])
+    low, high = ax.get_ylim()
+    taken: list[tuple[float, float]] = []
+    for k, line in enumerate(lines):
+        place = _free_place(k, grid, (values - low) / (high - low), taken)
+        taken.append(place)
+        at = (grid[0] + place[0] * (grid[-1] - grid[0]), low + place[1] * (high - low))
+        side = "left" if place[0] < 0.15 else "right" if place[0] > 0.85 else "center"
+        ax.annotate(
+            line.get_label(),
+            at,
+            xytext=(0, 4),
+            textcoords="offset points",
+            color=line.get_color(),
+            ha=side,
+            va="bottom",
+            fontsize=9.5,
+            bbox={"facecolor": "white", "alpha": 0.75, "edgecolor": "none", "pad": 0.8},
+        )
+    return ax
+
+
+def _free_place(k: int, grid: np.ndarray, heights: np.ndarray, taken: list[tuple[float, float]]) -> tuple[float, float]:
+    """The point of curve ``k``, in fractions of the axes, that is far from other curves and from labels already set."""
+    across = np.linspace(0.0, 1.0, grid.size)
+    own = heights[k]
+    others = np.delete(heights, k, axis=0)
+    room = np.full(grid.size, 0.25)
+    for i in range(grid.size):  # the text is about a fifth of the axes wide and stands a little above its curve
+        beside = others[:, max(0, i - 20) : i + 21] - (own[i] + 0.04)
+        room[i] = np.nanmin(np.abs(beside), initial=0.25)
+    top = np.nanmax(own)
+    score = room + (0.12 * own / top if top > 0 else 0.0)  # peaks name themselves
+    for x, y in taken:
+        near = np.exp(-(((across - x) / 0.14) ** 2) - ((own - y) / 0.07) ** 2)
+        score = score - near
+    score = np.where(np.isnan(own) | (own < 0) | (own > 0.97), -np.inf, score)
+    best = int(np.argmax(score)) if np.isfinite(score).any() else grid.size // 2
+    return float(across[best]), float(own[best]) if np.isfinite(own[best]) else 0.5
+
+
+def plot_atoms(
+    atoms: Array,
+    positions: Array | None = None,
+    *,
+    data: Array | None = None,
+    labels: Sequence[str] | None = None,
+    xlabel: str = "bin",
+    ylabel: str = "mass per bin",
+    ax: Any = None,
+) -> Any:
+    """Draw learned atoms, over the training histograms as thin grey ghosts where ``data`` is given.
+
+    Parameters
+    ----------
+    atoms : array, shape (n_atoms, n_bins).   data : array, shape (n_samples, n_bins).
+    """
+    rows = _host(atoms, "atoms", 2)
+    x = np.arange(rows.shape[1]) if positions is None else _host(positions, "positions", 1)
+    ax = _axes(ax)
+    if data is not None:
+        ghosts = _host(data, "data", 2)
+        ax.plot(x, ghosts.T, color="#999999", linestyle="solid", linewidth=0.6, alpha=min(1.0, 15 / len(ghosts) + 0.1))
+    names = _names(labels, len(rows), "atom")
+    return plot_histograms(rows, x, labels=names, fill=data is None, xlabel=xlabel, ylabel=ylabel, ax=ax)
+
+
+def plot_reconstruction(
+    data: Array,
+    reconstruction: Array,
+    positions: Array | None = None,
+    *,
+    xlabel: str = "bin",
+    ylabel: str = "mass per bin",
+    ax: Any = None,
+) -> Any:
+    """Draw one histogram or spectrum and its reconstruction, with their difference shaded.
+
+    Parameters
+    ----------
+    data, reconstruction : array, shape (n_bins,).
+    """
+    x_data, fit = _host(data, "data", 1), _host(reconstruction, "reconstruction", 1)
+    if x_data.shape != fit.shape:
+        raise ValueError(f"data has shape {x_data.shape} but reconstruction {fit.shape}; they must be of one length.")
+    x = np.arange(len(fit)) if positions is None else _host(positions, "positions", 1)
+    ax = _axes(ax)
+    ax.fill_between(x, x_data, fit, color=FILLS[1], alpha=0.45, linewidth=0)
+    ax.plot(x, x_data, label="data", **series_style(4) | {"linestyle": "solid"})
+    ax.plot(x, fit, label="reconstruction", **series_style(1))
+    ax.set(xlabel=xlabel, ylabel=ylabel)
+    ax.margins(x=0.01)
+    off = np.abs(x_data - fit).sum() / np.abs(x_data).sum()
+    ax.set_title(f"shaded: {100 * off:.2g} % of the data", fontsize=9.5, color=GREY)
+    ax.legend()
+    return ax
+
+
+def plot_loss(
+    curves: Array | Sequence[Array],
+    *,
+    labels: Sequence[str] | None = None,
+    log: bool = False,
+    xlabel: str = "iteration",
+    ylabel: str = "loss",
+    ax: Any = None,
+) -> Any:
+    """Draw the loss of one or several fits against the iteration. Curves may have different lengths."""
+    single = not isinstance(curves, (list, tuple)) or np.ndim(curves[0]) == 0
+    rows = [_host(c, "curves", 1) for c in ([curves] if single else curves)]
+    ax = _axes(ax)
+    names = None if labels is None else _names(labels, len(rows), "")
+    for k, row in enumerate(rows):
+        ax.plot(np.arange(len(row)), row, label=None if names is None else names[k], **series_style(k))
+    if log:
+        if any((row <= 0).any() for row in rows):
+            raise ValueError("a log axis needs positive losses; some are zero or negative. Use log=False.")
+        ax.set_yscale("log")
+    ax.set(xlabel=xlabel, ylabel=ylabel)
+    if names is not None:
+        ax.legend()
+    return ax
+
+
+def plot_endmembers(
+    endmembers: Array,
+    wavelengths: Array | None = None,
+    *,
+    names: Sequence[str] | None = None,
+    reference: Array | None = None,
+    direct: bool = True,
+    ylabel: str = "reflectance",
+    ax: Any = None,
+) -> Any:
+    """Draw endmember spectra, broken where bands are missing; ``reference`` spectra lie behind them in grey.
+
+    Parameters
+    ----------
+    endmembers : array, shape (n_endmembers, n_bands).   wavelengths : (n_bands,) nm.
+    reference : array, shape (n_endmembers, n_bands), aligned (``metrics.match_endmembers``).
+    """
+    rows = _host(endmembers, "endmembers", 2)
+    x = np.arange(rows.shape[1], dtype=float) if wavelengths is None else _host(wavelengths, "wavelengths", 1)
+    ax = _axes(ax)
+    if reference is not None:
+        truth = _host(reference, "reference", 2)
+        for row in truth:
+            ax.plot(*_broken(x, row), color="#999999", linestyle="solid", linewidth=3.5, alpha=0.6)
+    for k, (row, name) in enumerate(zip(rows, _names(names, len(rows), "endmember"))):
+        ax.plot(*_broken(x, row), label=name, **series_style(k))
+    ax.set(xlabel="band" if wavelengths is None else "wavelength (nm)", ylabel=ylabel)
+    ax.margins(x=0.01)
+    if np.nanmin(rows) >= 0:
+        ax.set_ylim(0, 1.12 * np.nanmax(rows))
+    _label(ax, direct)
+    return ax
+
+
+def _broken(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The curve with a NaN put in where the axis jumps (three usual steps or more): no line across missing bands."""
+    step = np.diff(x)
+    gaps = np.flatnonzero(step > 3.0 * np.median(step)) + 1
+    return np.insert(x, gaps, (x[gaps - 1] + x[gaps]) / 2), np.insert(y, gaps, np.nan)
+
+
+# ---------------------------------------------------------------------------------------------- plans
+
+
+def plot_plan(
+    plan: Array,
+    p: Array | None = None,
+    q: Array | None = None,
+    positions: Array | None = None,
+    *,
+    xlabel: str = "to",
+    ylabel: str = "from",
+    ax: Any = None,
+) -> Any:
+    """Draw a transport plan as a heat map with its two margins: the source at the left, the target on top.
+
+    Parameters
+    ----------
+    plan : array, shape (n, m)   Row i: where the mass of bin i goes.
+    p, q : array, shapes (n,) and (m,)   Margins; the plan's own sums if not given.
+    positions : array, shape (n,)   For both axes; bins if not given.
+    """
+    mass = _host(plan, "plan", 2)
+    p = mass.sum(axis=1) if p is None else _host(p, "p", 1)
+    q = mass.sum(axis=0) if q is None else _host(q, "q", 1)
+    if mass.shape != (p.size, q.size):
+        raise ValueError(f"plan has shape {mass.shape}, but p and q have {p.size} and {q.size} bins.")
+    rows = np.arange(p.size) if positions is None else _host(positions, "positions", 1)
+    cols = np.arange(q.size) if positions is None else rows
+    ax = _axes(ax, figsize=(4.6, 4.6))
+    # the square root shows faint routes
+    ax.pcolormesh(cols, rows, np.sqrt(np.maximum(mass, 0.0)), cmap="Blues", shading="nearest", rasterized=True)
+    ax.set(xlabel=xlabel, ylabel=ylabel)
+    ax.invert_yaxis()
+    ax.spines[["top", "right"]].set_visible(True)
+    top = ax.inset_axes([0.0, 1.02, 1.0, 0.2], sharex=ax)
+    left = ax.inset_axes([-0.22, 0.0, 0.2, 1.0], sharey=ax)
+    top.fill_between(cols, q, color=FILLS[1], alpha=0.7, linewidth=0)
+    left.fill_betweenx(rows, p, color=FILLS[0], alpha=0.7, linewidth=0)
+    left.invert_xaxis()
+    for side in (top, left):
+        side.axis("off")
+    ax.tick_params(axis="y", left=False, labelleft=False, right=True, labelright=True)
+    ax.yaxis.set_label_position("right")
+    return ax
+
+
+# ---------------------------------------------------------------------------------------------- maps
+
+
+def plot_map(
+    values: Array,
+    *,
+    title: str | None = None,
+    vmin: float | None = None,
+    vmax: float | None = None,
+    unit: str | None = None,
+    bar: bool = True,
+    cmap: str = SEQUENTIAL,
+    ax: Any = None,
+) -> Any:
+    """Draw a map; what is NaN (masked) is grey.
+
+    Parameters
+    ----------
+    values : array, shape (rows, cols).
+    vmin, vmax : ends of the colour scale; give them where maps are compared.
+    unit : text at the colour bar.
+    """
+    import matplotlib
+
+    field = np.ma.masked_invalid(_host(values, "values", 2))
+    ax = _axes(ax, figsize=(4.2, 3.8))
+    image = ax.imshow(field, cmap=matplotlib.colormaps[cmap].with_extremes(bad=MASKED), vmin=vmin, vmax=vmax)
+    _bare(ax, title)
+    if bar:
+        ax.figure.colorbar(image, ax=ax, label=unit, shrink=0.85, pad=0.03)
+    return ax
+
+
+def _bare(ax: Any, title: str | None) -> None:
+    ax.set(xticks=[], yticks=[])
+    ax.spines[:].set_visible(False)
+    if title is not None:
+        ax.set_title(title)
+
+
+def plot_abundances(
+    abundances: Array,
+    *,
+    names: Sequence[str] | None = None,
+    shape: tuple[int, int] | None = None,
+    vmax: float = 1.0,
+    columns: int = 4,
+    axes: Any = None,
+) -> np.ndarray:
+    """Draw one map for each endmember, all on the scale 0 to ``vmax``; masked pixels (NaN) are grey.
+
+    Parameters
+    ----------
+    abundances : array, shape (rows, cols, n_endmembers), or (n_pixels, n_endmembers) with ``shape=(rows, cols)``.
+    axes : array of at least n_endmembers Axes; made in rows of ``columns`` if not given.
+
+    Returns
+    -------
+    array of Axes, shape (n_endmembers,)
+    """
+    a = _host(abundances, "abundances", 2 if shape is not None else 3)
+    if shape is not None:
+        if a.shape[0] != shape[0] * shape[1]:
+            raise ValueError(f"abundances has {a.shape[0]} rows, but shape {shape} has {shape[0] * shape[1]} pixels.")
+        a = a.reshape(*shape, -1)
+    n = a.shape[-1]
+    labels = _names(names, n, "endmember")
+    if axes is None:
+        axes = _panel(n, min(columns, n), a.shape[0] / a.shape[1])
+    axes = np.atleast_1d(axes).ravel()
+    for k in range(n):
+        plot_map(a[..., k], title=labels[k], vmin=0.0, vmax=vmax, bar=False, ax=axes[k])
+    axes[0].figure.colorbar(axes[0].images[0], ax=list(axes[:n]), label="abundance", shrink=0.8, pad=0.02)
+    return axes[:n]
+
+
+def _panel(n: int, columns: int, aspect: float) -> np.ndarray:
+    import matplotlib.pyplot as plt
+
+    rows = -(-n // columns)
+    size = (2.3 * columns + 0.9, rows * (2.2 * aspect + 0.4))
+    axes = plt.subplots(rows, columns, figsize=size, squeeze=False, layout="constrained")[1].ravel()
+    for spare in axes[n:]:
+        spare.axis("off")
+    return axes
+
+
+def plot_labels(
+    labels: Array,
+    names: dict[int, str] | None = None,
+    *,
+    background: int | None = 0,
+    title: str | None = None,
+    ax: Any = None,
+) -> Any:
+    """Draw a map of class codes, each class with its colour and its code written on its largest patch.
+
+    Parameters
+    ----------
+    labels : array of ints, shape (rows, cols).
+    names : code -> name, for the legend beside the map.
+    background : the code that is drawn grey and not named (unlabelled pixels).
+    """
+    from matplotlib.colors import ListedColormap
+    from matplotlib.patches import Patch
+
+    codes = _host(labels, "labels", 2).astype(int)
+    shown = [int(code) for code in np.unique(codes) if code != background]
+    ax = _axes(ax, figsize=(5.6, 3.8))
+    index = np.searchsorted(shown, codes)
+    field = np.ma.masked_where(~np.isin(codes, shown), index % max(len(shown), 1))
+    palette = [_label_colour(k) for k in range(max(len(shown), 1))]
+    cmap = ListedColormap(palette).with_extremes(bad=MASKED)
+    ax.imshow(field, cmap=cmap, vmin=-0.5, vmax=len(palette) - 0.5, interpolation="nearest")
+    for k, code in enumerate(shown):
+        row, col = _heart_of(codes == code)
+        ink = max("white", "black", key=lambda c: contrast(c, palette[k]))
+        ax.text(col, row, str(code), color=ink, ha="center", va="center", fontweight="bold")
+    if names is not None:
+        patches = [Patch(color=palette[k], label=f"{code}  {names.get(code, '')}") for k, code in enumerate(shown)]
+        ax.legend(handles=patches, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    _bare(ax, title)
+    return ax
+
+
+def _label_colour(k: int) -> str:
+    """Areas first in the palette's own colours, then in the darkened ones: 14 classes can be told apart."""
+    order = (*FILLS[:4], FILLS[5], FILLS[6], "#D55E00", *COLOURS[1:5], *COLOURS[5:])
+    return order[k % len(order)]
+
+
+def _luminance(colour: str) -> float:
+    """Relative luminance of a colour (WCAG 2.1)."""
+    from matplotlib.colors import to_rgb
+
+    rgb = np.array(to_rgb(colour))
+    linear = np.where(rgb <= 0.03928, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+    return float(linear @ [0.2126, 0.7152, 0.0722])
+
+
+def contrast(colour: str, background: str = "white") -> float:
+    """Contrast ratio of two colours, 1 to 21 (WCAG 2.1); text needs 4.5.
+
+    Examples
+    --------
+    >>> round(contrast("black"), 1)
+    21.0
+    """
+    light, dark = sorted((_luminance(colour), _luminance(background)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+def _heart_of(region: np.ndarray) -> tuple[int, int]:
+    """The pixel of a region that is farthest from its edge."""
+    from scipy.ndimage import distance_transform_edt
+
+    depth = distance_transform_edt(np.pad(region, 1))[1:-1, 1:-1]
+    row, col = np.unravel_index(int(np.argmax(depth)), region.shape)
+    return int(row), int(col)
+
+
+def plot_scene(
+    scene: Any, *, rgb: tuple[float, float, float] | None = None, title: str | None = None, ax: Any = None
+) -> Any:
+    """Draw a scene as a picture from three of its bands, each stretched between its 2nd and 98th percentile.
+
+    Parameters
+    ----------
+    scene : Scene.
+    rgb : wavelengths in nm shown as red, green and blue. If not given, natural colours (650, 550, 450) where the scene
+        sees them, else its own bands at 80, 50 and 20 % of its range.
+    """
+    cube = _host(scene.cube, "scene.cube", 3)
+    bands, told = _rgb_bands(cube.shape[-1], scene.wavelengths, rgb)
+    picture = cube[..., bands]
+    low, high = np.nanpercentile(picture, [2, 98], axis=(0, 1))
+    picture = np.clip((picture - low) / np.maximum(high - low, 1e-12), 0.0, 1.0) ** (1 / 1.4)  # lighter midtones
+    missing = np.isnan(picture).any(axis=-1)
+    from matplotlib.colors import to_rgb
+
+    picture[missing] = to_rgb(MASKED)
+    ax = _axes(ax, figsize=(4.2, 4.2))
+    ax.imshow(picture)
+    _bare(ax, scene.name if title is None else title)
+    ax.set_xlabel(told, fontsize=9, color=GREY)
+    return ax
+
+
+def _rgb_bands(n_bands: int, wavelengths: Any, rgb: tuple[float, float, float] | None) -> tuple[list[int], str]:
+    if wavelengths is None:
+        if rgb is not None:
+            raise ValueError("rgb names wavelengths, but the scene has none; leave rgb out.")
+        bands = [round(f * (n_bands - 1)) for f in (0.8, 0.5, 0.2)]
+        return bands, "bands " + ", ".join(map(str, bands))
+    nm = _host(wavelengths, "wavelengths", 1)
+    if rgb is None:
+        visible = nm.min() < 500 and nm.max() > 640
+        rgb = (650.0, 550.0, 450.0) if visible else tuple(nm.min() + f * np.ptp(nm) for f in (0.8, 0.5, 0.2))
+    bands = [int(np.argmin(abs(nm - value))) for value in rgb]
+    return bands, "red, green, blue: " + ", ".join(f"{nm[band]:.0f}" for band in bands) + " nm"
+
+
+# ---------------------------------------------------------------------------------------------- simplex
+
+
+def triangle_points(weights: Array) -> np.ndarray:
+    """Points of the simplex with three weights as points of the plane: corners (0, 0), (1, 0), (1/2, sqrt(3)/2).
+
+    Examples
+    --------
+    >>> triangle_points([[0, 1, 0]])
+    array([[1., 0.]])
+    """
+    w = np.atleast_2d(np.asarray(to_numpy(weights), dtype=float))
+    if w.shape[-1] != 3:
+        raise ValueError(f"a triangle shows three weights a point; got shape {w.shape}.")
+    return w @ np.array([[0.0, 0.0], [1.0, 0.0], [0.5, np.sqrt(3) / 2]])
+
+
+def plot_triangle(
+    weights: Array,
+    *,
+    names: Sequence[str] | None = None,
+    groups: Array | None = None,
+    path: bool = False,
+    ax: Any = None,
+) -> Any:
+    """Draw weights of three atoms as points in a triangle whose corners are the atoms.
+
+    Parameters
+    ----------
+    weights : array, shape (n_points, 3), on the simplex.
+    names : of the three corners.
+    groups : array of n_points codes; each group has its colour and its marker.
+    path : join the points in their order.
+    """
+    points = triangle_points(weights)
+    ax = _axes(ax, figsize=(4.4, 4.0))
+    corners = triangle_points(np.eye(3))
+    ax.plot(*corners[[0, 1, 2, 0]].T, color=GREY, linestyle="solid", linewidth=1.2)
+    for share in (0.25, 0.5, 0.75):  # lines of equal weight of each atom
+        for k in range(3):
+            a, b = np.eye(3)[(k + 1) % 3], np.eye(3)[(k + 2) % 3]
+            ends = [share * np.eye(3)[k] + (1 - share) * other for other in (a, b)]
+            ax.plot(*triangle_points(ends).T, color="#DDDDDD", linestyle="solid", linewidth=0.8, zorder=0)
+    if path:
+        ax.plot(*points.T, color=GREY, linestyle="solid", linewidth=1.0, zorder=1)
+    codes = np.zeros(len(points), dtype=int) if groups is None else np.asarray(to_numpy(groups))
+    for k, code in enumerate(np.unique(codes)):
+        chosen = points[codes == code]
+        look = {"color": COLOURS[k % len(COLOURS)], "marker": MARKERS[k % len(MARKERS)]}
+        ax.scatter(*chosen.T, s=24, label=str(code), zorder=2, edgecolor="white", linewidth=0.4, **look)
+    if groups is not None:
+        ax.legend(loc="upper left", bbox_to_anchor=(0.86, 1.0))
+    for corner, name, place in zip(
+        corners, _names(names, 3, "atom"), (("right", "top"), ("left", "top"), ("center", "bottom"))
+    ):
+        ax.annotate(
+            name,
+            corner,
+            xytext=(0, 5 if place[1] == "bottom" else -5),
+            textcoords="offset points",
+            ha=place[0],
+            va=place[1],
+        )
+    ax.set(aspect="equal", xlim=(-0.14, 1.14), ylim=(-0.1, 0.98))
+    ax.axis("off")
+    return ax
