@@ -61,14 +61,14 @@ def away(wheel, tmp_path_factory):
     venv.create(home / "env", with_pip=False)
     python = home / "env" / ("Scripts" if os.name == "nt" else "bin") / "python"
     install = [sys.executable, "-m", "pip", "--python", str(python), "install", "-q", "--no-deps", "--no-index"]
-    run = subprocess.run([*install, str(wheel)], capture_output=True, text=True)
+    clean = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
+    run = subprocess.run([*install, str(wheel)], capture_output=True, text=True, cwd=home, env=clean)
     assert run.returncode == 0, run.stderr[-2000:]
     site = next((home / "env").rglob("site-packages"))
     for name in NEEDED:
         link_distribution(name, site)
 
     def execute(code: str) -> str:
-        clean = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
         done = subprocess.run([str(python), "-c", code], capture_output=True, text=True, cwd=home, env=clean)
         assert done.returncode == 0, done.stderr[-2000:]
         return done.stdout
