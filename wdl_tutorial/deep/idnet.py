@@ -34,6 +34,7 @@ rows: ``endmembers (..., n_em, n_bands)``, so that ``M a`` is ``a @ endmembers``
 from __future__ import annotations
 
 import hashlib
+import itertools
 import math
 import os
 import warnings
@@ -94,7 +95,7 @@ def network_norm(network: nn.Module) -> torch.Tensor:
 def _mlp(sizes: list[int]) -> nn.Sequential:
     """Fully connected layers, ReLU between them and a linear end."""
     layers: list[nn.Module] = []
-    for n_in, n_out in zip(sizes[:-1], sizes[1:]):
+    for n_in, n_out in itertools.pairwise(sizes):
         layers += [nn.Linear(n_in, n_out), nn.ReLU()]
     return nn.Sequential(*layers[:-1])
 
@@ -104,7 +105,9 @@ class EndmemberMLP(nn.Module):
 
     def __init__(self, n_endmembers: int, sizes: list[int]):
         super().__init__()
-        self.weights = nn.ParameterList(nn.Parameter(torch.empty(n_endmembers, i, o)) for i, o in zip(sizes, sizes[1:]))
+        self.weights = nn.ParameterList(
+            nn.Parameter(torch.empty(n_endmembers, i, o)) for i, o in itertools.pairwise(sizes)
+        )
         self.biases = nn.ParameterList(nn.Parameter(torch.empty(n_endmembers, 1, o)) for o in sizes[1:])
         for weight, bias in zip(self.weights, self.biases):
             bound = weight.shape[1] ** -0.5  # the start of torch.nn.Linear, endmember by endmember
@@ -225,7 +228,7 @@ class UnrolledRegression(nn.Module):
         gram, target = gram / trace[..., None], target / trace  # entries of order one whatever the units
         eye = torch.eye(gram.shape[-1], dtype=gram.dtype, device=gram.device)
         h = torch.linalg.solve(gram + self.ridge / gram.shape[-1] * eye, target)
-        sparsity = 0.01 * torch.exp(self.log_sparsity)
+        sparsity = 1e-4 * torch.exp(self.log_sparsity)
         for step in 2 * torch.sigmoid(self.step_logits):
             h = h - step * ((gram @ h[..., None])[..., 0] - target)
             h = torch.relu(h - sparsity * step)
@@ -444,9 +447,9 @@ def labelled_set(
 # ---------------------------------------------------------------------------------------------------------------------
 # The estimator
 
-# supervised_weight, label_weight, sparsity, encoder_penalty, mixing_penalty of the public code, in the units of eq. (22)
-# and of a cost per pixel. The code weighs the importance-sampled term by lambda / K (K = 5) and the label term by
-# 1 + beta (beta = 10) where (22) has lambda and lambda (1 + beta); it adds the penalties to sums over 16 pixels.
+# The weights of the public code, in the units of eq. (22) and of a cost per pixel. There, the importance-sampled term
+# counts lambda / K (K = 5) and the label term 1 + beta (beta = 10), where (22) has lambda and lambda (1 + beta); the
+# penalties of (24) join a sum over the 16 pixels of every batch.
 
 
 def _from_public_code(n_endmembers: int, weight: float, tau: float, encoder: float, mixing: float) -> dict:
@@ -497,6 +500,7 @@ class IDNet(BaseEstimator):
     batch_size, learning_rate, learning_rate_decay, decay_epochs : Adam; the rate is multiplied by the decay after each
         of the first ``decay_epochs`` epochs. The paper's batch is 16; the cost does not depend on it.
     max_iter, tol : at most so many epochs; stop when the loss of an epoch changes by less than ``tol``, relatively.
+        The paper's .01 is for its epochs of four times as many steps; a quarter of it is the same rule here.
     init_endmembers : array (n_em, n_bands) to use instead of those VCA finds.
     device : where to train. ``None`` follows ``X``: its own device for a torch tensor, the CPU for NumPy. Naming a
         device for a NumPy ``X`` moves a copy there and the results back.
@@ -543,7 +547,7 @@ class IDNet(BaseEstimator):
         learning_rate_decay: float = 0.9,
         decay_epochs: int = 10,
         max_iter: int = 30,
-        tol: float = 0.01,
+        tol: float = 0.0025,
         init_endmembers=None,
         device=None,
         checkpoint=None,
