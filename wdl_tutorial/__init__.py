@@ -20,6 +20,8 @@ __version__ = "0.1.0"
 # name -> module that holds it; loaded at first use (PEP 562)
 _LAZY = {
     "LAND": "diffusion",
+    "WassersteinDictionary": "dictionary",
+    "wdl_objective": "dictionary",
     "unmix": "unmixing",
     "compare": "unmixing",
 }
@@ -32,6 +34,7 @@ __all__ = [
     "GridCost",
     "LineCost",
     "SinkhornResult",
+    "WassersteinDictionary",
     "area_fractions",
     "barycenter",
     "barycenter_log_steps",
@@ -53,6 +56,7 @@ __all__ = [
     "sinkhorn_steps",
     "unmix",
     "wasserstein_1d",
+    "wdl_objective",
 ]
 
 

@@ -226,7 +226,7 @@ def kernel_domain_was_right(state: BarycenterState, atoms: Array, kernel: Any) -
     if not bool(xp.all(xp.isfinite(state.histogram))):
         return False
     matters = state.histogram[..., None, :] > float(xp.finfo(state.b.dtype).smallest_normal) ** 0.5
-    return trusted(kernel, (state.b, kernel.apply(state.b), atoms > 0), (state.a, state.phi, matters))
+    return trusted((state.b, kernel.apply(state.b), atoms > 0), (state.a, state.phi, matters))
 
 
 def barycenter(

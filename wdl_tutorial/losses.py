@@ -1,14 +1,15 @@
 """How far a reconstruction P is from the data x: value and gradient in P, side by side.
 
 Schmitz et al. (2018), Table 1, with two of its gradients mended: KL's has no -1, and in eq. (4)'s letters the
-Wasserstein one is gamma log b. Every function takes ``(P, x)`` of shape (n_samples, n_bins) and returns one value and one
-gradient a sample.
+Wasserstein one is gamma log b. Every function takes ``(P, x)`` of shape (n_samples, n_bins) and returns one value and
+one gradient a sample.
 """
 
 from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from . import panels
 from ._array import Array, array_namespace
 from .costs import safe_log
 from .iterate import nth, run, warn_not_converged
@@ -21,6 +22,7 @@ from .transport import (
     proximal_exponent,
     sinkhorn_log_steps,
     sinkhorn_steps,
+    trusted,
 )
 
 NAMES = ("quadratic", "kl", "kl_reverse", "tv", "wasserstein", "sinkhorn_divergence")
@@ -98,10 +100,13 @@ def wasserstein(
         if not bool(xp.all(found.converged)):
             warn_not_converged("Sinkhorn", found.n_iter, found.error, accuracy.tol, "Raise max_iter, or eps.")
     else:
-        state = nth(states, accuracy.n_iter)
+        fast = panels.applies(kernel, p, q) and marginal_weight is None
+        state = panels.scalings(p, q, kernel, accuracy.n_iter) if fast else nth(states, accuracy.n_iter)
     f, g = potentials(state, kernel)
     mass = xp.sum(p, axis=-1) if marginal_weight is None else plan_mass(state, kernel)
     value = dual_value(p, q, f, g, mass, kernel.eps, marginal_weight)
+    if kernel.domain == "kernel" and not trusted((state.v, p / state.u, p > 0), (state.u, q / state.v, q > 0)):
+        value = xp.full_like(value, float("nan"))  # what underflow has spoilt is not passed on
     return Wasserstein(value, potential_gradient(f, marginal_weight), potential_gradient(g, marginal_weight))
 
 

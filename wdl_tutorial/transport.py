@@ -189,7 +189,7 @@ def marginal_error(p: Array, q: Array, kernel: Any, *, theta: float = 1.0, momen
     return error
 
 
-def trusted(kernel: Any, *products: tuple[Array, Array, Array]) -> bool:
+def trusted(*products: tuple[Array, Array, Array]) -> bool:
     """Is what the kernel domain computed right? Finite, and with nothing of weight lost to underflow.
 
     ``products`` are (scaling, K @ scaling, where it matters). Entries of K below the smallest normal number, and
@@ -382,7 +382,7 @@ def _solve(p: Array, q: Array, kernel: Any, options: dict, limits: dict):
     if log:
         return found, True
     u, v = found.state
-    right = found.error < float("inf") and trusted(kernel, (v, kernel.apply(v), p > 0), (u, kernel.apply_t(u), q > 0))
+    right = found.error < float("inf") and trusted((v, kernel.apply(v), p > 0), (u, kernel.apply_t(u), q > 0))
     return found, right
 
 

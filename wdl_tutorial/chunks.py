@@ -1,0 +1,66 @@
+"""Run one function over chunks of samples: in this thread, in several, or wherever joblib's backend takes it.
+
+joblib does the work. Threads are the default, since NumPy and BLAS let go of the interpreter; for other machines choose a
+backend around the call, for instance ``joblib.parallel_config(backend="dask")``. Results come back in the order of the
+chunks, and are added up in that order, so that a sum is the same to the last bit however many workers there are.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from ._array import Array, is_numpy, on_host
+
+PANEL_ELEMENTS = 2**16  # of a chunk on the host: its temporaries then stay in cache
+TAPE_ELEMENTS = 2**23  # of all recorded iterations of a chunk on the host: 64 MB a worker
+DEVICE_TAPE_ELEMENTS = 2**29
+
+
+def chunk_length(x: Array, n_atoms: int, n_iter: int | None, chunk_size: int | None = None) -> int:
+    """Samples per chunk: what was asked for, or what fits the cache and bounds the memory of the recorded iterations."""
+    if chunk_size is not None:
+        return max(1, int(chunk_size))
+    per_sample = n_atoms * x.shape[-1]
+    recorded = per_sample * 2 * (n_iter or 1)
+    limit = TAPE_ELEMENTS // recorded if on_host(x) else DEVICE_TAPE_ELEMENTS // recorded
+    return max(1, min(limit, PANEL_ELEMENTS // per_sample if on_host(x) else limit))
+
+
+def slices(n: int, length: int) -> list[slice]:
+    """Consecutive slices of at most ``length``, as equal as can be."""
+    n_chunks = max(1, math.ceil(n / length))
+    edges = [n * i // n_chunks for i in range(n_chunks + 1)]
+    return [slice(a, b) for a, b in zip(edges[:-1], edges[1:])]
+
+
+def worker_count(n_jobs: int | None, x: Array, n_chunks: int) -> int:
+    """How many workers: None means all cores for NumPy, and one for backends that use the cores by themselves."""
+    if n_jobs is None:
+        n_jobs = -1 if is_numpy(x) else 1
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if n_jobs == 0 or n_jobs < -cores:
+        raise ValueError(f"n_jobs must be a positive number, or -1 for all {cores} cores; got {n_jobs}.")
+    return max(1, min(n_jobs if n_jobs > 0 else cores + 1 + n_jobs, n_chunks))
+
+
+Mapper = Callable[[Callable[[slice], Any], list[slice]], Iterator[Any]]
+
+
+@contextmanager
+def workers(n_jobs: int) -> Iterator[Mapper]:
+    """A mapper that lives as long as the block: results in the order of the chunks, BLAS at one thread per worker."""
+    if n_jobs == 1:
+        yield lambda function, parts: map(function, parts)
+        return
+    import joblib
+    import threadpoolctl
+
+    with (
+        threadpoolctl.threadpool_limits(1, user_api="blas"),
+        joblib.Parallel(n_jobs=n_jobs, prefer="threads", return_as="generator") as parallel,
+    ):
+        yield lambda function, parts: parallel(joblib.delayed(function)(part) for part in parts)

@@ -1,0 +1,773 @@
+"""Wasserstein dictionary learning: reconstruct every sample as a barycenter of a few learned atoms.
+
+    min over atoms, weights of   mean_i  loss(P_i, x_i) + locality * sum_j w_ij W_eps(x_i, atom_j),   P_i = P(atoms, w_i)
+
+Schmitz et al. (2018), eqs (9)-(10), with the softmax of eq. (13); WaHU (Fullenbaum et al. (2024), eqs (3)-(4)) is this with
+loss="wasserstein" and a locality.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from sklearn.base import BaseEstimator, TransformerMixin
+
+from . import panels
+from ._array import Array, array_namespace, as_float, device, is_array, softmax, to_backend, to_numpy
+from .barycenters import barycenter, check_inputs, kernel_domain_was_right
+from .chunks import Mapper, chunk_length, slices, worker_count, workers
+from .costs import GridCost, LineCost, check_cost, check_eps, kernel_for
+from .gradients import Sweep, converged_state, implicit, record, softmax_vjp, unrolled
+from .histograms import check_histograms, check_nonnegative
+from .initialise import ATOMS, WEIGHTS, check_start, first_atoms, first_weights
+from .iterate import ConvergenceWarning
+from .losses import Accuracy, check_loss, evaluate, locality_term
+from .optimize import AdamState, LBFGSState, Params, adam_steps, cosine, lbfgs_steps
+from .transport import check_options, check_run, underflow_error
+
+LOG_FLOOR = 1e-12  # what a zero becomes before its logarithm is an unconstrained variable
+
+
+class Objective(NamedTuple):
+    """The value of the objective, its gradients, and the barycenters it compared."""
+
+    value: float
+    grad_atoms: Array  # (n_atoms, n_bins)
+    grad_weights: Array  # (n_samples, n_atoms)
+    reconstruction: Array  # (n_samples, n_bins)
+
+
+class Terms(NamedTuple):
+    """What is minimised, and how its inner iterations run."""
+
+    loss: str
+    locality: float
+    accuracy: Accuracy
+    marginal_weight: float | None
+    momentum: float
+
+
+class Part(NamedTuple):
+    """The objective of one chunk of samples: sums are weighted, the rest is per sample."""
+
+    value: Array  # (n,)
+    grad_atoms: Array | None  # (n_atoms, n_bins)
+    grad_weights: Array  # (n, n_atoms)
+    histogram: Array | None  # (n, n_bins)
+    domain: str
+
+
+def kernels_for(cost: Any, eps: float, domain: str, x: Array) -> list[Any]:
+    """The kernels to try in turn: the kernel domain, then the log domain, or the one that was asked for."""
+    return [kernel_for(cost, eps, d, x) for d in (("kernel", "log") if domain == "auto" else (domain,))]
+
+
+def evaluate_part(
+    x: Array, atoms: Array, weights: Array, importance: Array, kernels: list[Any], terms: Terms, *, keep: bool
+) -> Part:
+    """Value and gradients of the objective on a few samples, in the first domain that gets it right.
+
+    ``importance`` (n,) multiplies each sample's share of the gradients; ``keep`` keeps the barycenters.
+    """
+    xp = array_namespace(x, atoms, weights)
+    with np.errstate(all="ignore"):
+        for kernel in kernels:
+            part = _evaluate(x, atoms, weights, importance, kernel, terms)
+            finite = xp.all(xp.isfinite(part.value)) & xp.all(xp.isfinite(part.grad_weights))
+            if bool(finite & xp.all(xp.isfinite(part.grad_atoms))):
+                return part if keep else part._replace(histogram=None)
+    raise underflow_error(kernels[-1].eps, f"the objective ({x.dtype})")
+
+
+def _evaluate(x: Array, atoms: Array, weights: Array, importance: Array, kernel: Any, terms: Terms) -> Part:
+    xp = array_namespace(x, atoms, weights)
+    options = {"marginal_weight": terms.marginal_weight, "momentum": terms.momentum}
+    histogram, right, pull = _barycenters(atoms, weights, kernel, terms.accuracy, options)
+    if not right:
+        nothing = xp.full((x.shape[0],), float("nan"), dtype=x.dtype, device=device(x))
+        return Part(nothing, atoms, weights, None, kernel.domain)
+    found = evaluate(terms.loss, histogram, x, kernel, terms.accuracy, marginal_weight=terms.marginal_weight)
+    value = found.value
+    grad_atoms, grad_weights = pull(found.gradient * importance[:, None])
+    if terms.locality:
+        near = locality_term(x, atoms, weights, kernel, terms.accuracy, marginal_weight=terms.marginal_weight)
+        value = value + terms.locality * near.value
+        share = terms.locality * importance
+        grad_atoms = grad_atoms + xp.sum(share[:, None, None] * near.grad_atoms, axis=0)
+        grad_weights = grad_weights + share[:, None] * near.grad_weights
+    return Part(value, grad_atoms, grad_weights, histogram, kernel.domain)
+
+
+def _barycenters(atoms: Array, weights: Array, kernel: Any, accuracy: Accuracy, options: dict):
+    """The barycenters, whether they can be believed, and the function that pulls a gradient in them back."""
+    xp = array_namespace(atoms, weights)
+
+    def summed(sweep: Sweep) -> tuple[Array, Array]:
+        return xp.sum(sweep.grad_atoms, axis=0), sweep.grad_weights
+
+    if accuracy.n_iter is None:
+        run = {"tol": accuracy.tol, "max_iter": accuracy.max_iter}
+        state = converged_state(atoms, weights, kernel, **run, **options)
+        right = kernel.domain == "log" or kernel_domain_was_right(state, atoms, kernel)
+        return state.histogram, right, lambda g: summed(implicit(atoms, weights, kernel, state, g, **run, **options))
+    if options["marginal_weight"] is None and options["momentum"] == 0.0 and panels.applies(kernel, atoms, weights):
+        done = panels.forward(atoms, weights, kernel, accuracy.n_iter)
+        return done.histogram, done.right, done.pull
+    tape = record(atoms, weights, kernel, accuracy.n_iter, **options)
+    right = kernel.domain == "log" or kernel_domain_was_right(tape[-1], atoms, kernel)
+    return tape[-1].histogram, right, lambda g: summed(unrolled(atoms, weights, kernel, tape, g, **options))
+
+
+class Total(NamedTuple):
+    """The objective over all chunks."""
+
+    value: float  # weighted sum
+    values: Array  # (n_samples,)
+    grad_atoms: Array
+    grad_weights: Array
+    histogram: Array | None
+    domain: str  # "kernel", "log", or "mixed" where chunks differ
+
+
+def evaluate_chunks(
+    x: Array,
+    atoms: Array,
+    weights: Array,
+    importance: Array,
+    kernels: list[Any],
+    terms: Terms,
+    parts: list[slice],
+    mapper: Mapper = map,
+    *,
+    keep: bool = False,
+) -> Total:
+    """The objective over chunks of samples, added up in their order."""
+    xp = array_namespace(x, atoms, weights)
+
+    def one(part: slice) -> Part:
+        return evaluate_part(x[part, :], atoms, weights[part, :], importance[part], kernels, terms, keep=keep)
+
+    grad_atoms, values, grads, kept, domains = None, [], [], [], set()
+    for done in mapper(one, parts):
+        grad_atoms = done.grad_atoms if grad_atoms is None else grad_atoms + done.grad_atoms
+        values.append(done.value)
+        grads.append(done.grad_weights)
+        kept.append(done.histogram)
+        domains.add(done.domain)
+    values = xp.concat(values, axis=0)
+    return Total(
+        float(xp.sum(importance * values)),
+        values,
+        grad_atoms,
+        xp.concat(grads, axis=0),
+        xp.concat(kept, axis=0) if keep else None,
+        domains.pop() if len(domains) == 1 else "mixed",
+    )
+
+
+def wdl_objective(
+    X: Array,
+    atoms: Array,
+    weights: Array,
+    cost: Any,
+    *,
+    eps: float,
+    loss: str,
+    n_iter: int | None,
+    locality: float = 0.0,
+    marginal_weight: float | None = None,
+    momentum: float = 0.0,
+    domain: str = "auto",
+    sample_weight: Array | None = None,
+    tol: float = 1e-9,
+    max_iter: int = 10_000,
+    chunk_size: int | None = None,
+    n_jobs: int | None = None,
+) -> Objective:
+    """The objective of Wasserstein dictionary learning, and its gradients in atoms and weights, by hand.
+
+        mean_i  loss(P_i, x_i) + locality * sum_j w_ij W_eps(x_i, atom_j)
+
+    Schmitz et al. (2018), eqs (10)-(12), Algorithm 1; the locality term of Fullenbaum et al. (2024), eq. (4), whose values
+    are larger by eps (1 + locality) since their entropy has no -1.
+
+    Parameters
+    ----------
+    X : array, shape (n_samples, n_bins)   Data.
+    atoms : array, shape (n_atoms, n_bins)
+    weights : array, shape (n_samples, n_atoms)
+    cost : array (n_bins, n_bins), GridCost or LineCost.
+    eps : entropic regularisation, in the units of the cost.
+    loss : "quadratic", "kl", "kl_reverse", "tv", "wasserstein" or "sinkhorn_divergence".
+    n_iter : iterations of the barycenter and of every W_eps; None: converged to ``tol``, with the implicit gradient.
+    locality : weight of the second term.
+    marginal_weight : rho of section 4.4, for the barycenter and for every W_eps; None is balanced.
+    momentum : tau of Algorithm 5, for the barycenter.
+    domain : ``"kernel"``, ``"log"`` or ``"auto"``.
+    sample_weight : array, shape (n_samples,), optional   Importance of each sample; a weighted mean is taken.
+    chunk_size, n_jobs : samples per chunk and threads; chosen for cache and cores if not given.
+
+    Returns
+    -------
+    Objective : value (float), grad_atoms (n_atoms, n_bins), grad_weights (n_samples, n_atoms), reconstruction
+        (n_samples, n_bins). Gradients are partial derivatives; only signs and finiteness of the inputs are checked.
+    """
+    atoms, weights, cost = check_inputs(atoms, weights, cost)
+    X = as_float(X, like=atoms)
+    xp = array_namespace(X, atoms, weights)
+    if atoms.ndim != 2 or weights.ndim != 2 or tuple(X.shape) != (weights.shape[0], atoms.shape[1]):
+        raise ValueError(
+            "wdl_objective needs X (n_samples, n_bins), atoms (n_atoms, n_bins) and weights (n_samples, n_atoms); "
+            f"got {tuple(X.shape)}, {tuple(atoms.shape)} and {tuple(weights.shape)}."
+        )
+    check_nonnegative(X, "X")
+    terms = _check_terms(eps, loss, n_iter, locality, marginal_weight, momentum, domain, tol, max_iter, X)
+    importance = check_importance(sample_weight, X)
+    parts = slices(X.shape[0], chunk_length(X, atoms.shape[0], n_iter, chunk_size))
+    with workers(worker_count(n_jobs, X, len(parts))) as mapper:
+        kernels = kernels_for(cost, eps, domain, X)
+        total = evaluate_chunks(X, atoms, weights, importance, kernels, terms, parts, mapper, keep=True)
+    panels.release()
+    return Objective(total.value, total.grad_atoms, total.grad_weights, xp.asarray(total.histogram))
+
+
+def _check_terms(eps, loss, n_iter, locality, marginal_weight, momentum, domain, tol, max_iter, x) -> Terms:
+    check_eps(eps)
+    check_loss(loss, marginal_weight)
+    check_options(domain, marginal_weight, momentum)
+    check_run(tol, max_iter if n_iter is None else n_iter)
+    if not (math.isfinite(locality) and locality >= 0):
+        raise ValueError(f"locality must be non-negative; got {locality}.")
+    if loss == "kl" and not bool(array_namespace(x).all(x > 0)):
+        raise ValueError(
+            'loss="kl" is KL(P|x), infinite where the data are 0. Add a small constant such as 1e-12 and normalise '
+            'again, or use loss="kl_reverse".'
+        )
+    return Terms(loss, float(locality), Accuracy(n_iter, tol, max_iter), marginal_weight, momentum)
+
+
+def check_importance(sample_weight: Array | None, x: Array) -> Array:
+    """Sample weights that sum to one: uniform if none are given."""
+    xp, n = array_namespace(x), x.shape[0]
+    if sample_weight is None:
+        return xp.full((n,), 1.0 / n, dtype=x.dtype, device=device(x))
+    sample_weight = as_float(sample_weight, like=x)
+    array_namespace(sample_weight, x)
+    if tuple(sample_weight.shape) != (n,):
+        raise ValueError(f"sample_weight must have shape ({n},), one per sample; got {tuple(sample_weight.shape)}.")
+    check_nonnegative(sample_weight, "sample_weight")
+    total = float(xp.sum(sample_weight))
+    if total <= 0:
+        raise ValueError("sample_weight sums to 0; give at least one sample some weight.")
+    return sample_weight / total
+
+
+class Best(NamedTuple):
+    """The best parameters met so far."""
+
+    value: float
+    params: Params
+    restart: int
+
+
+class WassersteinDictionary(TransformerMixin, BaseEstimator):
+    """Learn atoms such that every sample is close to a Wasserstein barycenter of them.
+
+    Parameters
+    ----------
+    n_atoms : int   Number of atoms.
+    cost : array (n_bins, n_bins), GridCost or LineCost.
+    eps : float   Entropic regularisation, in the units of the cost; see :func:`wdl_tutorial.blur_width`.
+    loss : str   "quadratic", "kl", "kl_reverse", "tv", "wasserstein" or "sinkhorn_divergence".
+    n_iter : int or None   Iterations of every inner run: 50 is the papers'; None is converged (implicit gradient).
+    locality : float   Weight of sum_j w_ij W(x_i, atom_j). WaHU is ``loss="wasserstein", locality=rho``.
+    marginal_weight : float or None   Unbalanced transport (Schmitz et al. (2018), section 4.4); None is balanced.
+    momentum : float   Heavy ball of the barycenter iterations, in (-1, 0] (Algorithm 5).
+    domain : str   "auto", "kernel" or "log".
+    solver : str   "lbfgs" (strong Wolfe) or "adam".
+    learning_rate, betas, schedule : Adam's; ``schedule`` is "constant", or "cosine" down to a tenth over ``max_iter``.
+    init : str   First atoms: "kmeans++" (in Wasserstein space), "extremes", "data", "random" or "uniform".
+    init_atoms, init_weights : arrays on the simplex to start from; ``init_weights`` also "random" (uniform on the
+        simplex; the default) or "uniform".
+    weight_scale : float   zeta of Schmitz et al. (2018), section 3.1: multiplies the weights' logits, so that a solver
+        moves weights faster (> 1) or slower than atoms.
+    max_iter : int   Steps of the solver in each restart.
+    tol : float or None   Stop when the loss has changed by less than this, relatively, over the last steps (20 of Adam,
+        5 of L-BFGS). None: run exactly ``max_iter`` steps, and do not warn.
+    n_restarts : int   Starts from different draws; the best is kept.
+    random_state : int or None   Seed of every draw.
+    sinkhorn_tol, sinkhorn_max_iter : of the inner runs when ``n_iter`` is None.
+    chunk_size, n_jobs : samples per chunk and workers; chosen for cache and cores if None.
+    verbose : bool   Show a progress bar.
+    callback : function of (iteration, value, atoms, weights), called after every step.
+    checkpoint : path   Where the state of the fit is kept every ``checkpoint_every`` steps; a fit with the same settings
+        and data goes on from there, and ends as if it had never stopped.
+
+    Attributes
+    ----------
+    atoms_ : array, shape (n_atoms, n_bins), in the backend of X.
+    weights_ : array, shape (n_samples, n_atoms).
+    loss_ : float   The objective at them.
+    loss_curve_ : list of floats, one per step of the best restart, the start included.
+    n_iter_ : int   Steps of the best restart.
+    converged_, interrupted_ : bool
+    domain_ : str   "kernel", "log", or "mixed": where the numbers come from.
+
+    A Ctrl-C ends the fit with the best found so far, a warning, and ``interrupted_ = True``.
+
+    Examples
+    --------
+    >>> import numpy as np, wdl_tutorial as wt
+    >>> x = np.arange(40)
+    >>> bumps = wt.normalize(np.exp(-0.5 * ((x - np.array([[10], [15], [20], [25], [30]])) / 3.0) ** 2))
+    >>> model = wt.WassersteinDictionary(2, cost=wt.GridCost(40), eps=4.0, init="extremes", max_iter=30, tol=None)
+    >>> model.fit(bumps).atoms_.shape
+    (2, 40)
+    """
+
+    def __init__(
+        self,
+        n_atoms: int,
+        *,
+        cost: Any,
+        eps: float,
+        loss: str = "quadratic",
+        n_iter: int | None = 50,
+        locality: float = 0.0,
+        marginal_weight: float | None = None,
+        momentum: float = 0.0,
+        domain: str = "auto",
+        solver: str = "lbfgs",
+        learning_rate: float = 0.1,
+        betas: tuple[float, float] = (0.9, 0.99),
+        schedule: str = "constant",
+        init: str = "kmeans++",
+        init_atoms: Array | None = None,
+        init_weights: Array | str | None = None,
+        weight_scale: float = 1.0,
+        max_iter: int = 200,
+        tol: float | None = 1e-6,
+        n_restarts: int = 1,
+        random_state: int | None = None,
+        sinkhorn_tol: float = 1e-9,
+        sinkhorn_max_iter: int = 10_000,
+        chunk_size: int | None = None,
+        n_jobs: int | None = None,
+        verbose: bool = False,
+        callback: Callable[[int, float, Array, Array], None] | None = None,
+        checkpoint: str | os.PathLike | None = None,
+        checkpoint_every: int = 10,
+    ):
+        self.n_atoms = n_atoms
+        self.cost = cost
+        self.eps = eps
+        self.loss = loss
+        self.n_iter = n_iter
+        self.locality = locality
+        self.marginal_weight = marginal_weight
+        self.momentum = momentum
+        self.domain = domain
+        self.solver = solver
+        self.learning_rate = learning_rate
+        self.betas = betas
+        self.schedule = schedule
+        self.init = init
+        self.init_atoms = init_atoms
+        self.init_weights = init_weights
+        self.weight_scale = weight_scale
+        self.max_iter = max_iter
+        self.tol = tol
+        self.n_restarts = n_restarts
+        self.random_state = random_state
+        self.sinkhorn_tol = sinkhorn_tol
+        self.sinkhorn_max_iter = sinkhorn_max_iter
+        self.chunk_size = chunk_size
+        self.n_jobs = n_jobs
+        self.verbose = verbose
+        self.callback = callback
+        self.checkpoint = checkpoint
+        self.checkpoint_every = checkpoint_every
+
+    # ---------------------------------------------------------------------------------------------------- public
+
+    def fit(self, X: Array, y: None = None, *, sample_weight: Array | None = None) -> WassersteinDictionary:
+        """Learn atoms and weights from histograms X (n_samples, n_bins).
+
+        Raises
+        ------
+        ValueError, TypeError
+            X off the simplex, or settings that do not fit it; the message says what to change.
+        """
+        X, cost = self._check_data(X)
+        if self.n_atoms > X.shape[0]:
+            raise ValueError(f"n_atoms={self.n_atoms} is more than the {X.shape[0]} samples; use fewer atoms.")
+        terms = self._terms(X)
+        importance = check_importance(sample_weight, X)
+        self.n_features_in_ = X.shape[1]
+        self._keep(X, None, [], converged=False)
+        parts = slices(X.shape[0], chunk_length(X, self.n_atoms, self.n_iter, self.chunk_size))
+        saved = self._resume(X, importance)
+        try:
+            with workers(worker_count(self.n_jobs, X, len(parts))) as mapper:
+                self._fit(X, cost, importance, terms, parts, mapper, saved)
+        except KeyboardInterrupt:
+            self.interrupted_ = True
+            warnings.warn(
+                f"fit was interrupted after {len(self.loss_curve_)} evaluated steps; the best so far is kept "
+                f"(loss {self.loss_:.6g}).",
+                ConvergenceWarning,
+                stacklevel=2,
+            )
+        finally:
+            panels.release()
+        return self
+
+    def transform(self, X: Array) -> Array:
+        """Weights (n_samples, n_atoms) that reconstruct X best with the learned atoms: each row on its own.
+
+        Adam on the weights' logits alone, from uniform weights, with a learning rate that falls to zero; the best of each
+        row is kept, so that a row's weights do not depend on which others came with it.
+        """
+        return self._weights_for(X)[0]
+
+    def inverse_transform(self, weights: Array) -> Array:
+        """The barycenters (n_samples, n_bins) of the learned atoms with these weights."""
+        self._check_fitted()
+        weights = as_float(weights, like=self.atoms_)
+        check_histograms(weights, "weights")
+        options = {"n_iter": self.n_iter, "tol": self.sinkhorn_tol, "max_iter": self.sinkhorn_max_iter}
+        options |= {"marginal_weight": self.marginal_weight, "momentum": self.momentum, "domain": self.domain}
+        xp = array_namespace(weights)
+        atoms = xp.astype(self.atoms_, weights.dtype, copy=False)
+        parts = slices(weights.shape[0], chunk_length(atoms, self.n_atoms, None))
+        rows = [barycenter(atoms, weights[p, :], self.cost, eps=self.eps, **options).histogram for p in parts]
+        return xp.concat(rows, axis=0)
+
+    def score(self, X: Array, y: None = None, *, sample_weight: Array | None = None) -> float:
+        """Minus the objective at X with its best weights: larger is better."""
+        _, values = self._weights_for(X)
+        importance = check_importance(sample_weight, as_float(X, like=self.atoms_))
+        return -float(array_namespace(values).sum(importance * values))
+
+    def save(self, path: str | os.PathLike) -> None:
+        """Write settings and results to one .npz file, without pickle."""
+        self._check_fitted()
+        settings = self.get_params(deep=False)
+        for name in ("callback", "checkpoint"):
+            settings[name] = None
+        arrays: dict[str, np.ndarray] = {}
+        results = {k: getattr(self, k) for k in _RESULTS}
+        text = json.dumps({"settings": _pack(settings, arrays), "results": _pack(results, arrays)})
+        _write(path, {"about": np.asarray("wdl_tutorial.WassersteinDictionary 1"), "text": np.asarray(text)} | arrays)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike) -> WassersteinDictionary:
+        """Read what :meth:`save` wrote; arrays are NumPy."""
+        with np.load(path, allow_pickle=False) as file:
+            arrays = dict(file)
+        if "text" not in arrays:
+            raise ValueError(f"{path} holds no saved WassersteinDictionary; its entries are {sorted(arrays)}.")
+        held = _unpack(json.loads(str(arrays["text"])), arrays, None)
+        model = cls(**held["settings"])
+        for name, value in held["results"].items():
+            setattr(model, name, value)
+        return model
+
+    # --------------------------------------------------------------------------------------------------- the fit
+
+    def _fit(self, X, cost, importance, terms, parts, mapper, saved) -> None:
+        kernels = kernels_for(cost, self.eps, self.domain, X)
+        seeds = np.random.SeedSequence(self.random_state).spawn(self.n_restarts)
+        first = saved.restart if saved else 0
+        with self._progress(self.n_restarts * self.max_iter) as bar:
+            for restart in range(first, self.n_restarts):
+                rng = np.random.default_rng(seeds[restart])
+                state, curve = (saved.state, saved.curve) if saved and restart == first else (None, [])
+                params = self._start(X, cost, rng, mapper) if state is None else state.params
+                if self._best is None:
+                    self._keep(X, Best(math.inf, params, restart), [], converged=False)
+
+                def function(params: Params) -> tuple[float, Params]:
+                    atoms, weights = self._unlog(params)
+                    total = evaluate_chunks(X, atoms, weights, importance, kernels, terms, parts, mapper)
+                    self.domain_ = total.domain
+                    grad_weights = self.weight_scale * softmax_vjp(weights, total.grad_weights)
+                    return total.value, (softmax_vjp(atoms, total.grad_atoms), grad_weights)
+
+                self._descend(X, importance, function, params, state, curve, restart, bar)
+        if self.tol is not None and not self.converged_:
+            warnings.warn(
+                f"WassersteinDictionary stopped after {self.n_iter_} steps with loss {self.loss_:.6g}, still changing by "
+                f"more than tol={self.tol:g}. Raise max_iter, or tol; tol=None runs max_iter steps without this test.",
+                ConvergenceWarning,
+                stacklevel=4,
+            )
+
+    def _descend(self, X, importance, function, params, state, curve, restart, bar) -> None:
+        """Run one restart's steps; keep the best, and leave a checkpoint now and then."""
+        window = 20 if self.solver == "adam" else 5
+        done = state is not None and (state.t >= self.max_iter or self._settled(state, curve, window))
+        if done:
+            return
+        for state in self._steps(function, params, state):
+            curve.append(state.value)
+            settled = self._settled(state, curve, window)
+            if self._best is None or state.value < self._best.value or self._best.restart == restart:
+                better = self._best is None or state.value < self._best.value
+                best = Best(state.value, state.params, restart) if better else self._best
+                self._keep(X, best, list(curve), converged=settled)
+            bar.update(1 if state.t else 0)
+            bar.set_postfix_str(f"loss {state.value:.6g}", refresh=False)
+            last = settled or state.t >= self.max_iter
+            if self.checkpoint is not None and (last or state.t % self.checkpoint_every == 0):
+                self._save_checkpoint(X, importance, state, curve, restart)
+            if self.callback is not None:
+                self.callback(state.t, state.value, *self._unlog(state.params))
+            if last:
+                return
+
+    def _steps(self, function, params, state):
+        if self.solver == "adam":
+            rate = self.learning_rate
+            if self.schedule == "cosine":
+                rate = cosine(rate, rate / 10, self.max_iter)
+            return adam_steps(function, params, learning_rate=rate, betas=tuple(self.betas), state=state)
+        return lbfgs_steps(function, params, state=state)
+
+    def _settled(self, state, curve: list[float], window: int) -> bool:
+        if getattr(state, "stalled", False):
+            return True
+        if self.tol is None or len(curve) <= window:
+            return False
+        recent = curve[-window - 1 :]
+        return max(recent) - min(recent) <= self.tol * max(abs(recent[-1]), 1e-300)
+
+    def _start(self, X, cost, rng, mapper) -> Params:
+        """Logits of the first atoms and weights."""
+        xp = array_namespace(X)
+        n_bins = X.shape[1]
+        atoms = self.init if self.init_atoms is None else self.init_atoms
+        atoms = check_start("init", atoms, ATOMS, (self.n_atoms, n_bins), X)
+        given = "random" if self.init_weights is None else self.init_weights
+        weights = check_start("init_weights", given, WEIGHTS, (X.shape[0], self.n_atoms), X)
+        weights = first_weights(weights, X, self.n_atoms, rng) if isinstance(weights, str) else weights
+        if isinstance(atoms, str):
+            # something to hold, should the choice of first atoms be interrupted
+            uniform = first_atoms("uniform", X, self.n_atoms, cost, rng)
+            if self._best is None:
+                self._keep(X, Best(math.inf, self._log(uniform, weights), 0), [], converged=False)
+            options = {"eps": self.eps, "n_iter": self.n_iter or 100, "domain": self.domain, "mapper": mapper}
+            atoms = first_atoms(atoms, X, self.n_atoms, cost, rng, **options)
+        return self._log(xp.astype(atoms, X.dtype, copy=False), xp.astype(weights, X.dtype, copy=False))
+
+    def _log(self, atoms: Array, weights: Array) -> Params:
+        xp = array_namespace(atoms, weights)
+        floor = max(LOG_FLOOR, float(xp.finfo(atoms.dtype).smallest_normal))
+        logs = tuple(xp.log(xp.clip(x, min=floor)) for x in (atoms, weights))
+        return logs[0], logs[1] / self.weight_scale
+
+    def _unlog(self, params: Params) -> tuple[Array, Array]:
+        return softmax(params[0]), softmax(self.weight_scale * params[1])
+
+    def _keep(self, X: Array, best: Best | None, curve: list[float], *, converged: bool) -> None:
+        """Make the best so far what the estimator holds: whatever stops the fit, this is what it leaves."""
+        self._best, self.loss_curve_, self.n_iter_ = best, curve, max(len(curve) - 1, 0)
+        self.converged_, self.interrupted_ = converged, False
+        if best is not None:
+            self.atoms_, self.weights_ = self._unlog(best.params)
+            self.loss_ = best.value
+        self.domain_ = getattr(self, "domain_", "kernel" if self.domain == "auto" else self.domain)
+
+    def _progress(self, total: int):
+        from tqdm.auto import tqdm
+
+        return tqdm(total=total, desc="Wasserstein dictionary", unit="step", disable=not self.verbose)
+
+    # ------------------------------------------------------------------------------------------------- transform
+
+    def _weights_for(self, X: Array) -> tuple[Array, Array]:
+        """Best weights and objective of every row of X, the atoms being fixed."""
+        self._check_fitted()
+        X, cost = self._check_data(X)
+        xp = array_namespace(X, self.atoms_)
+        atoms = xp.astype(self.atoms_, X.dtype, copy=False)
+        terms = self._terms(X)
+        one = xp.ones((X.shape[0],), dtype=X.dtype, device=device(X))
+        kernels = kernels_for(cost, self.eps, self.domain, X)
+        parts = slices(X.shape[0], chunk_length(X, self.n_atoms, self.n_iter, self.chunk_size))
+        n_steps, best_weights, best_values = 100, None, None
+        with workers(worker_count(self.n_jobs, X, len(parts))) as mapper, self._progress(n_steps) as bar:
+
+            def function(params: Params) -> tuple[float, Params]:
+                nonlocal best_weights, best_values
+                weights = softmax(params[0])
+                total = evaluate_chunks(X, atoms, weights, one, kernels, terms, parts, mapper)
+                if best_values is None:
+                    best_weights, best_values = weights, total.values
+                better = total.values < best_values
+                best_weights = xp.where(better[:, None], weights, best_weights)
+                best_values = xp.where(better, total.values, best_values)
+                return total.value, (softmax_vjp(weights, total.grad_weights),)
+
+            start = (xp.zeros((X.shape[0], self.n_atoms), dtype=X.dtype, device=device(X)),)
+            steps = adam_steps(function, start, learning_rate=cosine(0.3, 0.0, n_steps), betas=(0.9, 0.99))
+            for _ in zip(range(n_steps), steps):
+                bar.update()
+        panels.release()
+        return best_weights, best_values
+
+    # ---------------------------------------------------------------------------------------------------- checks
+
+    def _check_data(self, X: Array) -> tuple[Array, Any]:
+        like = getattr(self, "atoms_", None)
+        cost = check_cost(self.cost, square=True)
+        X = as_float(X, like=cost if is_array(cost) else like)
+        array_namespace(X, *([cost] if is_array(cost) else []))
+        if X.ndim != 2:
+            raise ValueError(f"X must be (n_samples, n_bins); got shape {tuple(X.shape)}.")
+        if X.shape[1] != cost.shape[0]:
+            raise ValueError(f"X has {X.shape[1]} bins but cost has shape {tuple(cost.shape)}; one bin each.")
+        if X.shape[0] < 1:
+            raise ValueError("X has no samples.")
+        check_histograms(X, "X")
+        return X, cost
+
+    def _terms(self, X: Array) -> Terms:
+        if isinstance(self.n_atoms, bool) or not isinstance(self.n_atoms, int | np.integer) or self.n_atoms < 1:
+            raise ValueError(f"n_atoms must be a positive integer; got {self.n_atoms!r}.")
+        for name, value, known in (
+            ("solver", self.solver, ("lbfgs", "adam")),
+            ("schedule", self.schedule, ("constant", "cosine")),
+        ):
+            if value not in known:
+                raise ValueError(f"{name} must be one of {', '.join(known)}; got {value!r}.")
+        for name, value in (("learning_rate", self.learning_rate), ("weight_scale", self.weight_scale)):
+            if not (value > 0 and math.isfinite(value)):
+                raise ValueError(f"{name} must be a positive number; got {value!r}.")
+        for name, value in (("max_iter", self.max_iter), ("n_restarts", self.n_restarts)):
+            if not isinstance(value, int | np.integer) or value < 1:
+                raise ValueError(f"{name} must be an integer of at least 1; got {value!r}.")
+        return _check_terms(
+            self.eps,
+            self.loss,
+            self.n_iter,
+            self.locality,
+            self.marginal_weight,
+            self.momentum,
+            self.domain,
+            self.sinkhorn_tol,
+            self.sinkhorn_max_iter,
+            X,
+        )
+
+    def _check_fitted(self) -> None:
+        if not hasattr(self, "atoms_"):
+            from sklearn.exceptions import NotFittedError
+
+            raise NotFittedError("This WassersteinDictionary has no atoms yet; call fit(X) first, or load(path).")
+
+    # ------------------------------------------------------------------------------------------------ checkpoint
+
+    def _fingerprint(self, X: Array, importance: Array) -> str:
+        """What a checkpoint must share with the fit that goes on from it: the data and every setting that matters."""
+        free = ("checkpoint", "checkpoint_every", "callback", "verbose", "n_jobs")
+        settings = {k: v for k, v in self.get_params(deep=False).items() if k not in free}
+        digest = hashlib.sha256()
+        arrays: dict[str, np.ndarray] = {}
+        digest.update(json.dumps(_pack(settings, arrays), sort_keys=True).encode())
+        for x in (*arrays.values(), to_numpy(X), to_numpy(importance)):
+            digest.update(np.ascontiguousarray(x).tobytes())
+        return digest.hexdigest()
+
+    def _save_checkpoint(self, X, importance, state, curve, restart) -> None:
+        arrays: dict[str, np.ndarray] = {}
+        held = {
+            "fingerprint": self._fingerprint(X, importance),
+            "restart": restart,
+            "curve": curve,
+            "state": _pack(tuple(state), arrays),
+            "best": _pack(tuple(self._best), arrays),
+            "best_curve": self.loss_curve_,
+        }
+        _write(self.checkpoint, {"text": np.asarray(json.dumps(held))} | arrays)
+
+    def _resume(self, X: Array, importance: Array) -> _Saved | None:
+        """The fit that a checkpoint holds, if there is one."""
+        if self.checkpoint is None or not Path(self.checkpoint).exists():
+            return None
+        with np.load(self.checkpoint, allow_pickle=False) as file:
+            arrays = dict(file)
+        held = json.loads(str(arrays["text"]))
+        if held["fingerprint"] != self._fingerprint(X, importance):
+            raise ValueError(
+                f"the checkpoint {self.checkpoint} belongs to other data or settings. Delete it to start afresh, or "
+                "give the data and settings it was made with."
+            )
+        kind = AdamState if self.solver == "adam" else LBFGSState
+        best = Best(*_unpack(held["best"], arrays, X))
+        self._keep(X, best, held["best_curve"], converged=False)
+        return _Saved(held["restart"], kind(*_unpack(held["state"], arrays, X)), held["curve"])
+
+
+class _Saved(NamedTuple):
+    restart: int
+    state: Any
+    curve: list[float]
+
+
+_RESULTS = (
+    "atoms_", "weights_", "loss_", "loss_curve_", "n_iter_", "converged_", "interrupted_", "domain_", "n_features_in_",
+)  # fmt: skip
+
+
+def _pack(x: Any, arrays: dict[str, np.ndarray]) -> Any:
+    """Nested tuples, lists and dicts of numbers, text, costs and arrays as JSON; the arrays go to ``arrays``."""
+    if isinstance(x, GridCost):
+        return {"grid": [list(x.grid), x.power, list(x.spacing)]}
+    if isinstance(x, LineCost):
+        return {"line": [_pack(x.positions, arrays), x.power, x.scale]}
+    if is_array(x) and not isinstance(x, np.generic):
+        key = f"array_{len(arrays)}"
+        arrays[key] = to_numpy(x)
+        return {"array": key}
+    if isinstance(x, dict):
+        return {"dict": {k: _pack(v, arrays) for k, v in x.items()}}
+    if isinstance(x, list | tuple):
+        return {"tuple" if isinstance(x, tuple) else "list": [_pack(v, arrays) for v in x]}
+    return x.item() if isinstance(x, np.generic) else x
+
+
+def _unpack(x: Any, arrays: dict[str, np.ndarray], like: Array | None) -> Any:
+    """What :func:`_pack` packed; arrays in the backend of ``like``."""
+    if not isinstance(x, dict):
+        return x
+    if set(x) == {"settings", "results"}:
+        return {k: _unpack(v, arrays, like) for k, v in x.items()}
+    ((kind, held),) = x.items()
+    if kind == "grid":
+        return GridCost(tuple(held[0]), power=held[1], spacing=tuple(held[2]))
+    if kind == "line":
+        return LineCost(_unpack(held[0], arrays, None), power=held[1], scale=held[2])
+    if kind == "array":
+        return arrays[held] if like is None else to_backend(arrays[held], like)
+    if kind == "dict":
+        return {k: _unpack(v, arrays, like) for k, v in held.items()}
+    values = [_unpack(v, arrays, like) for v in held]
+    return tuple(values) if kind == "tuple" else values
+
+
+def _write(path: str | os.PathLike, arrays: dict[str, np.ndarray]) -> None:
+    """An .npz that is whole or not there: written beside, then renamed."""
+    path = Path(path)
+    part = path.with_name(path.name + ".part")
+    with open(part, "wb") as file:
+        np.savez(file, **arrays)
+    os.replace(part, path)

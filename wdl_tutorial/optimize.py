@@ -1,0 +1,203 @@
+"""Adam and L-BFGS as step generators on tuples of arrays of any backend.
+
+A state is all there is: it holds the parameters, the value and the gradient *at* those parameters, and whatever the method
+remembers. Start a generator from a saved state and it goes on exactly as if it had never stopped.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from ._array import Array, array_namespace, number
+
+Params = tuple[Array, ...]
+Objective = Callable[[Params], tuple[float, Params]]  # parameters -> value, gradients
+
+
+class AdamState(NamedTuple):
+    """Adam after ``t`` updates."""
+
+    params: Params
+    value: float
+    grads: Params
+    t: int
+    mean: Params  # running mean of the gradients
+    square: Params  # running mean of their squares
+
+
+def cosine(start: float, end: float, n_steps: int) -> Callable[[int], float]:
+    """A learning rate that falls from ``start`` to ``end`` along half a cosine over ``n_steps`` updates."""
+    return lambda t: end + (start - end) * (1 + math.cos(math.pi * min(t, n_steps) / n_steps)) / 2
+
+
+def adam_steps(
+    function: Objective,
+    params: Params,
+    *,
+    learning_rate: float | Callable[[int], float] = 0.01,
+    betas: tuple[float, float] = (0.9, 0.999),
+    delta: float = 1e-8,
+    state: AdamState | None = None,
+) -> Iterator[AdamState]:
+    """Yield Adam's states (Kingma and Ba (2015), Algorithm 1): first the start itself, then one per update.
+
+    Parameters
+    ----------
+    function : maps parameters to (value, gradients).
+    learning_rate : a number, or a function of the number of updates done.
+    state : go on from here instead of ``params``; its own successor is the first to be yielded.
+    """
+    rate = learning_rate if callable(learning_rate) else lambda t: learning_rate
+    b1, b2 = betas
+    if state is None:
+        value, grads = function(params)
+        zeros = tuple(array_namespace(x).zeros_like(x) for x in params)
+        state = AdamState(params, value, grads, 0, zeros, zeros)
+        yield state
+    while True:
+        t = state.t + 1
+        mean = tuple(b1 * m + (1 - b1) * g for m, g in zip(state.mean, state.grads))
+        square = tuple(b2 * s + (1 - b2) * g * g for s, g in zip(state.square, state.grads))
+        step = rate(state.t) / (1 - b1**t)
+        params = tuple(
+            x - step * m / (array_namespace(s).sqrt(s / (1 - b2**t)) + delta)
+            for x, m, s in zip(state.params, mean, square)
+        )
+        value, grads = function(params)
+        state = AdamState(params, value, grads, t, mean, square)
+        yield state
+
+
+class LBFGSState(NamedTuple):
+    """L-BFGS after ``t`` accepted steps."""
+
+    params: Params
+    value: float
+    grads: Params
+    t: int
+    steps: tuple[Params, ...]  # the last changes of the parameters, oldest first
+    changes: tuple[Params, ...]  # and of the gradients
+    n_evaluations: int
+    stalled: bool  # no step along the steepest descent lowers the value any more
+
+
+def dot(x: Params, y: Params) -> float:
+    """The inner product over all parameters."""
+    return sum(number(array_namespace(a, b).sum(a * b)) for a, b in zip(x, y))
+
+
+def _along(x: Params, t: float, d: Params) -> Params:
+    return tuple(a + t * b for a, b in zip(x, d))
+
+
+def lbfgs_direction(grads: Params, steps: tuple[Params, ...], changes: tuple[Params, ...]) -> Params:
+    """Minus the inverse Hessian's action on the gradient, by the two-loop recursion (Nocedal and Wright, Algorithm 7.4)."""
+    d, alphas = tuple(-g for g in grads), []
+    for s, y in zip(reversed(steps), reversed(changes)):
+        alphas.append(dot(s, d) / dot(s, y))
+        d = _along(d, -alphas[-1], y)
+    if steps:
+        d = tuple(x * (dot(steps[-1], changes[-1]) / dot(changes[-1], changes[-1])) for x in d)
+    for s, y, alpha in zip(steps, changes, reversed(alphas)):
+        d = _along(d, alpha - dot(y, d) / dot(s, y), s)
+    return d
+
+
+class _Trial(NamedTuple):
+    t: float
+    value: float
+    grads: Params | None
+    slope: float
+
+
+def strong_wolfe(
+    function: Objective, params: Params, d: Params, start: _Trial, first: float, *, max_evaluations: int = 20
+) -> tuple[_Trial | None, int]:
+    """A step along ``d`` with sufficient decrease and a flat enough end (Nocedal and Wright, Algorithms 3.5 and 3.6).
+
+    Returns the trial (None if no decrease was found) and the number of evaluations. A value that is infinite or NaN counts
+    as too far.
+    """
+    c1, c2 = 1e-4, 0.9
+    low, high, t, best = start, None, first, None
+    for n in range(1, max_evaluations + 1):
+        value, grads = function(_along(params, t, d))
+        trial = _Trial(t, value, grads, dot(grads, d) if math.isfinite(value) else math.inf)
+        fine = math.isfinite(value) and value <= start.value + c1 * t * start.slope
+        if fine and (best is None or value < best.value):
+            best = trial
+        if fine and abs(trial.slope) <= -c2 * start.slope:
+            return trial, n
+        if not fine or value >= low.value and low is not start:
+            high = trial
+        elif trial.slope * ((high.t if high else math.inf) - low.t) >= 0 and trial.slope >= 0:
+            low, high = trial, low
+        else:
+            low = trial
+        if high is None:
+            t = 2 * t
+        else:
+            t = _between(low, high)
+            if abs(high.t - low.t) < 1e-12 * max(1.0, abs(low.t)):
+                break
+    return best, n
+
+
+def _between(low: _Trial, high: _Trial) -> float:
+    """The minimiser of the cubic through both ends, kept inside the middle 80 %; the midpoint where there is none."""
+    width = high.t - low.t
+    inner = 0.5
+    if math.isfinite(high.value) and math.isfinite(high.slope):
+        d1 = low.slope + high.slope - 3 * (low.value - high.value) / (low.t - high.t)
+        square = d1 * d1 - low.slope * high.slope
+        if square >= 0:
+            d2 = math.copysign(math.sqrt(square), width)
+            denominator = high.slope - low.slope + 2 * d2
+            if denominator != 0:
+                inner = 1 - (high.slope + d2 - d1) / denominator
+    return low.t + min(max(inner, 0.1), 0.9) * width
+
+
+def lbfgs_steps(
+    function: Objective, params: Params, *, memory: int = 10, state: LBFGSState | None = None
+) -> Iterator[LBFGSState]:
+    """Yield L-BFGS states (Nocedal and Wright, Algorithm 7.5, strong-Wolfe line search): first the start, then one a step.
+
+    Parameters
+    ----------
+    function : maps parameters to (value, gradients).
+    memory : pairs of changes that are remembered.
+    state : go on from here instead of ``params``.
+    """
+    if state is None:
+        value, grads = function(params)
+        state = LBFGSState(params, value, grads, 0, (), (), 1, False)
+        yield state
+    while True:
+        d = lbfgs_direction(state.grads, state.steps, state.changes)
+        slope = dot(state.grads, d)
+        if not slope < 0:  # the memory has gone stale: forget it
+            state = state._replace(steps=(), changes=())
+            d, slope = tuple(-g for g in state.grads), -dot(state.grads, state.grads)
+        first = 1.0 if state.steps else min(1.0, 1.0 / max(math.sqrt(-slope), 1e-300))
+        found, n = (None, 0)
+        if slope < 0 and not state.stalled:
+            found, n = strong_wolfe(function, state.params, d, _Trial(0.0, state.value, None, slope), first)
+        if found is None:
+            stalled = state.stalled or not state.steps
+            state = state._replace(steps=(), changes=(), stalled=stalled, n_evaluations=state.n_evaluations + n)
+            if stalled:
+                yield state
+            continue
+        params = _along(state.params, found.t, d)
+        s = tuple(found.t * x for x in d)
+        y = tuple(a - b for a, b in zip(found.grads, state.grads))
+        steps, changes = state.steps, state.changes
+        if dot(s, y) > 1e-12 * dot(y, y):
+            steps, changes = (*steps, s)[-memory:], (*changes, y)[-memory:]
+        state = LBFGSState(
+            params, found.value, found.grads, state.t + 1, steps, changes, state.n_evaluations + n, False
+        )
+        yield state
