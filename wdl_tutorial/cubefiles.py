@@ -256,6 +256,7 @@ def _read_envi(header: Path, path: Path) -> RawCube:
         raise _unreadable(header, "an ENVI header with its data file beside it", error) from error
     _check_envi_size(image)
     raw = np.array(image.open_memmap(interleave="bip", writable=False))
+    image.fid.close()
     meta = image.metadata
     bands = image.nbands
     wavelengths = _envi_numbers(meta, "wavelength", bands, header)
@@ -288,7 +289,8 @@ def _check_envi_size(image) -> None:
 def _envi_numbers(meta: dict, key: str, bands: int, header: Path) -> np.ndarray | None:
     if key not in meta:
         return None
-    values = np.array([float(value) for value in meta[key]])
+    listed = meta[key] if isinstance(meta[key], list) else [meta[key]]
+    values = np.array([float(value) for value in listed])
     if values.shape != (bands,):
         raise ValueError(f"{header} lists {values.size} values of {key!r} for {bands} bands. Mend the header.")
     return values

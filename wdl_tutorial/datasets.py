@@ -253,7 +253,8 @@ def make_bimodal(
 
 # ---------------------------------------------------------------------------------------------- synthetic scenes
 
-_MIXABLE = ("buddingtonite", "chlorite", "chalcedony", "siderite", "dolomite", "illite", "serpentine", "calcite")
+# the first three are about as bright and as far apart (11-17 degrees) as DC1's: the second bounce grows with brightness
+_MIXABLE = ("buddingtonite", "topaz", "illite", "chlorite", "siderite", "dry grass", "green vegetation", "chalcedony")
 
 
 def make_bilinear_scene(
@@ -341,8 +342,8 @@ def _smooth_fields(rng: np.random.Generator, shape: tuple[int, int], n: int, wid
 
 
 def _smooth_abundances(rng: np.random.Generator, shape: tuple[int, int], n: int) -> np.ndarray:
-    """Smooth maps on the simplex; the factor 4 makes patches of nearly pure pixels, as DC1 has them."""
-    e = np.exp(4.0 * _smooth_fields(rng, shape, n, width=min(shape) / 10))
+    """Smooth maps on the simplex; the factor 2 mixes about as much as DC1's maps, and leaves nearly pure patches."""
+    e = np.exp(2.0 * _smooth_fields(rng, shape, n, width=min(shape) / 10))
     return e / e.sum(axis=-1, keepdims=True)
 
 
@@ -542,12 +543,13 @@ def _soft_edges(a: np.ndarray, regions: dict[str, np.ndarray]) -> np.ndarray:
     """A pixel on an edge of road or pond sees both sides: mix it half and half with the mean of its neighbours."""
     from scipy.ndimage import binary_dilation, binary_erosion, uniform_filter
 
-    mixed = uniform_filter(a, size=(3, 3, 1), mode="nearest")
+    mixed = np.maximum(uniform_filter(a, size=(3, 3, 1), mode="nearest"), 0.0)  # its running sums leave -1e-17
     edge = np.zeros(a.shape[:2], dtype=bool)
     for name in ("road", "pond"):
         edge |= binary_dilation(regions[name]) & ~binary_erosion(regions[name], border_value=1)
     edge &= ~(regions["pasture"] | regions["outcrop"] | regions["corner"])
-    return np.where(edge[..., None], 0.5 * (a + mixed), a)
+    a = np.where(edge[..., None], 0.5 * (a + mixed), a)
+    return a / a.sum(axis=-1, keepdims=True)
 
 
 def _shifted(spectrum: np.ndarray, wavelengths: np.ndarray, shift: np.ndarray) -> np.ndarray:
