@@ -447,19 +447,20 @@ def make_teaching_scene(*, snr_db: float | None = 40.0, random_state: int | np.r
     endmembers = sample.select(*_TEACHING)
     regions = _teaching_regions()
     abundances = _teaching_abundances(rng, regions)
-    col = np.arange(_SIZE)
-    shift = np.where(regions["outcrop"], 30.0 * (col - 42) / 21.0, 0.0)
-    brightness = np.where(regions["pasture"], 1.0 - 0.6 * (col - 42) / 21.0, 1.0)
-    bounce = np.where(regions["corner"], 1.0, 0.0)
-    cube = abundances @ endmembers
-    moved = _shifted(endmembers[5], sample.wavelengths, shift[regions["outcrop"]])
-    cube[regions["outcrop"]] += abundances[regions["outcrop"], 5, None] * (moved - endmembers[5])
-    cube += bounce[..., None] * (_bilinear(abundances, endmembers, 1.0) - abundances @ endmembers)
-    cube = np.maximum(_with_noise(brightness[..., None] * cube, snr_db, rng), 0.0)
-    bad_band = int(np.argmin(abs(sample.wavelengths - 1150.0)))
-    cube[..., bad_band] = rng.uniform(0.0, 0.8, (_SIZE, _SIZE))
-    duplicate_of = _duplicate(cube, abundances)
-    regions["duplicates"] = duplicate_of >= 0
+    eastward = (np.arange(_SIZE) - 42) / 21.0  # 0 to 1 over the eastern third
+    extra = {
+        "regions": regions,
+        "brightness": np.where(regions["pasture"], 1.0 - 0.6 * eastward, 1.0),
+        "shift_nm": np.where(regions["outcrop"], 30.0 * eastward, 0.0),
+        "bilinear": np.where(regions["corner"], 1.0, 0.0),
+        "rare": _TEACHING.index("buddingtonite"),
+        "bad_band": int(np.argmin(abs(sample.wavelengths - 1150.0))),
+    }
+    clean = _teaching_light(abundances, endmembers, sample.wavelengths, extra)
+    cube = np.maximum(_with_noise(clean, snr_db, rng), 0.0)
+    cube[..., extra["bad_band"]] = rng.uniform(0.0, 0.8, (_SIZE, _SIZE))
+    extra["duplicate_of"] = _duplicate(cube, abundances)
+    regions["duplicates"] = extra["duplicate_of"] >= 0
     return Scene(
         name="teaching scene",
         cube=cube,
@@ -470,17 +471,21 @@ def make_teaching_scene(*, snr_db: float | None = 40.0, random_state: int | np.r
         abundances=abundances,
         citation=sample.citation,
         endmember_names=_TEACHING_NAMES,
-        notes=("synthetic: measured spectra, invented map", f"band {bad_band} is broken on purpose"),
-        extra={
-            "regions": regions,
-            "brightness": brightness,
-            "shift_nm": shift,
-            "bilinear": bounce,
-            "rare": 6,
-            "duplicate_of": duplicate_of,
-            "bad_band": bad_band,
-        },
+        notes=("synthetic: measured spectra, invented map", f"band {extra['bad_band']} is broken on purpose"),
+        extra=extra,
     )
+
+
+def _teaching_light(
+    abundances: np.ndarray, endmembers: np.ndarray, wavelengths: np.ndarray, extra: dict[str, Any]
+) -> np.ndarray:
+    """What the sensor would see without noise: mixing, the moving band, the second bounce, the shadow."""
+    cube = abundances @ endmembers
+    cube += extra["bilinear"][..., None] * (_bilinear(abundances, endmembers, 1.0) - cube)
+    calcite, outcrop = _TEACHING.index("calcite"), extra["regions"]["outcrop"]
+    moved = _shifted(endmembers[calcite], wavelengths, extra["shift_nm"][outcrop])
+    cube[outcrop] += abundances[outcrop][:, calcite, None] * (moved - endmembers[calcite])
+    return extra["brightness"][..., None] * cube
 
 
 def _teaching_regions() -> dict[str, np.ndarray]:

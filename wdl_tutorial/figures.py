@@ -192,9 +192,9 @@ def _free_place(k: int, grid: np.ndarray, heights: np.ndarray, taken: list[tuple
         beside = others[:, max(0, i - 20) : i + 21] - (own[i] + 0.04)
         room[i] = np.nanmin(np.abs(beside), initial=0.25)
     top = np.nanmax(own)
-    score = room + (0.12 * own / top if top > 0 else 0.0)  # peaks name themselves
+    score = room + (0.25 * own / top if top > 0 else 0.0)  # peaks name themselves
     for x, y in taken:
-        near = np.exp(-(((across - x) / 0.14) ** 2) - ((own - y) / 0.07) ** 2)
+        near = np.exp(-(((across - x) / 0.14) ** 2) - ((own - y) / 0.045) ** 2)
         score = score - near
     score = np.where(np.isnan(own) | (own < 0) | (own > 0.97), -np.inf, score)
     best = int(np.argmax(score)) if np.isfinite(score).any() else grid.size // 2
@@ -609,13 +609,7 @@ def plot_triangle(
     """
     points = triangle_points(weights)
     ax = _axes(ax, figsize=(4.4, 4.0))
-    corners = triangle_points(np.eye(3))
-    ax.plot(*corners[[0, 1, 2, 0]].T, color=GREY, linestyle="solid", linewidth=1.2)
-    for share in (0.25, 0.5, 0.75):  # lines of equal weight of each atom
-        for k in range(3):
-            a, b = np.eye(3)[(k + 1) % 3], np.eye(3)[(k + 2) % 3]
-            ends = [share * np.eye(3)[k] + (1 - share) * other for other in (a, b)]
-            ax.plot(*triangle_points(ends).T, color="#DDDDDD", linestyle="solid", linewidth=0.8, zorder=0)
+    _triangle_frame(ax, _names(names, 3, "atom"))
     if path:
         ax.plot(*points.T, color=GREY, linestyle="solid", linewidth=1.0, zorder=1)
     codes = np.zeros(len(points), dtype=int) if groups is None else np.asarray(to_numpy(groups))
@@ -625,17 +619,21 @@ def plot_triangle(
         ax.scatter(*chosen.T, s=24, label=str(code), zorder=2, edgecolor="white", linewidth=0.4, **look)
     if groups is not None:
         ax.legend(loc="upper left", bbox_to_anchor=(0.86, 1.0))
-    for corner, name, place in zip(
-        corners, _names(names, 3, "atom"), (("right", "top"), ("left", "top"), ("center", "bottom"))
-    ):
-        ax.annotate(
-            name,
-            corner,
-            xytext=(0, 5 if place[1] == "bottom" else -5),
-            textcoords="offset points",
-            ha=place[0],
-            va=place[1],
-        )
     ax.set(aspect="equal", xlim=(-0.14, 1.14), ylim=(-0.1, 0.98))
     ax.axis("off")
     return ax
+
+
+def _triangle_frame(ax: Any, names: Sequence[str]) -> None:
+    """The triangle, its lines of equal weight at 1/4, 1/2 and 3/4 of each atom, and the names at its corners."""
+    eye = np.eye(3)
+    corners = triangle_points(eye)
+    ax.plot(*corners[[0, 1, 2, 0]].T, color=GREY, linestyle="solid", linewidth=1.2)
+    for share in (0.25, 0.5, 0.75):
+        for k in range(3):
+            ends = [share * eye[k] + (1 - share) * eye[(k + turn) % 3] for turn in (1, 2)]
+            ax.plot(*triangle_points(ends).T, color="#DDDDDD", linestyle="solid", linewidth=0.8, zorder=0)
+    places = (("right", "top"), ("left", "top"), ("center", "bottom"))
+    for corner, name, (ha, va) in zip(corners, names, places):
+        away = (0, 5 if va == "bottom" else -5)
+        ax.annotate(name, corner, xytext=away, textcoords="offset points", ha=ha, va=va)
