@@ -1,0 +1,826 @@
+"""Additive and bilinear baselines: PCA, NMF, VCA, NNLS, FCLS, the bilinear models, and how many endmembers there are.
+
+Pixels X are (n_pixels, n_bands), endmembers (n_endmembers, n_bands), abundances (n_pixels, n_endmembers), and the
+linear mixing model is ``X = abundances @ endmembers``. VCA, NNLS, FCLS and the bilinear fit run on arrays of any
+backend, in float64 inside; PCA, NMF and the counts are NumPy and scikit-learn.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from . import leastsquares
+from ._array import (
+    Array,
+    array_namespace,
+    as_float,
+    backend_name,
+    device,
+    is_array,
+    is_numpy,
+    number,
+    to_backend,
+    to_numpy,
+)
+from .iterate import ConvergenceWarning, nth
+
+KKT_TOLERANCE = 1e-10  # of the optimality conditions, relative to max |M^T X|; rounding leaves about 1e-15
+
+
+class Unmixed(NamedTuple):
+    """Abundances for given endmembers."""
+
+    abundances: Array  # (n_pixels, n_endmembers)
+    endmembers: Array  # (n_endmembers, n_bands), as given
+
+    def reconstruct(self) -> Array:
+        """abundances @ endmembers, (n_pixels, n_bands)."""
+        return self.abundances @ self.endmembers
+
+
+class PCAResult(NamedTuple):
+    """Principal components in the place of endmembers; both signs occur in both arrays."""
+
+    endmembers: np.ndarray  # (n_endmembers, n_bands) orthonormal
+    abundances: np.ndarray  # (n_pixels, n_endmembers) scores
+    mean: np.ndarray  # (n_bands,)
+    explained_variance_ratio: np.ndarray  # (n_endmembers,)
+
+    def reconstruct(self) -> np.ndarray:
+        """mean + abundances @ endmembers, (n_pixels, n_bands)."""
+        return self.mean + self.abundances @ self.endmembers
+
+
+class NMFResult(NamedTuple):
+    """Non-negative factors of X; one of many pairs that fit as well."""
+
+    endmembers: np.ndarray  # (n_endmembers, n_bands)
+    abundances: np.ndarray  # (n_pixels, n_endmembers)
+    n_iter: int
+    converged: bool
+    error: float  # ||X - abundances @ endmembers||_F / ||X||_F
+
+    def reconstruct(self) -> np.ndarray:
+        """abundances @ endmembers, (n_pixels, n_bands)."""
+        return self.abundances @ self.endmembers
+
+
+class VCAResult(NamedTuple):
+    """Endmembers found among the pixels."""
+
+    endmembers: Array  # (n_endmembers, n_bands)
+    indices: np.ndarray  # (n_endmembers,) which pixels they are
+    snr_db: float  # the signal-to-noise ratio that chose the projection
+
+
+class BilinearResult(NamedTuple):
+    """Abundances and strengths of interaction under a bilinear mixing model."""
+
+    abundances: Array  # (n_pixels, n_endmembers) on the simplex
+    interactions: Array  # (n_pixels, n_pairs) gamma_ij; ones in Fan's model
+    pairs: tuple[tuple[int, int], ...]  # (i, j), i < j, in the order of interactions
+    endmembers: Array  # (n_endmembers, n_bands), as given
+    converged: Array  # (n_pixels,) bool
+
+    def reconstruct(self) -> Array:
+        """sum_i a_i m_i + sum_{i<j} gamma_ij a_i a_j m_i m_j, (n_pixels, n_bands)."""
+        first, second = _pair_columns(self.abundances, self.pairs)
+        left, right = _pair_columns(array_namespace(self.endmembers).matrix_transpose(self.endmembers), self.pairs)
+        products = array_namespace(left).matrix_transpose(left * right)
+        return self.abundances @ self.endmembers + (self.interactions * first * second) @ products
+
+
+class EndmemberCount(NamedTuple):
+    """An estimate of the number of endmembers, and the curve it was read from."""
+
+    n_endmembers: int
+    candidates: np.ndarray  # (n_candidates,) the numbers that were tried
+    curve: np.ndarray  # (n_candidates,) see the method
+    method: str
+
+
+# ------------------------------------------------------------------------------------------------------------ checks
+
+
+def _pixels(X: Array, name: str = "X") -> Array:
+    """Pixels (or endmembers) as a finite two-dimensional float array."""
+    X = as_float(X)
+    xp = array_namespace(X)
+    if X.ndim != 2 or 0 in X.shape:
+        rows = "n_pixels" if name == "X" else "n_endmembers"
+        raise ValueError(
+            f"{name} must be a non-empty ({rows}, n_bands) array; got shape {tuple(X.shape)}. "
+            "Reshape a cube with cube.reshape(-1, n_bands)."
+        )
+    finite = xp.isfinite(X)
+    if not bool(xp.all(finite)):
+        bad = to_numpy(~xp.all(finite, axis=1))
+        raise ValueError(
+            f"{name} holds NaN or infinite entries in {int(bad.sum())} of {bad.shape[0]} rows "
+            f"(row {int(bad.argmax())} is the first). Mask those pixels, or drop the bad bands."
+        )
+    return X
+
+
+def _host_pixels(X: Array, what: str) -> np.ndarray:
+    if is_array(X) and not is_numpy(X):
+        raise TypeError(
+            f"{what} runs on NumPy arrays; got {backend_name(X)}. Convert X first: nothing is moved silently."
+        )
+    return _pixels(X)
+
+
+def _check_count(n_endmembers: int, X: Array, least: int = 1) -> None:
+    n_pixels, n_bands = X.shape
+    if isinstance(n_endmembers, bool) or int(n_endmembers) != n_endmembers or n_endmembers < least:
+        raise ValueError(f"n_endmembers must be an integer, at least {least}; got {n_endmembers}.")
+    if n_endmembers > min(n_pixels, n_bands):
+        raise ValueError(
+            f"n_endmembers is {n_endmembers}, more than X has {'pixels' if n_pixels < n_bands else 'bands'} "
+            f"({n_pixels} pixels, {n_bands} bands). Ask for fewer."
+        )
+
+
+def _pixels_and_endmembers(X: Array, endmembers: Array) -> tuple[Array, Array]:
+    if is_array(endmembers) and not is_array(X):
+        X = as_float(X, like=endmembers)
+    X = _pixels(X)
+    endmembers = _pixels(as_float(endmembers, like=X), "endmembers")
+    array_namespace(X, endmembers)
+    if X.shape[1] != endmembers.shape[1]:
+        raise ValueError(
+            f"X has {X.shape[1]} bands but endmembers have {endmembers.shape[1]}. "
+            "Endmembers are (n_endmembers, n_bands), one spectrum per row, on the bands of X."
+        )
+    return X, endmembers
+
+
+def _double(x: Array) -> Array:
+    xp = array_namespace(x)
+    return xp.astype(x, xp.float64)
+
+
+def _chunks(n: int, per_pixel: int) -> Iterator[slice]:
+    """Slices over ``n`` pixels that keep the solver's factors, ``per_pixel`` numbers each, at about 64 MB."""
+    size = max(256, 8_000_000 // max(per_pixel, 1))
+    return (slice(k, min(k + size, n)) for k in range(0, n, size))
+
+
+# ---------------------------------------------------------------------------------------------------- PCA, NMF, VCA
+
+
+def pca(X: Array, n_endmembers: int, *, random_state: int | np.random.Generator | None = None) -> PCAResult:
+    """NumPy and scikit-learn only. The affine subspace nearest to the pixels: min ||X - mean - scores @ components||.
+
+    Parameters
+    ----------
+    X : array, shape (n_pixels, n_bands)
+    n_endmembers : number of components, at most min(n_pixels, n_bands). ``n`` endmembers that mix linearly, with
+        fractions that sum to one, span ``n - 1`` components.
+    random_state : not used: the decomposition is exact. Here so that PCA, NMF and VCA are called alike.
+
+    Raises
+    ------
+    ValueError
+        If X is not two-dimensional, holds NaN, or has fewer pixels or bands than ``n_endmembers``.
+
+    Examples
+    --------
+    >>> pca([[0, 0], [2, 2], [4, 4]], 1).mean
+    array([2., 2.])
+    """
+    from sklearn.decomposition import PCA
+
+    X = _host_pixels(X, "pca")
+    _check_count(n_endmembers, X)
+    model = PCA(n_endmembers, svd_solver="covariance_eigh" if X.shape[0] > 2 * X.shape[1] else "full")
+    scores = model.fit_transform(X)
+    return PCAResult(model.components_, scores, model.mean_, model.explained_variance_ratio_)
+
+
+def nmf(
+    X: Array,
+    n_endmembers: int,
+    *,
+    random_state: int | np.random.Generator | None = None,
+    init: str = "random",
+    max_iter: int = 2000,
+    tol: float = 1e-4,
+) -> NMFResult:
+    """NumPy and scikit-learn only. Non-negative factors: min ||X - abundances @ endmembers||_F, both non-negative.
+
+    The solution is far from unique: on real spectra every start fits equally well with other endmembers. What the
+    scales of the factors are is arbitrary, too; here they are the ones that bring the sums of the abundances closest
+    to one (least squares). The sums are not constrained.
+
+    Parameters
+    ----------
+    X : array, shape (n_pixels, n_bands), non-negative.
+    n_endmembers : number of components, at most min(n_pixels, n_bands).
+    random_state : int or numpy.random.Generator, of the start; None draws a fresh one.
+    init : scikit-learn's name of the start: "random", or "nndsvda", which is the same for every seed.
+    max_iter, tol : coordinate descent stops at the relative tolerance, or warns (ConvergenceWarning).
+
+    Raises
+    ------
+    ValueError
+        If X is negative somewhere, not two-dimensional, holds NaN, or is smaller than ``n_endmembers``.
+    """
+    from sklearn.decomposition import NMF
+    from sklearn.exceptions import ConvergenceWarning as SklearnWarning
+
+    X = _host_pixels(X, "nmf")
+    _check_count(n_endmembers, X)
+    if X.min() < 0:
+        raise ValueError(f"nmf needs non-negative data; the smallest entry of X is {X.min():.3g}. Clip it at 0 first.")
+    seed = int(np.random.default_rng(random_state).integers(2**31))
+    model = NMF(n_endmembers, init=init, max_iter=max_iter, tol=tol, random_state=seed)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", SklearnWarning)  # ours follows, and names the remedy
+        abundances = model.fit_transform(X)
+    converged = model.n_iter_ < max_iter
+    error = model.reconstruction_err_ / max(float(np.linalg.norm(X)), np.finfo(float).tiny)
+    if not converged:
+        warnings.warn(
+            f"NMF stopped after {model.n_iter_} iterations, at relative error {error:.3g}, before it reached "
+            f"tol {tol:g}. Raise max_iter or tol.",
+            ConvergenceWarning,
+            stacklevel=2,
+        )
+    scale = _scale_to_sum_one(abundances)
+    return NMFResult(model.components_ / scale[:, None], abundances * scale, int(model.n_iter_), converged, error)
+
+
+def _scale_to_sum_one(abundances: np.ndarray) -> np.ndarray:
+    """Positive scales c, one per column, with ``abundances @ c`` closest to one; one common scale where none exist."""
+    weights = abundances.astype(np.float64)
+    scale = np.linalg.lstsq(weights, np.ones(len(weights)), rcond=None)[0]
+    if scale.min() <= 0:
+        scale = np.full(weights.shape[1], 1.0 / max(float(weights.sum(axis=1).mean()), np.finfo(float).tiny))
+    return scale.astype(abundances.dtype)
+
+
+def vca(
+    X: Array,
+    n_endmembers: int,
+    *,
+    random_state: int | np.random.Generator | None = None,
+    snr_db: float | None = None,
+    denoise: bool = True,
+) -> VCAResult:
+    """Find the pixels at the corners of the data: vertex component analysis (Nascimento and Bioucas-Dias, 2005).
+
+    Linear mixtures fill a simplex whose corners are pure pixels, and a linear function is largest at a corner. Again
+    and again, take a random direction orthogonal to the corners found so far, and the pixel that lies farthest along.
+
+    Before that the pixels are projected, by one of two rules (the paper's). Where the signal-to-noise ratio is at
+    least 15 + 10 log10(n_endmembers) dB: on the span of the first n_endmembers singular vectors, then divided by their
+    component along the mean, which undoes shading; pixels whose component is below 1 % of its mean (shadow, fill
+    values) cannot become endmembers then, as the division would blow up their noise. Otherwise: on the first
+    n_endmembers - 1 principal components, around the mean.
+
+    Parameters
+    ----------
+    X : array, shape (n_pixels, n_bands)
+    n_endmembers : from 2 to min(n_pixels, n_bands).
+    random_state : int or numpy.random.Generator, of the directions; None draws a fresh one.
+    snr_db : the signal-to-noise ratio, if known; estimated if not given: signal is what lies in the principal subspace.
+    denoise : return the endmembers as projected on the signal subspace; else the pixels themselves.
+
+    Raises
+    ------
+    ValueError
+        If X is not two-dimensional, holds NaN, is smaller than ``n_endmembers``, or spans too few directions.
+
+    Examples
+    --------
+    >>> X = [[1, 0, 0], [0, 1, 0], [0.5, 0.5, 0], [0.2, 0.3, 0.5], [0, 0, 1]]
+    >>> sorted(vca(X, 3, random_state=0).indices.tolist())
+    [0, 1, 4]
+    """
+    X = _pixels(X)
+    _check_count(n_endmembers, X, least=2)
+    xp = array_namespace(X)
+    pixels = _double(X)
+    mean = xp.mean(pixels, axis=0)
+    if snr_db is None:
+        snr_db = _estimate_snr(pixels, mean, n_endmembers)
+    if snr_db >= 15 + 10 * math.log10(n_endmembers):
+        projected, denoised, usable = _project_through_origin(pixels, n_endmembers)
+    else:
+        projected, denoised, usable = _project_around_mean(pixels, mean, n_endmembers)
+    indices = _corners(projected, usable, n_endmembers, np.random.default_rng(random_state))
+    chosen = xp.take(denoised if denoise else pixels, to_backend(indices, X), axis=0)
+    return VCAResult(xp.astype(chosen, X.dtype), indices, snr_db)
+
+
+def _principal(pixels: Array, k: int) -> tuple[Array, Array]:
+    """The k leading eigenvectors of pixels^T pixels / n, (n_bands, k), and all eigenvalues; signs fixed."""
+    xp = array_namespace(pixels)
+    values, vectors = xp.linalg.eigh(xp.matrix_transpose(pixels) @ pixels / pixels.shape[0])
+    vectors = xp.flip(vectors, axis=1)[:, :k]
+    largest = xp.take_along_axis(vectors, xp.argmax(xp.abs(vectors), axis=0)[None, :], axis=0)
+    return vectors * xp.sign(largest), xp.flip(values, axis=0)  # a seed means the same on every backend
+
+
+def _estimate_snr(pixels: Array, mean: Array, k: int) -> float:
+    """10 log10 of signal power over noise power, the signal being what k principal directions and the mean hold."""
+    xp = array_namespace(pixels)
+    _, values = _principal(pixels - mean, k)
+    noise = number(xp.sum(values[k:]))
+    total = number(xp.sum(values)) + number(xp.sum(mean * mean))
+    signal = (total - noise) - k / pixels.shape[1] * total
+    if noise <= 1e-12 * total:
+        return math.inf
+    return 10 * math.log10(signal / noise) if signal > 0 else -math.inf
+
+
+def _project_through_origin(pixels: Array, k: int) -> tuple[Array, Array, Array]:
+    xp = array_namespace(pixels)
+    basis, _ = _principal(pixels, k)
+    inside = pixels @ basis
+    mean = xp.mean(inside, axis=0)
+    along = inside @ mean
+    usable = along > 0.01 * xp.mean(along)
+    projected = inside / xp.where(usable, along, xp.ones_like(along))[:, None]
+    return projected, inside @ xp.matrix_transpose(basis), usable
+
+
+def _project_around_mean(pixels: Array, mean: Array, k: int) -> tuple[Array, Array, Array]:
+    xp = array_namespace(pixels)
+    basis, _ = _principal(pixels - mean, k - 1)
+    inside = (pixels - mean) @ basis
+    radius = xp.sqrt(xp.max(xp.sum(inside * inside, axis=1)))
+    lifted = xp.concat([inside, xp.broadcast_to(radius, (inside.shape[0], 1))], axis=1)
+    return lifted, inside @ xp.matrix_transpose(basis) + mean, xp.ones_like(inside[:, 0], dtype=xp.bool)
+
+
+def _corners(projected: Array, usable: Array, k: int, rng: np.random.Generator) -> np.ndarray:
+    """The pixels that lie farthest along k directions, each orthogonal to the corners before it."""
+    xp = array_namespace(projected)
+    size = number(xp.max(xp.where(usable, xp.max(xp.abs(projected), axis=1), xp.zeros_like(projected[:, 0]))))
+    found = np.eye(k)[:, -1:]  # the paper's start, replaced by the first corner
+    indices: list[int] = []
+    for _ in range(k):
+        direction = rng.normal(size=k)
+        basis = np.linalg.qr(found)[0]
+        direction -= basis @ (basis.T @ direction)
+        direction /= np.linalg.norm(direction)
+        reach = xp.where(usable, xp.abs(projected @ to_backend(direction, projected)), xp.zeros_like(projected[:, 0]))
+        best = int(xp.argmax(reach))
+        if number(reach[best]) <= 1e-9 * size:
+            raise ValueError(
+                f"the pixels span only {len(indices)} directions, so {k} endmembers cannot be told apart. "
+                "Ask for fewer n_endmembers."
+            )
+        indices.append(best)
+        found = np.stack([to_numpy(projected[i, :]) for i in indices], axis=1)
+    return np.array(indices)
+
+
+# -------------------------------------------------------------------------------------------------------- NNLS, FCLS
+
+
+def nnls(X: Array, endmembers: Array, *, normalize: bool = False) -> Unmixed:
+    """Non-negative least squares, exactly: min ||x - a @ endmembers||^2 over a >= 0, for every pixel at once.
+
+    Without the sum to one, a shadow or a second reflection may scale the pixel; dividing by the sum afterwards
+    (``normalize=True``) then gives fractions that do not know about brightness. This five-line baseline is hard to
+    beat where pixels differ in brightness.
+
+    Parameters
+    ----------
+    X : array, shape (n_pixels, n_bands)   Negative entries (noise) are fine.
+    endmembers : array, shape (n_endmembers, n_bands)   Where they are linearly dependent, abundances are not unique,
+        the reconstruction is.
+    normalize : divide each pixel's abundances by their sum. Pixels whose abundances are all zero stay all zero, and a
+        warning counts them.
+
+    Raises
+    ------
+    ValueError
+        If shapes disagree or an entry is NaN.
+    FloatingPointError
+        If a pixel breaks the optimality conditions by more than 1e-10 of max |endmembers @ X|.
+
+    Examples
+    --------
+    >>> nnls([[0.2, 0.6]], [[1.0, 0.0], [0.0, 1.0]], normalize=True).abundances
+    array([[0.25, 0.75]])
+    """
+    X, endmembers = _pixels_and_endmembers(X, endmembers)
+    abundances = _solve_pixels(X, endmembers, sum_to_one=False)
+    if normalize:
+        xp = array_namespace(abundances)
+        total = xp.sum(abundances, axis=1, keepdims=True)
+        n_empty = int(xp.sum(xp.astype(total == 0, xp.int64)))
+        if n_empty:
+            warnings.warn(
+                f"{n_empty} pixels have no abundance at all (they are dark, or point away from every endmember) and "
+                "stay all zero: they have no fractions. Mask them.",
+                UserWarning,
+                stacklevel=2,
+            )
+        abundances = abundances / xp.where(total > 0, total, xp.ones_like(total))
+    return Unmixed(abundances, endmembers)
+
+
+def fcls(X: Array, endmembers: Array) -> Unmixed:
+    """Fully constrained least squares, exactly: min ||x - a @ endmembers||^2 over a >= 0, sum(a) = 1.
+
+    Solved as the quadratic program it is, by an active-set method over all pixels at once; no penalty weight stands
+    for the sum, so nothing depends on the units of the data.
+
+    Parameters
+    ----------
+    X : array, shape (n_pixels, n_bands)
+    endmembers : array, shape (n_endmembers, n_bands)   Where they are affinely dependent (duplicates, or a mixture of
+        others), abundances are not unique, the reconstruction is.
+
+    Raises
+    ------
+    ValueError
+        If shapes disagree or an entry is NaN.
+    FloatingPointError
+        If a pixel breaks the optimality conditions by more than 1e-10 of max |endmembers @ X|.
+
+    Examples
+    --------
+    >>> fcls([[0.4, 0.6], [0.2, 0.3], [3.0, 0.0]], [[1.0, 0.0], [0.0, 1.0]]).abundances
+    array([[0.4 , 0.6 ],
+           [0.45, 0.55],
+           [1.  , 0.  ]])
+    """
+    X, endmembers = _pixels_and_endmembers(X, endmembers)
+    return Unmixed(_solve_pixels(X, endmembers, sum_to_one=True), endmembers)
+
+
+def _solve_pixels(X: Array, endmembers: Array, *, sum_to_one: bool) -> Array:
+    """The exact abundances, in the dtype of X, chunk by chunk, each chunk checked."""
+    xp = array_namespace(X, endmembers)
+    full = _double(endmembers)
+    n_endmembers = full.shape[0]
+    if sum_to_one and n_endmembers == 1:
+        return xp.ones_like(X[:, :1])
+    # on the simplex a shift of pixels and endmembers changes nothing, and without the mean less is cancelled
+    centre = xp.mean(full, axis=0) if sum_to_one else xp.zeros_like(full[0, :])
+    basis, columns = leastsquares.reduce(full - centre)
+    parts = []
+    for rows in _chunks(X.shape[0], 3 * n_endmembers**2 + 2 * X.shape[1]):
+        pixels = _double(X[rows, :])
+        targets = pixels @ basis - centre @ basis
+        found = leastsquares.solve(columns, targets, n_simplex=n_endmembers if sum_to_one else 0)
+        _check_optimal(pixels, full, found, sum_to_one, rows.start)
+        parts.append(xp.astype(found, X.dtype))
+    return xp.concat(parts)
+
+
+def _check_optimal(pixels: Array, endmembers: Array, found: Array, sum_to_one: bool, offset: int) -> None:
+    xp = array_namespace(pixels)
+    residual = leastsquares.kkt_residual(pixels, endmembers, found, sum_to_one=sum_to_one)
+    scale = max(
+        number(xp.max(xp.abs(pixels @ xp.matrix_transpose(endmembers)))),
+        number(xp.max(xp.sum(endmembers * endmembers, axis=1))) if sum_to_one else 0.0,
+    )
+    worst = int(xp.argmax(residual))
+    if not number(residual[worst]) <= KKT_TOLERANCE * scale:
+        raise FloatingPointError(
+            f"pixel {worst + offset} breaks the optimality conditions by {number(residual[worst]):.1e}, more than "
+            f"{KKT_TOLERANCE:g} of {scale:.3g}: the endmembers are too nearly dependent, or the values too large, for "
+            "double precision. Remove near-duplicates from endmembers, or rescale."
+        )
+
+
+# ---------------------------------------------------------------------------------------------------------- bilinear
+
+
+class BilinearState(NamedTuple):
+    """One damped Gauss-Newton iteration for every pixel."""
+
+    theta: Array  # (n, p) abundances, or (n, p + n_pairs) with the gammas
+    damping: Array  # (n,)
+    objective: Array  # (n,) 1/2 ||residual||^2
+    gap: Array  # (n,) how much the linearised objective could still fall; 0 at a stationary point
+
+
+class BilinearModel(NamedTuple):
+    """y = a @ linear + (gamma * a_i * a_j) @ products, in coordinates of the span of all their rows."""
+
+    linear: Array  # (p, r)
+    products: Array  # (n_pairs, r)
+    pairs: tuple[tuple[int, int], ...]
+    free_gamma: bool
+
+
+def bilinear(
+    X: Array, endmembers: Array, *, model: str = "fan", tol: float = 1e-9, max_iter: int = 200
+) -> BilinearResult:
+    """Least squares under a bilinear mixing model, in which light may bounce off two materials:
+
+        min ||x - sum_i a_i m_i - sum_{i<j} gamma_ij a_i a_j m_i m_j||^2    over a >= 0, sum(a) = 1
+
+    (m_i m_j band by band). ``model="fan"``: gamma = 1 (Fan et al., 2009). ``model="gbm"``: gamma_ij in [0, 1] is
+    fitted, too: the generalised bilinear model (Halimi et al., 2011). Every iteration solves the linearised problem,
+    damped, exactly under the constraints, and is taken only where the objective falls. The problem is not convex; it
+    starts at the normalised NNLS abundances.
+
+    Parameters
+    ----------
+    X : array, shape (n_pixels, n_bands)   Reflectance: the products make the model depend on the units.
+    endmembers : array, shape (n_endmembers, n_bands), n_endmembers >= 2, in reflectance.
+    tol : a pixel has converged when the linearised objective could fall by no more than ``tol ||x||^2``.
+    max_iter : of Gauss-Newton; beyond it a ConvergenceWarning counts the pixels, and ``converged`` marks them.
+
+    Raises
+    ------
+    ValueError
+        If shapes disagree, an entry is NaN, there is one endmember only, or the model is unknown.
+
+    Examples
+    --------
+    >>> M = [[0.2, 0.8, 0.5], [0.9, 0.1, 0.4]]
+    >>> x = [[0.595, 0.47, 0.5]]                       # halves of both, and a quarter of their product
+    >>> bilinear(x, M).abundances.round(6)
+    array([[0.5, 0.5]])
+    """
+    X, endmembers = _pixels_and_endmembers(X, endmembers)
+    if model not in ("fan", "gbm"):
+        raise ValueError(f'model must be "fan" or "gbm"; got {model!r}.')
+    p = endmembers.shape[0]
+    if p < 2:
+        raise ValueError("bilinear mixing needs at least 2 endmembers; got 1.")
+    xp = array_namespace(X, endmembers)
+    basis, reduced = _bilinear_model(_double(endmembers), model)
+    n_theta = p + len(reduced.pairs) * reduced.free_gamma
+    parts = []
+    for rows in _chunks(X.shape[0], 4 * n_theta * (n_theta + basis.shape[1])):
+        parts.append(_fit_bilinear(_double(X[rows, :]), _double(endmembers), basis, reduced, tol, max_iter))
+    theta, converged = (xp.concat(part) for part in zip(*parts))
+    _warn_bilinear(converged, tol, max_iter)
+    theta = xp.astype(theta, X.dtype)
+    gamma = theta[:, p:] if reduced.free_gamma else xp.ones_like(X[:, :1]) + xp.zeros_like(reduced.products[:, 0])
+    gamma = xp.astype(gamma, X.dtype)
+    return BilinearResult(theta[:, :p], gamma, reduced.pairs, endmembers, converged)
+
+
+def _warn_bilinear(converged: Array, tol: float, max_iter: int) -> None:
+    n_left = int((~to_numpy(converged)).sum())
+    if n_left:
+        warnings.warn(
+            f"the bilinear fit stopped after {max_iter} iterations with {n_left} of {converged.shape[0]} pixels above "
+            f"tol {tol:g} (see .converged). Raise max_iter or tol, and check that the data are reflectances.",
+            ConvergenceWarning,
+            stacklevel=3,
+        )
+
+
+def _pair_columns(x: Array, pairs: tuple[tuple[int, int], ...]) -> tuple[Array, Array]:
+    """x[:, i] and x[:, j] for every pair (i, j), each (n, n_pairs)."""
+    xp = array_namespace(x)
+    first, second = np.array(pairs).T
+    return xp.take(x, to_backend(first, x), axis=1), xp.take(x, to_backend(second, x), axis=1)
+
+
+def _bilinear_model(endmembers: Array, model: str) -> tuple[Array, BilinearModel]:
+    """A basis of everything the model can make, (n_bands, r), and the model in its coordinates."""
+    xp = array_namespace(endmembers)
+    p = endmembers.shape[0]
+    pairs = tuple((i, j) for i in range(p) for j in range(i + 1, p))
+    left, right = _pair_columns(xp.matrix_transpose(endmembers), pairs)
+    rows = xp.concat([endmembers, xp.matrix_transpose(left * right)])
+    basis, _ = xp.linalg.qr(xp.matrix_transpose(rows))
+    rows = rows @ basis
+    return basis, BilinearModel(rows[:p, :], rows[p:, :], pairs, model == "gbm")
+
+
+def _fit_bilinear(
+    pixels: Array, endmembers: Array, basis: Array, model: BilinearModel, tol: float, max_iter: int
+) -> tuple[Array, Array]:
+    """Run the iteration on one chunk; pixels that have converged leave it every few steps."""
+    xp = array_namespace(pixels)
+    targets, theta = pixels @ basis, _bilinear_start(pixels, endmembers, model)
+    power = xp.sum(pixels * pixels, axis=1)
+    index = xp.arange(targets.shape[0], device=device(targets))
+    state, done = None, []
+    for n_done in range(0, max_iter, 5):
+        steps = bilinear_steps(targets, model, theta, start=state)
+        state = nth(steps, min(5, max_iter - n_done))
+        converged = state.gap <= tol * power
+        last = n_done + 5 >= max_iter
+        leave = xp.nonzero(converged | last)[0]
+        done.append([xp.take(x, leave, axis=0) for x in (index, state.theta, converged)])
+        stay = xp.nonzero(~(converged | last))[0]
+        if stay.shape[0] == 0:
+            break
+        index, targets, power = (xp.take(x, stay, axis=0) for x in (index, targets, power))
+        state = BilinearState(*(xp.take(x, stay, axis=0) for x in state))
+        theta = state.theta
+    index, theta, converged = (xp.concat(part) for part in zip(*done))
+    order = xp.argsort(index)
+    return xp.take(theta, order, axis=0), xp.take(converged, order, axis=0)
+
+
+def _bilinear_start(pixels: Array, endmembers: Array, model: BilinearModel) -> Array:
+    """Normalised NNLS abundances (uniform where they are all zero) and gamma = 1/2."""
+    xp = array_namespace(pixels)
+    found = _solve_pixels(pixels, endmembers, sum_to_one=False)
+    total = xp.sum(found, axis=1, keepdims=True)
+    uniform = xp.full_like(found, 1.0 / found.shape[1])
+    theta = xp.where(total > 0, found / xp.where(total > 0, total, xp.ones_like(total)), uniform)
+    if not model.free_gamma:
+        return theta
+    halves = xp.zeros_like(theta[:, :1]) + xp.full_like(model.products[:, 0], 0.5)
+    return xp.concat([theta, halves], axis=1)
+
+
+def bilinear_steps(
+    targets: Array, model: BilinearModel, theta: Array, *, start: BilinearState | None = None
+) -> Iterator[BilinearState]:
+    """Yield the state after each damped Gauss-Newton iteration of the bilinear fit, for ever.
+
+    theta+ = argmin ||residual - J (theta+ - theta)||^2 + damping ||theta+ - theta||^2 under the constraints, exactly;
+    taken where the objective falls, and the damping divided by 10; else multiplied by 10 (Levenberg and Marquardt).
+
+    Parameters
+    ----------
+    targets : array, shape (n, r)   Pixels in the coordinates of the model.
+    theta : array, shape (n, p) or (n, p + n_pairs), feasible: where to start; or ``start``, an earlier state.
+    """
+    xp = array_namespace(targets)
+    p = model.linear.shape[0]
+    upper = to_backend(np.repeat([np.inf, 1.0], [p, theta.shape[1] - p]), targets) if model.free_gamma else None
+    size = xp.max(xp.sum(model.linear**2, axis=1))
+    damping = xp.full_like(targets[:, 0], 1e-6)
+    if start is not None:
+        theta, damping = start.theta, start.damping
+    residual, jacobian = _linearise(targets, model, theta)
+    objective = 0.5 * xp.sum(residual**2, axis=1)
+    while True:
+        ridge = xp.sqrt(damping * size)[:, None, None] * xp.eye(theta.shape[1], dtype=theta.dtype, device=device(theta))
+        columns = xp.concat([jacobian, xp.broadcast_to(ridge, (*jacobian.shape[:2], theta.shape[1]))], axis=2)
+        goal = leastsquares.mix(theta, columns)
+        goal = xp.concat([goal[:, : targets.shape[1]] + residual, goal[:, targets.shape[1] :]], axis=1)
+        trial = leastsquares.solve(columns, goal, n_simplex=p, upper=upper, start=theta)
+        trial_residual, trial_jacobian = _linearise(targets, model, trial)
+        trial_objective = 0.5 * xp.sum(trial_residual**2, axis=1)
+        better = trial_objective < objective
+        theta = xp.where(better[:, None], trial, theta)
+        residual = xp.where(better[:, None], trial_residual, residual)
+        jacobian = xp.where(better[:, None, None], trial_jacobian, jacobian)
+        objective = xp.where(better, trial_objective, objective)
+        damping = xp.clip(xp.where(better, damping / 10, damping * 10), min=1e-12, max=1e6)
+        yield BilinearState(theta, damping, objective, _gap(theta, residual, jacobian, p))
+
+
+def _linearise(targets: Array, model: BilinearModel, theta: Array) -> tuple[Array, Array]:
+    """The residual, (n, r), and the derivatives of the modelled pixel, (n, n_theta, r)."""
+    xp = array_namespace(targets)
+    p = model.linear.shape[0]
+    a = theta[:, :p]
+    first, second = _pair_columns(a, model.pairs)
+    gamma = theta[:, p:] if model.free_gamma else xp.ones_like(first)
+    residual = targets - a @ model.linear - (gamma * first * second) @ model.products
+    ends = np.zeros((2, p, len(model.pairs)))
+    for k, (i, j) in enumerate(model.pairs):
+        ends[0, i, k] = ends[1, j, k] = 1.0
+    partner = to_backend(ends[0], a) * second[:, None, :] + to_backend(ends[1], a) * first[:, None, :]
+    jacobian = model.linear + (gamma[:, None, :] * partner) @ model.products
+    if model.free_gamma:
+        jacobian = xp.concat([jacobian, (first * second)[:, :, None] * model.products], axis=1)
+    return residual, jacobian
+
+
+def _gap(theta: Array, residual: Array, jacobian: Array, p: int) -> Array:
+    """The largest fall of the linearised objective within the constraints (Frank and Wolfe's gap), (n,)."""
+    xp = array_namespace(theta)
+    pull = (jacobian @ residual[:, :, None])[:, :, 0]
+    gap = xp.max(pull[:, :p], axis=1) - xp.sum(theta[:, :p] * pull[:, :p], axis=1)
+    if theta.shape[1] > p:
+        gamma, pull = theta[:, p:], pull[:, p:]
+        gap = gap + xp.sum(xp.where(pull > 0, (1.0 - gamma) * pull, -gamma * pull), axis=1)
+    return gap
+
+
+# ----------------------------------------------------------------------------------------------- how many endmembers
+
+
+def estimate_n_endmembers(
+    X: Array,
+    *,
+    method: str = "hysime",
+    max_endmembers: int | None = None,
+    random_state: int | np.random.Generator | None = 0,
+    n_repeats: int = 10,
+    tolerance: float = 0.05,
+) -> EndmemberCount:
+    """NumPy only. How many endmembers does the scene hold? Three answers that may disagree, and a curve for each.
+
+    * ``"hysime"``: how many directions hold more signal than noise (after Bioucas-Dias and Nascimento, 2008). The
+      noise of a band is what the other bands do not predict. The curve is, per direction, the change of the mean
+      squared error when it is kept, -power + 2 noise power: the estimate is how many are negative.
+    * ``"heldout"``: how many directions predict what was left out (bi-cross-validation, Owen and Perry, 2009). Half
+      the pixels in half the bands are predicted from the rest through a truncated SVD. The curve is the relative
+      prediction error; the estimate is the smallest number within 1 % of the best.
+    * ``"stability"``: how many endmembers VCA finds again with other seeds. The curve is the mean spectral angle, in
+      radians, between the matched endmembers of different seeds; the estimate is the last number before the curve
+      first exceeds ``tolerance``.
+
+    The first two count directions, shading and interactions included; the third counts corners.
+
+    Parameters
+    ----------
+    X : array, shape (n_pixels, n_bands)   "hysime" needs more pixels than bands.
+    max_endmembers : the largest number tried; min(20, what X allows) if not given. Not used by "hysime".
+    random_state, n_repeats : splits of "heldout", seeds of "stability".
+    tolerance : radians, of "stability".
+
+    Raises
+    ------
+    ValueError
+        If the method is unknown, X is not two-dimensional, holds NaN, or has too few pixels.
+    """
+    X = _host_pixels(X, "estimate_n_endmembers").astype(np.float64)
+    rng = np.random.default_rng(random_state)
+    if method == "hysime":
+        return _count_hysime(X)
+    if method not in ("heldout", "stability"):
+        raise ValueError(f'method must be "hysime", "heldout" or "stability"; got {method!r}.')
+    most = min(X.shape) // 2 if method == "heldout" else min(X.shape)
+    top = min(20, most) if max_endmembers is None else max_endmembers
+    if not 2 <= top <= most:
+        raise ValueError(
+            f"max_endmembers must lie in 2..{most} for {X.shape[0]} pixels, {X.shape[1]} bands; got {top}."
+        )
+    if method == "heldout":
+        return _count_heldout(X, top, n_repeats, rng)
+    return _count_stable(X, top, n_repeats, tolerance, rng)
+
+
+def _count_hysime(X: np.ndarray) -> EndmemberCount:
+    n_pixels, n_bands = X.shape
+    if n_pixels <= n_bands:
+        raise ValueError(
+            f'"hysime" regresses each band on the others and needs more pixels than bands; got {n_pixels} pixels, '
+            f'{n_bands} bands. Use method="heldout".'
+        )
+    gram = X.T @ X
+    inverse = np.linalg.inv(gram + 1e-12 * np.trace(gram) * np.eye(n_bands))  # the ridge is for exact dependence
+    noise = (X @ inverse) / np.diag(inverse)  # the residual of every band's regression, in one product
+    noise_correlation = noise.T @ noise / n_pixels
+    signal = X - noise
+    _, vectors = np.linalg.eigh(signal.T @ signal / n_pixels)
+    vectors = vectors[:, ::-1]
+    power = np.einsum("bk,bc,ck->k", vectors, gram / n_pixels, vectors, optimize=True)
+    noise_power = np.einsum("bk,bc,ck->k", vectors, noise_correlation, vectors, optimize=True)
+    curve = np.sort(2 * noise_power - power)
+    return EndmemberCount(int((curve < 0).sum()), np.arange(1, n_bands + 1), curve, "hysime")
+
+
+def _count_heldout(X: np.ndarray, top: int, n_repeats: int, rng: np.random.Generator) -> EndmemberCount:
+    errors = np.zeros(top)
+    total = 0.0
+    for _ in range(n_repeats):
+        rows, bands = rng.permutation(X.shape[0]), rng.permutation(X.shape[1])
+        half_rows, half_bands = X.shape[0] // 2, X.shape[1] // 2
+        mixed = X[np.ix_(rows, bands)]
+        left_out, known = mixed[:half_rows, :half_bands], mixed[half_rows:, half_bands:]
+        u, s, vt = np.linalg.svd(known, full_matrices=False)
+        usable = s[:top] > 1e-12 * s[0]
+        inverse = np.where(usable, 1.0 / np.where(usable, s[:top], 1.0), 0.0)
+        left = (mixed[:half_rows, half_bands:] @ vt[:top].T) * inverse
+        right = u[:, :top].T @ mixed[half_rows:, :half_bands]
+        predicted = np.zeros_like(left_out)
+        for k in range(top):
+            predicted += np.outer(left[:, k], right[k])
+            errors[k] += ((left_out - predicted) ** 2).sum()
+        total += (left_out**2).sum()
+    curve = np.sqrt(errors / total)
+    best = int(np.argmax(curve <= 1.01 * curve.min() + 1e-9)) + 1
+    return EndmemberCount(best, np.arange(1, top + 1), curve, "heldout")
+
+
+def _count_stable(
+    X: np.ndarray, top: int, n_repeats: int, tolerance: float, rng: np.random.Generator
+) -> EndmemberCount:
+    from .metrics import match_endmembers, spectral_angle
+
+    if n_repeats < 2:
+        raise ValueError(f'"stability" compares seeds and needs n_repeats >= 2; got {n_repeats}.')
+    candidates = np.arange(2, top + 1)
+    curve = np.empty(len(candidates))
+    for c, k in enumerate(candidates):
+        try:
+            runs = [vca(X, int(k), random_state=rng).endmembers for _ in range(n_repeats)]
+        except ValueError:  # noise-free pixels span fewer directions: no such endmembers exist
+            curve[c:] = np.pi / 2
+            break
+        angles = [spectral_angle(runs[0], run[match_endmembers(runs[0], run)]).mean() for run in runs[1:]]
+        curve[c] = float(np.mean(angles))
+    unstable = np.flatnonzero(curve > tolerance)
+    estimate = int(candidates[-1] if len(unstable) == 0 else candidates[unstable[0]] - 1)
+    return EndmemberCount(estimate, candidates, curve, "stability")
