@@ -1,0 +1,116 @@
+"""A sum over chunks: nothing lost, nothing out of order, no worker's error swallowed."""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+
+import joblib
+import numpy as np
+import pytest
+import threadpoolctl
+from conftest import gaussian
+
+import wdl_tutorial as wt
+from wdl_tutorial.chunks import PANEL_ELEMENTS, TAPE_ELEMENTS, chunk_length, slices, worker_count, workers
+
+
+@pytest.mark.parametrize("n, length", [(1, 1), (10, 3), (10, 10), (10, 100), (97, 16), (1000, 7)])
+def test_slices_cover_everything_once_in_order_as_equal_as_can_be(n, length):
+    parts = slices(n, length)
+    assert [i for part in parts for i in range(n)[part]] == list(range(n))
+    sizes = [part.stop - part.start for part in parts]
+    assert len(parts) == math.ceil(n / length)
+    assert max(sizes) <= length and max(sizes) - min(sizes) <= 1 and min(sizes) >= 1
+
+
+def test_a_chunk_is_as_long_as_asked_for():
+    x = np.zeros((100, 20))
+    assert chunk_length(x, 4, 50, 13) == 13
+    assert chunk_length(x, 4, 50, np.int64(13)) == 13
+
+
+@pytest.mark.parametrize("n_atoms, n_bins, n_iter", [(2, 50, 10), (4, 201, 50), (4, 65_280, 25), (3, 64, None)])
+def test_a_chunk_fits_the_cache_and_bounds_the_recorded_iterations(n_atoms, n_bins, n_iter):
+    length = chunk_length(np.empty((1, n_bins)), n_atoms, n_iter)
+    assert length >= 1
+    if length > 1:
+        assert length * n_atoms * n_bins <= PANEL_ELEMENTS
+        assert length * n_atoms * n_bins * 2 * (n_iter or 1) <= TAPE_ELEMENTS
+
+
+def test_the_length_of_a_chunk_does_not_depend_on_the_number_of_samples():
+    lengths = {chunk_length(np.empty((n, 64)), 4, 10) for n in (1, 1000, 100_000)}
+    assert len(lengths) == 1
+
+
+def test_there_are_never_more_workers_than_chunks_or_cores():
+    x = np.zeros(1)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    assert worker_count(None, x, 100) == cores == worker_count(-1, x, 100)
+    assert worker_count(None, x, 1) == 1
+    assert worker_count(3, x, 100) == 3
+    assert worker_count(-cores, x, 100) == 1
+
+
+def test_a_backend_that_uses_the_cores_itself_gets_one_worker():
+    torch = pytest.importorskip("torch")
+    assert worker_count(None, torch.zeros(1), 100) == 1
+    assert worker_count(2, torch.zeros(1), 100) == 2
+
+
+@pytest.mark.parametrize("n_jobs", [0, -10_000])
+def test_a_number_of_workers_that_means_nothing_is_refused(n_jobs):
+    with pytest.raises(ValueError, match=f"n_jobs must be a positive number, or -1 .* got {n_jobs}"):
+        worker_count(n_jobs, np.zeros(1), 5)
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2, 4])
+def test_results_come_in_the_order_of_the_chunks_whoever_ends_first(n_jobs):
+    def late_for_the_first(part):
+        time.sleep(0.02 if part.start == 0 else 0.0)
+        return part.start
+
+    with workers(n_jobs) as mapper:
+        assert list(mapper(late_for_the_first, slices(8, 1))) == list(range(8))
+
+
+@pytest.mark.parametrize("n_jobs", [1, 3])
+def test_an_error_in_a_worker_reaches_the_caller(n_jobs):
+    def fails(part):
+        if part.start == 5:
+            raise FloatingPointError("chunk 5 underflowed")
+        return part.start
+
+    with pytest.raises(FloatingPointError, match="chunk 5 underflowed"), workers(n_jobs) as mapper:
+        list(mapper(fails, slices(8, 1)))
+
+
+def test_workers_can_be_used_again_and_again():
+    with workers(2) as mapper:
+        totals = [sum(mapper(lambda part: part.stop - part.start, slices(100, 7))) for _ in range(5)]
+    assert totals == [100] * 5
+
+
+def test_blas_gets_its_threads_back():
+    before = [pool["num_threads"] for pool in threadpoolctl.threadpool_info()]
+    with workers(2) as mapper:
+        inside = list(mapper(lambda part: [p["num_threads"] for p in threadpoolctl.threadpool_info()], slices(2, 1)))
+    assert before == [pool["num_threads"] for pool in threadpoolctl.threadpool_info()]
+    blas = [pool["user_api"] == "blas" for pool in threadpoolctl.threadpool_info()]
+    assert all(n == 1 for seen in inside for n, is_blas in zip(seen, blas) if is_blas)
+
+
+@pytest.mark.parametrize("backend", ["threading", "sequential"])
+def test_joblib_decides_where_the_chunks_run(backend, rng):
+    atoms = np.stack([gaussian(20, 5, 2), gaussian(20, 14, 3)])
+    weights = rng.dirichlet(np.ones(2), size=9)
+    X = wt.barycenter(atoms, weights[::-1], wt.GridCost(20), eps=3.0, n_iter=5).histogram
+    options = {"eps": 3.0, "loss": "quadratic", "n_iter": 5, "chunk_size": 2}
+    here = wt.wdl_objective(X, atoms, weights, wt.GridCost(20), n_jobs=1, **options)
+    with joblib.parallel_config(backend=backend):
+        there = wt.wdl_objective(X, atoms, weights, wt.GridCost(20), n_jobs=2, **options)
+    assert here.value == there.value
+    assert np.array_equal(here.grad_atoms, there.grad_atoms)
+    assert np.array_equal(here.grad_weights, there.grad_weights)

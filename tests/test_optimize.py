@@ -1,0 +1,198 @@
+"""Adam and L-BFGS: against SciPy and torch, and the promise that a state is all there is."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+from conftest import assert_close
+from scipy.optimize import minimize, rosen, rosen_der
+
+from wdl_tutorial._array import array_namespace, number
+from wdl_tutorial.optimize import adam_steps, cosine, dot, lbfgs_direction, lbfgs_steps
+
+SPECTRUM = np.array([1.0, 3.0, 10.0, 40.0])
+CENTRE = np.array([1.0, -2.0, 0.5, 3.0])
+
+
+def quadratic(xp):
+    """sum of SPECTRUM (x - CENTRE)^2 / 2 over two parameters, which are halves of x."""
+    scales, centres = (
+        [xp.array(half) for half in np.split(SPECTRUM, 2)],
+        [xp.array(half) for half in np.split(CENTRE, 2)],
+    )
+
+    def function(params):
+        gaps = [x - c for x, c in zip(params, centres)]
+        grads = tuple(s * gap for s, gap in zip(scales, gaps))
+        return sum(number(array_namespace(g).sum(g * gap)) for g, gap in zip(grads, gaps)) / 2, grads
+
+    return function
+
+
+def rosenbrock(params):
+    return float(rosen(params[0])), (rosen_der(params[0]),)
+
+
+def nth_state(steps, n):
+    return next(itertools.islice(steps, n, None))
+
+
+def same_bits(one, other) -> bool:
+    """Are two states equal, array by array, to the last bit?"""
+    if isinstance(one, tuple):
+        return len(one) == len(other) and all(same_bits(a, b) for a, b in zip(one, other))
+    return bool(np.array_equal(one, other))
+
+
+def test_lbfgs_finds_the_centre_of_a_quadratic_on_every_backend(xp):
+    state = nth_state(lbfgs_steps(quadratic(xp), (xp.array(np.zeros(2)), xp.array(np.zeros(2)))), 15)
+    assert_close(np.concatenate([xp.numpy(x) for x in state.params]), CENTRE, atol=1e-8)
+    assert state.value < 1e-14
+
+
+def test_adam_finds_the_centre_of_a_quadratic_on_every_backend(xp):
+    start = (xp.array(np.zeros(2)), xp.array(np.zeros(2)))
+    state = nth_state(adam_steps(quadratic(xp), start, learning_rate=cosine(0.3, 0.0, 300)), 300)
+    assert_close(np.concatenate([xp.numpy(x) for x in state.params]), CENTRE, atol=1e-3)
+
+
+@pytest.mark.parametrize("steps", [adam_steps, lbfgs_steps])
+def test_the_first_state_is_the_start_with_its_value_and_gradient(xp, steps):
+    start = (xp.array(np.zeros(2)), xp.array(np.zeros(2)))
+    state = next(steps(quadratic(xp), start))
+    assert state.t == 0 and state.params is start
+    assert state.value == pytest.approx((SPECTRUM * CENTRE**2).sum() / 2, rel=1e-14)
+    assert_close(state.grads[1], -(SPECTRUM * CENTRE)[2:], rtol=1e-15)
+
+
+def test_lbfgs_needs_about_as_many_evaluations_as_scipy_on_rosenbrock():
+    start = np.array([-1.2, 1.0, -1.2, 1.0, 0.5])
+    peer = minimize(rosen, start, jac=rosen_der, method="L-BFGS-B", options={"ftol": 0, "gtol": 1e-8, "maxcor": 10})
+    for state in lbfgs_steps(rosenbrock, (start,)):
+        if np.abs(state.grads[0]).max() < 1e-8 or state.t > 300:
+            break
+    assert_close(state.params[0], np.ones(5), atol=1e-7)
+    assert_close(state.params[0], peer.x, atol=1e-6)
+    assert state.n_evaluations < 1.5 * peer.nfev
+
+
+def test_lbfgs_counts_every_evaluation():
+    calls = []
+
+    def counted(params):
+        calls.append(1)
+        return rosenbrock(params)
+
+    state = nth_state(lbfgs_steps(counted, (np.array([-1.2, 1.0]),)), 20)
+    assert state.n_evaluations == len(calls)
+
+
+def test_with_its_memory_full_of_a_quadratic_the_direction_is_newtons():
+    # n independent pairs determine the Hessian of a quadratic on R^n if they are conjugate: here, the axes
+    axes = np.eye(4)
+    steps, changes = tuple((e,) for e in axes), tuple((SPECTRUM * e,) for e in axes)
+    grad = np.array([1.0, -2.0, 3.0, 0.5])
+    assert_close(lbfgs_direction((grad,), steps, changes)[0], -grad / SPECTRUM, rtol=1e-14)
+
+
+def test_every_lbfgs_step_meets_the_strong_wolfe_conditions():
+    states = list(itertools.islice(lbfgs_steps(rosenbrock, (np.array([-1.2, 1.0, 2.0, -0.5]),)), 40))
+    seen = 0
+    for before, after in itertools.pairwise(states):
+        step = (after.params[0] - before.params[0],)
+        slope = dot(before.grads, step)
+        if abs(slope) < 1e-12:  # rounding decides from here on
+            break
+        assert after.value <= before.value + 1e-4 * slope
+        assert abs(dot(after.grads, step)) <= 0.9 * abs(slope) * (1 + 1e-6)
+        seen += 1
+    assert seen > 20
+
+
+def test_adam_is_torchs_adam():
+    torch = pytest.importorskip("torch")
+    start = np.array([-1.2, 1.0, 0.3])
+    leaf = torch.tensor(start, requires_grad=True)
+    peer = torch.optim.Adam([leaf], lr=0.02, betas=(0.8, 0.95), eps=1e-8)
+    ours = adam_steps(rosenbrock, (start,), learning_rate=0.02, betas=(0.8, 0.95))
+    next(ours)
+    for _, state in zip(range(50), ours):
+        leaf.grad = torch.tensor(rosen_der(leaf.detach().numpy()))
+        peer.step()
+        assert_close(state.params[0], leaf, rtol=1e-10, atol=1e-12)
+
+
+def test_the_cosine_schedule_starts_and_ends_where_it_should():
+    rate = cosine(0.3, 0.1, 10)
+    assert rate(0) == pytest.approx(0.3)
+    assert rate(5) == pytest.approx(0.2)
+    assert rate(10) == rate(99) == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize("steps", [adam_steps, lbfgs_steps])
+@pytest.mark.parametrize("pause", [0, 1, 7, 13])
+def test_a_run_taken_up_from_a_state_is_the_run_that_never_stopped(xp, steps, pause):
+    start = (xp.array(np.array([5.0, -3.0])), xp.array(np.array([0.1, 9.0])))
+    whole = nth_state(steps(quadratic(xp), start), 25)
+    paused = nth_state(steps(quadratic(xp), start), pause)
+    resumed = nth_state(steps(quadratic(xp), None, state=paused), 25 - pause - 1)
+
+    def host(x):
+        return tuple(host(y) for y in x) if isinstance(x, tuple) else x if isinstance(x, float | int) else xp.numpy(x)
+
+    assert same_bits(host(resumed), host(whole))
+
+
+def test_a_learning_rate_schedule_goes_on_where_it_paused():
+    rate = cosine(0.5, 0.0, 40)
+    whole = nth_state(adam_steps(rosenbrock, (np.array([-1.2, 1.0]),), learning_rate=rate), 40)
+    paused = nth_state(adam_steps(rosenbrock, (np.array([-1.2, 1.0]),), learning_rate=rate), 11)
+    resumed = nth_state(adam_steps(rosenbrock, None, learning_rate=rate, state=paused), 40 - 11 - 1)
+    assert same_bits(tuple(whole), tuple(resumed))
+
+
+@pytest.mark.parametrize("beyond", [math.nan, math.inf])
+def test_a_value_that_is_not_finite_counts_as_too_far(beyond):
+    # -log(1 - x) - 10 x has its minimum at x = 0.9; the first step from 0 goes to the wall at x = 1
+    tried = []
+
+    def walled(params):
+        x = float(params[0][0])
+        tried.append(x)
+        if x >= 1:
+            return beyond, (np.array([math.nan]),)
+        return -math.log(1 - x) - 10 * x, (np.array([1 / (1 - x) - 10]),)
+
+    state = nth_state(lbfgs_steps(walled, (np.array([0.0]),)), 12)
+    assert max(tried) >= 1
+    assert state.params[0][0] == pytest.approx(0.9, abs=1e-6)
+    assert math.isfinite(state.value)
+
+
+def test_lbfgs_says_that_it_has_stalled_at_the_minimum_and_stays_there():
+    steps = lbfgs_steps(lambda p: (float(p[0] @ p[0]), (2 * p[0],)), (np.zeros(3),))
+    next(steps)
+    states = list(itertools.islice(steps, 3))
+    assert all(state.stalled for state in states)
+    assert all(np.array_equal(state.params[0], np.zeros(3)) for state in states)
+
+
+def test_a_wrong_gradient_stalls_rather_than_raising_the_value():
+    # the gradient points uphill: no step along it lowers the value
+    steps = lbfgs_steps(lambda p: (float(p[0] @ p[0]), (-2 * p[0],)), (np.array([1.0, 2.0]),))
+    first, then = next(steps), next(steps)
+    assert then.stalled and then.value == first.value
+
+
+@pytest.mark.parametrize("steps", [adam_steps, lbfgs_steps])
+def test_the_solvers_write_into_nothing_they_are_given(steps):
+    start = np.array([-1.2, 1.0])
+    kept = start.copy()
+    states = list(itertools.islice(steps(rosenbrock, (start,)), 6))
+    copies = [(s.params[0].copy(), s.grads[0].copy()) for s in states]
+    nth_state(steps(rosenbrock, (start,)), 12)
+    assert np.array_equal(start, kept)
+    assert all(np.array_equal(s.params[0], p) and np.array_equal(s.grads[0], g) for s, (p, g) in zip(states, copies))
