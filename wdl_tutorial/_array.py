@@ -133,7 +133,10 @@ def logsumexp(x: Array, *, axis: int = -1) -> Array:
     xp = array_namespace(x)
     top = xp.max(x, axis=axis, keepdims=True)
     top = xp.where(xp.isfinite(top), top, xp.zeros_like(top))  # all -inf: subtract 0, not -inf, which would be NaN
-    return xp.log(xp.sum(xp.exp(x - top), axis=axis)) + xp.squeeze(top, axis=axis)
+    total = xp.sum(xp.exp(x - top), axis=axis)
+    some = total > 0
+    log = xp.log(xp.where(some, total, xp.ones_like(total)))
+    return xp.where(some, log + xp.squeeze(top, axis=axis), xp.full_like(total, -float("inf")))
 
 
 def softmax(x: Array, *, axis: int = -1) -> Array:

@@ -511,9 +511,15 @@ class _LogDomain(_Kernel):
     def _sandwich(self, push, left: Array, right: Array, w: Array) -> Array:
         xp = array_namespace(left, right, w)
         n = right.shape[-1]
-        value, shift = push(xp.reshape(right, (-1, n)), xp.reshape(w, (-1, n)))
+        value, shift = push(*_folded(xp.reshape(right, (-1, n)), xp.reshape(w, (-1, n))))
         shape = tuple(right.shape[:-1]) + (value.shape[-1],)
         return xp.exp(left + xp.reshape(shift, shape)) * xp.reshape(value, shape)
+
+
+def _folded(x: Array, w: Array) -> tuple[Array, Array]:
+    """w exp(x) as sign exp(x + log|w|): where w is 0 or tiny, its exponent must not hide the terms that count."""
+    xp = array_namespace(x, w)
+    return x + safe_log(xp.abs(w)), xp.sign(w)
 
 
 def _to_log(value: Array, shift: Array) -> Array:
@@ -557,6 +563,7 @@ class GridLogKernel(_Described, _LogDomain):
             moved, n = tuple(x.shape[:-1]), x.shape[-1]
             flat = None if w is None else xp.reshape(xp.moveaxis(w, axis, -1), (-1, n))
             value, shift = _push(exponent, xp.reshape(x, (-1, n)), flat)
+            shift, value = _folded(shift, value)
             w = xp.moveaxis(xp.reshape(value, moved + (n,)), -1, axis)
             x = xp.moveaxis(xp.reshape(shift, moved + (n,)), -1, axis)
         return xp.reshape(w, (rows, -1)), xp.reshape(x, (rows, -1))

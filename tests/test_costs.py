@@ -1,0 +1,257 @@
+"""Costs and kernels: three ways to say one matrix, in two domains, on every backend."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from conftest import assert_close
+
+import wdl_tutorial as wt
+from wdl_tutorial.costs import BLOCK, is_symmetric, safe_log
+
+SPECIAL = {
+    "grid 1-D": wt.GridCost(23, spacing=0.3),
+    "grid 2-D, p=1": wt.GridCost((4, 6), power=1, spacing=(1.0, 0.5)),
+    "grid 3-D": wt.GridCost((2, 3, 4), spacing=0.7),
+    "line, p=1, one block": wt.LineCost(np.cumsum(np.linspace(0.1, 1.0, 21)), scale=0.7),
+    "line, p=1, many blocks": wt.LineCost(np.cumsum(np.linspace(0.01, 0.3, 3 * BLOCK + 5))),
+    "line, p=2": wt.LineCost(np.linspace(0, 3, 17) ** 1.5, power=2),
+    "line, one bin": wt.LineCost([2.0]),
+}
+
+
+# ------------------------------------------------------------------------------------------------------------- costs
+
+
+def test_a_cost_matrix_is_the_distance_to_its_power(xp):
+    x, y = [0.0, 1.0, 3.0], [0.5, 2.0]
+    for power in (1, 2, 3, 0.5):
+        expected = [[abs(a - b) ** power for b in y] for a in x]
+        assert_close(wt.cost_matrix(xp.array(x), xp.array(y), power=power), expected, rtol=1e-15)
+
+
+def test_points_in_the_plane_use_euclidean_distance(xp):
+    points = xp.array([[0.0, 0.0], [3.0, 4.0]])
+    assert_close(wt.cost_matrix(points, power=1), [[0, 5], [5, 0]])
+    assert_close(wt.cost_matrix(points), [[0, 25], [25, 0]])
+
+
+def test_the_default_power_is_two_and_lists_of_integers_work():
+    assert wt.cost_matrix([0, 3]).tolist() == [[0.0, 9.0], [9.0, 0.0]]
+
+
+def test_a_grid_cost_adds_up_over_the_axes_in_c_order():
+    points = np.stack(np.meshgrid(0.5 * np.arange(3), 2.0 * np.arange(4), indexing="ij"), -1).reshape(-1, 2)
+    assert_close(wt.GridCost((3, 4), spacing=(0.5, 2.0)).dense(), wt.cost_matrix(points), atol=1e-14)
+    taxi = np.abs(points[:, None] - points[None]).sum(-1)
+    assert_close(wt.GridCost((3, 4), power=1, spacing=(0.5, 2.0)).dense(), taxi, atol=1e-14)
+
+
+def test_a_line_cost_is_the_scaled_distance():
+    assert_close(wt.LineCost([0, 1, 4], scale=2.5).dense(), 2.5 * wt.cost_matrix([0, 1, 4], power=1))
+    assert_close(wt.LineCost([0, 1, 4], power=2).dense(), wt.cost_matrix([0, 1, 4]))
+
+
+def test_a_line_cost_keeps_its_own_read_only_positions():
+    positions = np.array([0.0, 1.0, 2.0])
+    cost = wt.LineCost(positions)
+    positions[0] = -9.0
+    assert cost.positions[0] == 0.0
+    assert not cost.positions.flags.writeable
+
+
+def test_costs_say_what_they_are():
+    assert repr(wt.GridCost((2, 3))) == "GridCost((2, 3), power=2, spacing=(1.0, 1.0))"
+    assert repr(wt.LineCost([0, 1], scale=2)) == "LineCost(2 positions, power=1, scale=2)"
+    assert wt.GridCost((2, 3)).shape == (6, 6)
+    assert wt.LineCost([0, 1]).shape == (2, 2)
+
+
+def test_symmetry_is_seen():
+    assert is_symmetric(wt.GridCost(3)) and is_symmetric(wt.LineCost([0, 1])) and is_symmetric(np.ones((2, 2)))
+    assert not is_symmetric(np.array([[0.0, 1.0], [2.0, 0.0]])) and not is_symmetric(np.ones((2, 3)))
+
+
+# ------------------------------------------------------------------------------------------------------------- blur
+
+
+def test_blur_is_the_standard_deviation_of_the_gaussian_kernel():
+    line = wt.GridCost(401, spacing=0.25)
+    kernel = np.exp(-line.dense()[200] / 8.0)
+    offsets = 0.25 * (np.arange(401) - 200)
+    measured = math.sqrt((kernel * offsets**2).sum() / kernel.sum())
+    assert abs(wt.blur_width(8.0, line) - measured) < 1e-12  # a Gaussian sampled every eighth of its width: exact
+    assert wt.blur_width(8.0, line) == 2.0
+
+
+def test_blur_of_power_one_is_the_decay_length():
+    assert wt.blur_width(0.05, wt.LineCost([400.0, 2500.0], scale=10 / 2100)) == pytest.approx(10.5, rel=1e-14)
+
+
+@pytest.mark.parametrize(
+    "cost",
+    [wt.GridCost(9), wt.LineCost([0, 1, 5], power=3, scale=0.2), wt.cost_matrix(np.arange(9)), np.eye(1)[[0] * 3] * 0],
+    ids=["grid", "line", "dense", "zero"],
+)
+def test_eps_for_blur_is_the_inverse(cost):
+    if isinstance(cost, np.ndarray) and not cost.any():
+        with pytest.raises(TypeError, match="needs a uniform line; describe the axis with LineCost or GridCost"):
+            wt.blur_width(1.0, cost)
+        return
+    assert wt.blur_width(wt.eps_for_blur(1.7, cost), cost) == pytest.approx(1.7, rel=1e-14)
+
+
+def test_blur_of_a_dense_uniform_line_is_in_bins():
+    scaled = wt.cost_matrix(np.arange(200)) / 199**2  # the synthetic setting of WaHU
+    assert wt.blur_width(1e-3, scaled) == pytest.approx(4.45, abs=5e-3)  # "sd 4.45 bins at eps=.001"
+
+
+def test_a_width_must_be_positive():
+    with pytest.raises(ValueError, match="width must be positive; got -1"):
+        wt.eps_for_blur(-1, wt.GridCost(3))
+
+
+# ----------------------------------------------------------------------------------------------------------- kernels
+
+
+@pytest.mark.parametrize("name", SPECIAL)
+@pytest.mark.parametrize("domain", ["kernel", "log"])
+def test_every_kernel_is_the_dense_matrix(xp, rng, name, domain):
+    cost, eps = SPECIAL[name], 0.8
+    n = cost.shape[0]
+    dense = np.exp(-cost.dense() / eps)
+    x = rng.random((2, 3, n)) + 0.01
+    kernel = wt.gibbs_kernel(cost, eps, domain=domain)
+    assert kernel.domain == domain and kernel.eps == eps and tuple(kernel.shape) == (n, n)
+    into, back = (np.log, np.exp) if domain == "log" else (lambda z: z, lambda z: z)
+    given = xp.array(into(x))
+    assert type(kernel.apply(given)) is type(given)
+    # sums of positive terms: nothing cancels
+    assert_close(back(xp.numpy(kernel.apply(given))), x @ dense.T, rtol=1e-13)
+    assert_close(back(xp.numpy(kernel.apply_t(given))), x @ dense, rtol=1e-13)
+
+
+@pytest.mark.parametrize("domain", ["kernel", "log"])
+def test_a_rectangular_kernel_multiplies_from_both_sides(xp, rng, domain):
+    cost, x, y = rng.random((4, 6)), rng.random(6), rng.random(4)
+    kernel = wt.gibbs_kernel(xp.array(cost), 0.5, domain=domain)
+    into, back = (np.log, np.exp) if domain == "log" else (lambda z: z, lambda z: z)
+    assert_close(back(xp.numpy(kernel.apply(xp.array(into(x))))), np.exp(-2 * cost) @ x, rtol=1e-14)
+    assert_close(back(xp.numpy(kernel.apply_t(xp.array(into(y))))), np.exp(-2 * cost).T @ y, rtol=1e-14)
+
+
+@pytest.mark.parametrize("name", SPECIAL)
+@pytest.mark.parametrize("domain", ["kernel", "log"])
+def test_a_sandwich_takes_factors_of_any_sign(xp, rng, name, domain):
+    cost = SPECIAL[name]
+    n = cost.shape[0]
+    dense = np.exp(-cost.dense() / 0.8)
+    left, right, w = rng.random((2, n)) + 0.5, rng.random((2, n)) + 0.5, rng.standard_normal((2, n))
+    kernel = wt.gibbs_kernel(cost, 0.8, domain=domain)
+    factors = (np.log(left), np.log(right)) if domain == "log" else (left, right)
+    ours = kernel.sandwich(*(xp.array(z) for z in (*factors, w)))
+    size = np.abs(w).sum()  # terms of both signs cancel: the error is relative to their size
+    assert_close(ours, left * ((right * w) @ dense.T), atol=1e-13 * size)
+    assert_close(
+        kernel.sandwich_t(*(xp.array(z) for z in (*factors, w))), left * ((right * w) @ dense), atol=1e-13 * size
+    )
+
+
+@pytest.mark.parametrize("name", SPECIAL)
+def test_log_kernels_reach_where_exp_does_not(xp, name):
+    cost, eps = SPECIAL[name], 1e-6
+    n = cost.shape[0]
+    log_x = np.full((1, n), -float("inf"))
+    log_x[0, n // 2] = 5.0
+    applied = wt.gibbs_kernel(cost, eps, domain="log").apply(xp.array(log_x))
+    assert_close(applied[0, :], 5.0 - cost.dense()[n // 2] / eps, rtol=1e-13)  # one term: the log of it is exact
+
+
+@pytest.mark.parametrize("name", SPECIAL)
+def test_a_factor_of_zero_does_not_hide_the_terms_that_count(xp, name):
+    cost = SPECIAL[name]
+    n = cost.shape[0]
+    right, w = np.full((1, n), 5000.0), np.zeros((1, n))
+    right[0, n // 2], w[0, n // 2] = -5000.0, -2.0  # one term, exp(10,000) below those that zero takes out
+    pulled = wt.gibbs_kernel(cost, 0.8, domain="log").sandwich(
+        *(xp.array(z) for z in (np.full((1, n), 5000.0), right, w))
+    )
+    assert_close(pulled[0, :], -2.0 * np.exp(-cost.dense()[n // 2] / 0.8), rtol=1e-11)  # of exponents about 5,000
+
+
+@pytest.mark.parametrize("name", SPECIAL)
+def test_the_log_of_nothing_stays_minus_infinity(xp, name):
+    cost = SPECIAL[name]
+    nothing = xp.array(np.full((2, cost.shape[0]), -float("inf")))
+    assert_close(wt.gibbs_kernel(cost, 0.1, domain="log").apply(nothing), nothing)
+
+
+@pytest.mark.parametrize("name", SPECIAL)
+def test_columns_are_apply_with_the_bins_first(rng, name):
+    cost = SPECIAL[name]
+    for given in (cost, cost.dense()):
+        kernel = wt.gibbs_kernel(given, 0.8)
+        x = rng.random((cost.shape[0], 5))
+        out = np.empty_like(x)
+        kernel.columns(x, out)
+        assert_close(out, kernel.apply(x.T).T, rtol=1e-13)
+        kernel.columns_t(x, out)
+        assert_close(out, kernel.apply_t(x.T).T, rtol=1e-13)
+
+
+@pytest.mark.parametrize("domain", ["kernel", "log"])
+def test_kernels_take_the_floating_type_of_what_they_meet(xp, domain):
+    for cost in (wt.GridCost((2, 3)), wt.LineCost(np.arange(6.0)), xp.array(wt.cost_matrix(np.arange(6)))):
+        x = xp.array(np.full((1, 6), 0.5), dtype=np.float32)
+        kernel = wt.gibbs_kernel(cost, 1.0, domain=domain).like(x)
+        assert kernel.apply(x).dtype == x.dtype
+
+
+def test_safe_log_knows_zero(xp):
+    assert_close(safe_log(xp.array([0.0, 1.0])), [-float("inf"), 0.0])
+
+
+# --------------------------------------------------------------------------------------------------------- bad input
+
+
+@pytest.mark.parametrize(
+    ("eps", "error", "message"),
+    [
+        (0, ValueError, "eps must be positive; got 0.*units of the cost.*blur_width"),
+        (-0.1, ValueError, "eps must be positive; got -0.1"),
+        (float("nan"), ValueError, "eps must be positive; got nan"),
+        (float("inf"), ValueError, "eps must be positive; got inf"),
+        ("0.1", TypeError, "eps must be a number in the units of the cost; got str"),
+        (True, TypeError, "eps must be a number.*got bool"),
+    ],
+)
+def test_eps_must_be_a_positive_number(eps, error, message):
+    with pytest.raises(error, match=message):
+        wt.gibbs_kernel(wt.GridCost(3), eps)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: wt.cost_matrix([0, float("nan")]), "positions hold NaN or infinite entries; drop or mend"),
+        (lambda: wt.cost_matrix([[0, 1]], [[0, 1, 2]]), r"one d; got shapes \(1, 2\) and \(1, 3\)"),
+        (lambda: wt.cost_matrix(3.0), r"got shapes \(\) and \(\)"),
+        (lambda: wt.cost_matrix([0, 1], power=0), "power must be a positive number; got 0. Use 1 or 2"),
+        (lambda: wt.GridCost(0), "shape must be positive integers; got 0"),
+        (lambda: wt.GridCost((2, 1.5)), r"shape must be positive integers; got \(2, 1.5\)"),
+        (lambda: wt.GridCost(3, spacing=-1), "spacing must be positive; got -1"),
+        (lambda: wt.LineCost([0, 2, 1]), "positions must increase; positions 1 and 2 are 2 and 1. Sort"),
+        (lambda: wt.LineCost([0, float("nan")]), "positions hold NaN or infinite entries; drop those bins"),
+        (lambda: wt.LineCost([[0, 1]]), r"positions must be a vector; got shape \(1, 2\)"),
+        (lambda: wt.LineCost([0, 1], scale=0), "scale must be a positive number; got 0"),
+        (lambda: wt.gibbs_kernel(np.ones(3), 1.0), r"cost must be a matrix.*got an array of shape \(3,\)"),
+        (lambda: wt.gibbs_kernel([[0, float("inf")]], 1.0), "cost holds NaN or infinite.*large finite cost"),
+        (lambda: wt.gibbs_kernel(wt.GridCost(3), 1.0, domain="auto"), "domain must be 'kernel' or 'log'; got 'auto'"),
+        (lambda: wt.gibbs_kernel(wt.GridCost(3), 1.0).apply(np.ones(4)), "3 bins on this side but the array has 4"),
+    ],
+)
+def test_costs_say_what_does_not_fit(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()

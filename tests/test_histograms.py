@@ -1,0 +1,155 @@
+"""Histograms: refused by row, number and remedy; exact transport on the line; hulls and area fractions."""
+
+from __future__ import annotations
+
+import numpy as np
+import ot
+import pytest
+from conftest import assert_close, gaussian, random_histograms
+
+import wdl_tutorial as wt
+from wdl_tutorial.histograms import check_histograms, check_nonnegative, check_weights
+
+
+def test_normalized_rows_sum_to_one(xp, rng):
+    x = xp.array(rng.random((2, 3, 7)))
+    y = wt.normalize(x)
+    assert type(y) is type(x)
+    assert_close(xp.numpy(y).sum(-1), np.ones((2, 3)), atol=1e-15)
+    assert_close(wt.normalize(y), y, atol=1e-16)
+
+
+def test_lists_and_integers_are_normalized_as_floats(xp):
+    assert_close(wt.normalize([[1, 3], [0, 2]]), [[0.25, 0.75], [0, 1]])
+    assert_close(wt.normalize(xp.module.asarray([1, 3])), [0.25, 0.75])
+
+
+def test_normalize_does_not_write_into_its_argument(rng):
+    x = rng.random((2, 5))
+    before = x.copy()
+    wt.normalize(x)
+    assert (x == before).all()
+
+
+@pytest.mark.parametrize(
+    ("x", "message"),
+    [
+        ([[1, 1], [1, -2]], r"x must not be negative; its smallest entry is -2 \(row 1 is the first.*Clip it"),
+        ([[1, 1], [1, float("nan")]], r"x holds 1 NaN or infinite entries \(row 1.*Replace or mask"),
+        ([[1, float("inf")], [1, 1]], r"x holds 1 NaN or infinite entries \(row 0"),
+        ([[1, 1], [0, 0], [0, 0]], r"x has 2 rows that sum to 0 \(row 1 is the first\).*mask those pixels"),
+        ([[[1, 1], [1, 1]], [[1, 1], [0, 0]]], r"row \(1, 1\)"),
+        ([0, 0], r"\(it is the first\)"),
+    ],
+)
+def test_normalize_names_the_row_it_refuses(xp, x, message):
+    with pytest.raises(ValueError, match=message):
+        wt.normalize(xp.array(x))
+
+
+def test_histograms_that_miss_mass_are_refused_with_the_worst_sum(xp):
+    x = xp.array([[0.5, 0.5], [0.5, 0.33], [0.5, 0.45]])
+    message = r"p must sum to 1 along its last axis; worst row sums to 0.83. Use wdl_tutorial.normalize\(p\)"
+    with pytest.raises(ValueError, match=message):
+        check_histograms(x, "p")
+    check_histograms(xp.array([[0.5, 0.5 + 9e-7]]), "p")  # within the stated 1e-6
+
+
+def test_weights_off_the_simplex_are_refused(xp):
+    with pytest.raises(ValueError, match="weights must sum to 1"):
+        check_weights(xp.array([[0.5, 0.6]]))
+    with pytest.raises(ValueError, match=r"weights must not be negative; its smallest entry is -0.1"):
+        check_weights(xp.array([[1.1, -0.1]]))
+    check_weights(xp.array([[1.0, 0.0]]))  # zero weights are fine
+
+
+def test_nonnegative_says_which_argument(xp):
+    with pytest.raises(ValueError, match="atoms must not be negative"):
+        check_nonnegative(xp.array([-1.0]), "atoms")
+
+
+@pytest.mark.parametrize("power", [1, 2, 3])
+def test_transport_on_the_line_equals_the_linear_programme(rng, power):
+    p, q = random_histograms(rng, 2, 30)
+    x = np.sort(rng.random(30))
+    exact = ot.emd2(p, q, np.abs(x[:, None] - x[None]) ** power)
+    assert abs(wt.wasserstein_1d(p, q, x, power=power) - exact) < 1e-12  # both are exact up to rounding
+
+
+def test_a_shift_by_three_bins_costs_three_to_the_power(xp):
+    p, q = xp.array(np.eye(9)[2]), xp.array(np.eye(9)[5])
+    assert wt.wasserstein_1d(p, q) == 9.0
+    assert wt.wasserstein_1d(p, q, power=1) == 3.0
+    assert wt.wasserstein_1d(p, p) == 0.0
+
+
+def test_displacement_between_gaussians_averages_means_and_widths():
+    n = 400
+    plan = wt.displacement(gaussian(n, 100, 4), gaussian(n, 300, 12))
+    middle = (plan.start + plan.end) / 2
+    mean = (plan.mass * middle).sum()
+    std = np.sqrt((plan.mass * (middle - mean) ** 2).sum())
+    assert abs(mean - 200.0) < 1e-9  # symmetric atoms, tails below 1e-15: exact
+    assert abs(std - 8.0) < 0.05  # bins of width 1 round the quantiles
+    assert abs(plan.mass.sum() - 1.0) < 1e-14
+    assert (np.diff(plan.start) >= 0).all() and (np.diff(plan.end) >= 0).all()  # monotone
+
+
+def test_displacement_has_the_histograms_as_its_ends(rng):
+    p, q = random_histograms(rng, 2, 12)
+    p[3] = 0.0
+    p /= p.sum()
+    plan = wt.displacement(p, q)
+    assert_close(np.bincount(plan.start.astype(int), plan.mass, 12), p, atol=1e-14)
+    assert_close(np.bincount(plan.end.astype(int), plan.mass, 12), q, atol=1e-14)
+
+
+def test_displacement_says_what_does_not_fit():
+    with pytest.raises(ValueError, match=r"vectors of one length; got shapes \(2,\), \(3,\)"):
+        wt.displacement([0.5, 0.5], [1, 0, 0])
+    with pytest.raises(ValueError, match="positions must increase; sort them"):
+        wt.displacement([0.5, 0.5], [1, 0], [1, 0])
+    with pytest.raises(ValueError, match="q must sum to 1"):
+        wt.wasserstein_1d([0.5, 0.5], [1, 1])
+
+
+def test_a_dip_in_a_straight_continuum_keeps_its_depth(xp):
+    wavelengths = np.linspace(400, 2500, 50)
+    line = 0.3 + 1e-4 * wavelengths
+    dip = 0.25 * np.exp(-0.5 * ((wavelengths - 1400) / 80) ** 2)
+    depth = wt.continuum_removed(xp.array([line, line * (1 - dip)]), xp.array(wavelengths))
+    assert_close(depth[0, :], np.zeros(50), atol=1e-14)
+    assert_close(depth[1, :], dip, atol=1e-9)  # far tails of the dip lie on the hull
+
+
+def test_continuum_removal_ignores_brightness(rng):
+    spectra, wavelengths = rng.random((3, 20)) + 0.2, np.arange(20.0)
+    assert_close(wt.continuum_removed(7 * spectra, wavelengths), wt.continuum_removed(spectra, wavelengths), atol=1e-14)
+
+
+@pytest.mark.parametrize(
+    ("spectra", "wavelengths", "message"),
+    [
+        ([1.0, 2.0], [1.0, 2.0, 3.0], r"2 bands but wavelengths has shape \(3,\)"),
+        ([1.0, 2.0], [2.0, 1.0], "wavelengths must increase; sort the bands"),
+        ([1.0, 0.0], [1.0, 2.0], "spectra must be positive.*smallest entry is 0"),
+    ],
+)
+def test_continuum_removal_says_what_does_not_fit(spectra, wavelengths, message):
+    with pytest.raises(ValueError, match=message):
+        wt.continuum_removed(spectra, wavelengths)
+
+
+def test_area_fractions_undo_what_normalising_did_to_a_linear_mixture(xp, rng):
+    bright, dark = rng.random(10) + 2.0, rng.random(10) + 0.1
+    pixel = 0.5 * bright + 0.5 * dark  # equal areas
+    light = np.array([0.5 * bright.sum(), 0.5 * dark.sum()]) / pixel.sum()
+    areas = wt.area_fractions(xp.array(light), xp.array([bright.sum(), dark.sum()]))
+    assert_close(areas, [0.5, 0.5], atol=1e-15)
+
+
+def test_area_fractions_refuse_dark_endmembers_and_loose_weights():
+    with pytest.raises(ValueError, match="scales must be positive; the smallest is 0"):
+        wt.area_fractions([0.5, 0.5], [1.0, 0.0])
+    with pytest.raises(ValueError, match="weights must sum to 1"):
+        wt.area_fractions([0.5, 0.6], [1.0, 1.0])
