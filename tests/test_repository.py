@@ -17,8 +17,8 @@ PACKAGE = ROOT / "wdl_tutorial"
 LIMIT = 200_000  # bytes
 
 # Each module imports only from those before it.
-ORDER = """_array iterate histograms costs transport panels barycenters losses gradients initialise optimize chunks
-dictionary metrics linear diffusion cubefiles datasets figures unmixing widgets deep reproduce doctor""".split()
+ORDER = """_array iterate histograms costs transport panels chunks barycenters losses gradients initialise
+optimize dictionary metrics linear diffusion cubefiles datasets figures unmixing widgets deep reproduce doctor""".split()
 
 
 def tracked() -> list[Path]:

@@ -2,9 +2,9 @@
  *
  *   node pages.mjs FOLDER http|file CHROMIUM
  *
- * Every request to another host is refused and reported. Each page is opened in light and in dark mode and scanned by
- * axe-core; each slider is moved to both of its ends by keyboard, and the picture beside it has to change; over http the
- * search has to find something; with JavaScript switched off a demo has to show its first frame.
+ * Every request to another host is refused and reported. Each slider is moved to both of its ends by keyboard, and the
+ * picture beside it has to change; the search has to find something. Over http each page is also opened in dark mode,
+ * scanned by axe-core in both, and opened with JavaScript switched off, where a demo has to show its first frame.
  */
 import { createServer } from "node:http";
 import { createRequire } from "node:module";
@@ -115,24 +115,32 @@ async function scan(page) {
 async function inspect(browser, base, name) {
   const report = { page: name, errors: [], outside: [], unchanged: [], accessibility: [], sliders: 0 };
   const gather = (record) => { report.errors.push(...record.errors); report.outside.push(...record.outside); };
-  for (const colorScheme of ["light", "dark"]) {
-    const { page, context, record } = await open(browser, base + name, { colorScheme });
-    report.accessibility.push(...(await scan(page)).map((line) => `${colorScheme}: ${line}`));
-    if (colorScheme === "light") {
-      const { count, complaints } = await moveSliders(page, name);
-      report.sliders = count;
-      report.unchanged.push(...complaints);
-    }
-    gather(record);
-    await context.close();
-  }
-  const { page, context, record } = await open(browser, base + name, { javaScriptEnabled: false });
-  const views = await page.locator('script[type="application/vnd.jupyter.widget-view+json"]').count();
-  const stills = await page.locator(".wdl-first-frame:visible").count();
-  if (stills < views) report.unchanged.push(`${name}: without JavaScript ${views - stills} of ${views} demos show no first frame`);
+  const { page, context, record } = await open(browser, base + name, { colorScheme: "light" });
+  const { count, complaints } = await moveSliders(page, name);
+  report.sliders = count;
+  report.unchanged.push(...complaints);
   gather(record);
-  await context.close();
+  if (scheme === "http") {
+    report.accessibility.push(...(await scan(page)).map((line) => `light: ${line}`));
+    await context.close();
+    await inspectFurther(browser, base, name, report, gather);
+  } else await context.close();
   return report;
+}
+
+/* What does not depend on where the page comes from: dark mode, and a browser without JavaScript. */
+async function inspectFurther(browser, base, name, report, gather) {
+  const dark = await open(browser, base + name, { colorScheme: "dark" });
+  report.accessibility.push(...(await scan(dark.page)).map((line) => `dark: ${line}`));
+  gather(dark.record);
+  await dark.context.close();
+  const bare = await open(browser, base + name, { javaScriptEnabled: false });
+  const views = await bare.page.locator('script[type="application/vnd.jupyter.widget-view+json"]').count();
+  const stills = await bare.page.locator(".wdl-first-frame:visible").count();
+  if (stills < views)
+    report.unchanged.push(`${name}: without JavaScript ${views - stills} of ${views} demos show no first frame`);
+  gather(bare.record);
+  await bare.context.close();
 }
 
 async function search(browser, base) {
