@@ -60,18 +60,20 @@ def kmeans_plus_plus(
     chosen = [int(rng.integers(x.shape[0]))]
     nearest = None
     while len(chosen) < n_atoms:
-        gap = to_numpy(distances(x, x[chosen[-1], :], cost, eps=eps, n_iter=n_iter, domain=domain, mapper=mapper))
+        gap = distances(x, x[chosen[-1], :], cost, eps=eps, n_iter=n_iter, domain=domain, mapper=mapper)
+        gap = to_numpy(gap).astype(np.float64)
         nearest = gap if nearest is None else np.minimum(nearest, gap)
-        chosen.append(_draw(nearest, rng))
+        nearest[chosen] = 0.0  # but for rounding it was: no sample twice
+        chosen.append(_draw(nearest, chosen, rng))
     return xp.stack([x[i, :] for i in chosen], axis=0)
 
 
-def _draw(chance: np.ndarray, rng: np.random.Generator) -> int:
-    """An index in proportion to ``chance``; any index where all are zero (all samples equal)."""
-    total = chance.sum()
-    if not np.isfinite(total) or total <= 0:
-        return int(rng.integers(len(chance)))
-    return min(int(np.searchsorted(np.cumsum(chance), rng.random() * total, side="right")), len(chance) - 1)
+def _draw(chance: np.ndarray, chosen: list[int], rng: np.random.Generator) -> int:
+    """An index in proportion to ``chance``; any but those ``chosen`` where all are zero (only copies are left)."""
+    total = np.cumsum(chance)
+    if not np.isfinite(total[-1]) or total[-1] <= 0:
+        return int(rng.choice(np.setdiff1d(np.arange(len(chance)), chosen)))
+    return int(np.searchsorted(total, rng.random() * total[-1], side="right"))
 
 
 def extremes(x: Array, n_atoms: int, cost: Any, *, eps: float, n_iter: int, domain: str, mapper: Mapper) -> Array:
@@ -82,8 +84,9 @@ def extremes(x: Array, n_atoms: int, cost: Any, *, eps: float, n_iter: int, doma
     chosen = [int(np.argmax(to_numpy(distances(x, mean, cost, **options))))]
     nearest = None
     while len(chosen) < n_atoms:
-        gap = to_numpy(distances(x, x[chosen[-1], :], cost, **options))
+        gap = to_numpy(distances(x, x[chosen[-1], :], cost, **options)).astype(np.float64)
         nearest = gap if nearest is None else np.minimum(nearest, gap)
+        nearest[chosen] = -1.0  # the farthest of those not chosen, be it a copy
         chosen.append(int(np.argmax(nearest)))
     return xp.stack([x[i, :] for i in chosen], axis=0)
 
