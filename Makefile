@@ -67,6 +67,7 @@ _build/.package: $(STAMP) $(shell find wdl_tutorial -name '*.py' -o -name '*.js'
 	mkdir -p _build && touch $@
 
 book: _build/.package
+	$(QUIET) $(BIN)/python book/execute.py --cache _build/.jupyter_cache --jobs $(JOBS) $(CHAPTERS)
 	$(QUIET) $(BIN)/jupyter-book build book --config _config.yml --path-output . -W --keep-going
 
 bench: $(STAMP)

@@ -18,7 +18,8 @@ LIMIT = 200_000  # bytes
 
 # Each module imports only from those before it.
 ORDER = """_array iterate histograms costs transport panels chunks barycenters losses gradients initialise
-optimize dictionary metrics linear diffusion cubefiles datasets figures unmixing widgets deep reproduce doctor""".split()
+optimize dictionary metrics leastsquares linear diffusion cubefiles datasets figures unmixing widgets deep reproduce
+doctor""".split()
 
 
 def tracked() -> list[Path]:
