@@ -1,0 +1,139 @@
+"""What every demo's class shares: its code, its words, and its first frame for a reader without JavaScript."""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+from typing import Any
+
+import numpy as np
+
+try:
+    import anywidget
+    import traitlets
+except ImportError as error:
+    raise ImportError(
+        f"the sliders need {error.name}, which is not installed. "
+        "Install the extra 'book': pip install 'wdl-tutorial[book]'."
+    ) from error
+
+from .._array import to_numpy
+from .source import css, esm
+
+
+def number(default: float, low: float, high: float):
+    """A number in [low, high] that the browser sees and moves."""
+    return traitlets.Float(default, min=low, max=high).tag(sync=True)
+
+
+def choice(default: Any, *values: Any):
+    """One of a few values."""
+    return traitlets.Enum(values, default).tag(sync=True)
+
+
+def toggle(default: bool = False):
+    """On or off."""
+    return traitlets.Bool(default).tag(sync=True)
+
+
+def text(default: str):
+    """Words."""
+    return traitlets.Unicode(default).tag(sync=True)
+
+
+class Numbers(traitlets.TraitType):
+    """An array of any backend, kept as nested lists of floats: what a page can hold."""
+
+    info_text = "an array of finite numbers"
+
+    def validate(self, obj: Any, value: Any) -> list:
+        array = np.asarray(to_numpy(value) if not isinstance(value, list | tuple) else value, dtype=float)
+        if not np.all(np.isfinite(array)):
+            raise traitlets.TraitError(f"{self.name} of {type(obj).__name__} must be finite; it holds NaN or infinity.")
+        return array.tolist()
+
+
+def numbers(default: Any = ()):
+    """An array, or a function of no arguments that makes the default one when it is needed."""
+    if not callable(default):
+        return Numbers(np.asarray(default, dtype=float).tolist()).tag(sync=True)
+
+    class Made(Numbers):
+        def make_dynamic_default(self) -> list:
+            return np.asarray(default(), dtype=float).tolist()
+
+    return Made().tag(sync=True)
+
+
+class Weights(Numbers):
+    """A point of the simplex, as a list of floats."""
+
+    def validate(self, obj: Any, value: Any) -> list:
+        weights = np.asarray(super().validate(obj, value))
+        if weights.ndim != 1 or np.any(weights < 0) or abs(weights.sum() - 1) > 1e-6:
+            raise traitlets.TraitError(
+                f"{self.name} of {type(obj).__name__} must be non-negative and sum to 1; got {weights.tolist()}."
+            )
+        return weights.tolist()
+
+
+def simplex(*default: float):
+    """Weights that sum to one."""
+    return Weights(list(default)).tag(sync=True)
+
+
+class Demo(anywidget.AnyWidget):
+    """A picture with handles that moves without a kernel: in JupyterLab, in the built book, in Colab.
+
+    Every demo takes its state as keyword arguments, and ``caption`` (the words under the picture) and ``alt`` (its
+    message, for who cannot see it).
+    """
+
+    _file = ""  # the demo's JavaScript; each class names its own
+
+    def __init_subclass__(cls, **kwargs):
+        if cls.__dict__.get("_file"):
+            cls._esm, cls._css = esm(cls._file), css()
+        super().__init_subclass__(**kwargs)
+
+    def __init__(self, **values: Any):
+        unknown = sorted(set(values) - set(self.trait_names()))
+        if unknown:
+            own = ", ".join(sorted(self.handles()))
+            raise TypeError(f"{type(self).__name__} has no {', '.join(unknown)}; it takes {own}, caption and alt.")
+        super().__init__(**values)
+
+    @classmethod
+    def handles(cls) -> list[str]:
+        """The names of what may be set, from Python or in the picture."""
+        return [
+            name
+            for name in cls.class_own_traits(sync=True)
+            if not name.startswith("_") and name not in ("caption", "alt")
+        ]
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}: {self.alt}"
+
+    def first_frame(self) -> Any:
+        """The demo as it stands, as a matplotlib ``Figure``, for a page that is read without JavaScript."""
+        from .. import figures
+        from . import stills
+
+        with figures.style():
+            return stills.DRAWN[type(self).__name__](self)
+
+    def first_frame_html(self) -> str:
+        """The first frame, its alt text and its caption as one ``<figure>``; the live demo hides it."""
+        import matplotlib.pyplot as plt
+
+        figure, buffer = self.first_frame(), io.BytesIO()
+        figure.savefig(buffer, format="png", dpi=100)
+        plt.close(figure)
+        picture = base64.b64encode(buffer.getvalue()).decode("ascii")
+        return (
+            f'<figure class="wdl-first-frame"><img src="data:image/png;base64,{picture}" alt="{html.escape(self.alt)}">'
+            f"<figcaption>{html.escape(self.caption)} This is its first picture; it moves where JavaScript runs."
+            "</figcaption></figure>"
+        )

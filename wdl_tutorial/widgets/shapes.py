@@ -1,0 +1,32 @@
+"""The histograms and pictures that the demos start with."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def gaussian(x: np.ndarray, mean: float, std: float) -> np.ndarray:
+    """A Gaussian on the positions ``x``, summing to one."""
+    p = np.exp(-0.5 * ((x - mean) / std) ** 2)
+    return p / p.sum()
+
+
+def line_shapes() -> np.ndarray:
+    """Three bumps on 101 positions from 0 to 200, shape (3, 101)."""
+    x = np.linspace(0, 200, 101)
+    return np.stack([gaussian(x, 30, 5), gaussian(x, 75, 9), gaussian(x, 170, 6)])
+
+
+def plane_shapes(size: int = 32, supersample: int = 6) -> np.ndarray:
+    """A ring, a cross and two discs, shape (3, size * size): each sums to one, edges smoothed by supersampling."""
+    n = size * supersample
+    axis = (np.arange(n) + 0.5) / n * 2 - 1
+    x, y = np.meshgrid(axis, axis)
+    radius = np.hypot(x, y)
+    ring = (radius > 0.42) & (radius < 0.68)
+    diagonals = np.minimum(abs(x + y), abs(x - y)) < 0.17
+    cross = diagonals & (np.maximum(abs(x), abs(y)) < 0.62)
+    discs = (np.hypot(x - 0.45, y - 0.3) < 0.27) | (np.hypot(x + 0.45, y + 0.3) < 0.27)
+    images = np.stack([ring, cross, discs]).astype(float)
+    small = images.reshape(3, size, supersample, size, supersample).mean(axis=(2, 4)).reshape(3, -1)
+    return small / small.sum(axis=1, keepdims=True)

@@ -1,0 +1,49 @@
+"""One self-contained ES module per demo, put together from the files of this folder.
+
+A model in a built page carries its code as text, and text that is imported from a Blob has no neighbours: relative
+imports cannot work there. So the modules that a demo imports are written in front of it, each once, and the words
+``import`` and ``export`` that tied them together are dropped.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from pathlib import Path
+
+FOLDER = Path(__file__).parent
+IMPORT = re.compile(r'^import\s*\{[^}]*\}\s*from\s*"\./([\w.]+)";\s*$', re.MULTILINE)
+REEXPORT = re.compile(r"^export\s*\{[^}]*\};\s*$", re.MULTILINE)
+EXPORT = re.compile(r"^export (?!default\b)", re.MULTILINE)
+
+
+def read(name: str) -> str:
+    """The text of a file of this folder."""
+    return (FOLDER / name).read_text(encoding="utf-8")
+
+
+def modules(name: str, seen: tuple[str, ...] = ()) -> list[str]:
+    """``name`` and the modules it imports, each after those it needs."""
+    if name in seen:
+        raise ValueError(f"the modules {' -> '.join([*seen, name])} import each other in a circle.")
+    found: list[str] = []
+    for needed in IMPORT.findall(read(name)):
+        found += [m for m in modules(needed, (*seen, name)) if m not in found]
+    return [*found, name]
+
+
+@functools.cache
+def esm(name: str) -> str:
+    """The ES module of the demo in file ``name``, with everything it imports inside.
+
+    >>> "import {" in esm("two_peaks.js")
+    False
+    """
+    parts = [EXPORT.sub("", REEXPORT.sub("", IMPORT.sub("", read(module)))).strip() for module in modules(name)]
+    return "\n\n".join(parts) + "\n"
+
+
+@functools.cache
+def css() -> str:
+    """The style sheet that all demos share."""
+    return read("widgets.css")
