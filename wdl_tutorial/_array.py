@@ -11,6 +11,7 @@ from typing import Any
 import array_api_compat as compat
 import numpy as np
 
+_NUMPY = compat.array_namespace(np.empty(0))
 Array = Any  # any array of a supported backend; the standard has no common type to name
 
 
@@ -28,9 +29,11 @@ def array_namespace(*arrays: Array) -> Any:
     TypeError
         If the arrays come from two backends, or live on two devices. Nothing is moved silently.
     """
+    if all(type(x) is np.ndarray for x in arrays):
+        return _NUMPY  # the common case, met once per iteration
     found = [x for x in arrays if compat.is_array_api_obj(x)]
     if not found:
-        return compat.array_namespace(np.empty(0))
+        return _NUMPY
     first = found[0]
     namespace = compat.array_namespace(first)
     for other in found[1:]:

@@ -89,10 +89,9 @@ def log_mean(log_phi: Array, weights: Array, kappa: float) -> Array:
     tends to that mean with every digit.
     """
     xp = array_namespace(log_phi, weights)
-    w = weights[..., None]
     if kappa == 0.0:
-        return xp.sum(w * log_phi, axis=-2)
-    w = w / xp.sum(w, axis=-2, keepdims=True)
+        return xp.matmul(weights[..., None, :], log_phi)[..., 0, :]
+    w = weights[..., None] / xp.sum(weights, axis=-1)[..., None, None]
     y = kappa * log_phi
     middle = xp.sum(w * y, axis=-2, keepdims=True)
     top = xp.max(xp.where(w > 0, y, middle + xp.zeros_like(y)), axis=-2, keepdims=True)

@@ -7,6 +7,7 @@ chunks, and are added up in that order, so that a sum is the same to the last bi
 
 from __future__ import annotations
 
+import itertools
 import math
 import os
 from collections.abc import Callable, Iterator
@@ -34,7 +35,7 @@ def slices(n: int, length: int) -> list[slice]:
     """Consecutive slices of at most ``length``, as equal as can be."""
     n_chunks = max(1, math.ceil(n / length))
     edges = [n * i // n_chunks for i in range(n_chunks + 1)]
-    return [slice(a, b) for a, b in zip(edges[:-1], edges[1:])]
+    return [slice(a, b) for a, b in itertools.pairwise(edges)]
 
 
 def worker_count(n_jobs: int | None, x: Array, n_chunks: int) -> int:

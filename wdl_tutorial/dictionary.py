@@ -511,13 +511,12 @@ class WassersteinDictionary(TransformerMixin, BaseEstimator):
                 stacklevel=4,
             )
 
-    def _descend(self, X, importance, function, params, state, curve, restart, bar) -> None:
+    def _descend(self, X, importance, function, params, saved, curve, restart, bar) -> None:
         """Run one restart's steps; keep the best, and leave a checkpoint now and then."""
         window = 20 if self.solver == "adam" else 5
-        done = state is not None and (state.t >= self.max_iter or self._settled(state, curve, window))
-        if done:
+        if saved is not None and (saved.t >= self.max_iter or self._settled(saved, curve, window)):
             return
-        for state in self._steps(function, params, state):
+        for state in self._steps(function, params, saved):
             curve.append(state.value)
             settled = self._settled(state, curve, window)
             if self._best is None or state.value < self._best.value or self._best.restart == restart:

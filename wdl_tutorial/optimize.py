@@ -130,7 +130,7 @@ def strong_wolfe(
             best = trial
         if fine and abs(trial.slope) <= -c2 * start.slope:
             return trial, n
-        if not fine or value >= low.value and low is not start:
+        if not fine or (value >= low.value and low is not start):
             high = trial
         elif trial.slope * ((high.t if high else math.inf) - low.t) >= 0 and trial.slope >= 0:
             low, high = trial, low
