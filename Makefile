@@ -1,4 +1,4 @@
-# make lab | test | book | bench | strip | outputs | figure | browser | clean
+# `make` lists the targets.
 #
 # Each target prepares .venv first; a machine needs Python 3.11 or newer and make, nothing else. After the first
 # installation nothing here asks the network again until pyproject.toml or constraints.txt change.
@@ -27,12 +27,22 @@ QUIET := JUPYTER_PLATFORM_DIRS=1 IPYTHONDIR=$(CURDIR)/.venv/ipython OMP_NUM_THRE
 .PHONY: lab test lint unit chapters book bench strip outputs figure browser clean help
 
 help:
-	@sed -n '1,2p' Makefile | cut -c3-
+	@printf '%s\n' \
+	  'make lab       open JupyterLab on the first chapter' \
+	  'make test      lint, unit tests, docstring examples, every chapter against its stored outputs' \
+	  'make book      the static book in _build/html' \
+	  'make browser   the built book and JupyterLab in a real browser (needs Node.js and Chromium)' \
+	  'make bench     speed and memory beside other packages' \
+	  'make outputs   run chapters and store their text outputs (CHAPTERS=book/NN_name.ipynb for one)' \
+	  'make strip     drop images and widget state from the chapters' \
+	  'make figure    draw the figure of the README' \
+	  'make clean     remove .venv and everything built'
 
 $(STAMP): pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "No Python 3.11 or newer found. Install one, or name it: make PYTHON=/path/to/python3"; exit 1; }
-	test -x $(BIN)/python || $(PYTHON) -m venv .venv || { rm -rf .venv; \
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv || { rm -rf .venv; \
 	  echo "$(PYTHON) -m venv failed; on Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
+	@echo "Installing into .venv: once, a minute or two, and the only time the network is asked."
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_FLAGS) -c constraints.txt -e ".[book,test,deep]"
 	@mkdir -p .venv/share/jupyter/lab/settings
 	@cp book/lab_settings.json .venv/share/jupyter/lab/settings/overrides.json
@@ -90,7 +100,7 @@ $(BROWSER): tests/browser/package.json
 	@touch $(BROWSER)
 
 browser: $(STAMP) $(BROWSER)
-	test -f _build/html/index.html || $(MAKE) book
+	@test -f _build/html/index.html || $(MAKE) book
 	$(BIN)/python -m pytest -q -o addopts= -p no:cacheprovider tests/browser
 
 clean:
