@@ -1,0 +1,473 @@
+"""Entropic transport: closed forms first, then invariances, then POT."""
+
+from __future__ import annotations
+
+import itertools
+import warnings
+
+import array_api_strict
+import numpy as np
+import ot
+import pytest
+from conftest import assert_close, gaussian, random_histograms
+
+import wdl_tutorial as wt
+from wdl_tutorial import ConvergenceWarning
+from wdl_tutorial.iterate import nth
+from wdl_tutorial.transport import LARGEST_PLAN, trusted
+
+
+def problem(rng, n=9, m=9, batch=()):
+    """Histograms and a random cost between them."""
+    return random_histograms(rng, *batch, n), random_histograms(rng, *batch, m), rng.random((n, m))
+
+
+def entropy(plan):
+    """H(T) = sum T (log T - 1), Schmitz et al. (2018), eq. (3)."""
+    return np.sum(np.where(plan > 0, plan * (np.log(np.where(plan > 0, plan, 1.0)) - 1.0), 0.0), axis=(-2, -1))
+
+
+def exactly(n_iter, **options):
+    """Options that make sinkhorn run exactly ``n_iter`` iterations."""
+    return {"tol": 0.0, "max_iter": n_iter} | options
+
+
+# ------------------------------------------------------------------------------------------------------ closed forms
+
+
+def test_a_very_large_eps_gives_the_product_of_the_marginals(xp, rng):
+    p, q, cost = problem(rng, 5, 7)
+    plan = wt.sinkhorn(xp.array(p), xp.array(q), xp.array(cost), eps=1e9).plan
+    assert_close(plan, p[:, None] * q[None, :], atol=1e-9)  # first order in cost / eps
+
+
+def test_a_very_small_eps_gives_the_exact_transport_by_quantiles(rng):
+    p, q = random_histograms(rng, 2, 12)
+    x = np.linspace(0, 1, 12)
+    gaps = []
+    for eps in (1e-2, 1e-3, 2e-4):
+        found = wt.sinkhorn(p, q, wt.cost_matrix(x), eps=eps, eps_scaling=0.5, max_iter=200_000, tol=1e-7)
+        gaps.append(float(found.transport_cost) - wt.wasserstein_1d(p, q, x))
+    assert gaps[0] > gaps[1] > gaps[2] > -1e-7
+    assert gaps[2] < 1e-6  # a linear programme: the gap falls faster than any power of eps
+
+
+@pytest.mark.parametrize("eps", [5.0, 50.0, 500.0])  # a smaller kernel falls between bins
+def test_transport_between_gaussians_has_its_closed_form(eps):
+    # the best coupling of N(m, s^2), N(n, t^2) is Gaussian with cross-covariance c: c^2 + c eps/2 = s^2 t^2
+    n, (m1, s1), (m2, s2) = 140, (55.0, 4.0), (80.0, 6.0)
+    p, q = gaussian(n, m1, s1), gaussian(n, m2, s2)
+    found = wt.sinkhorn(p, q, wt.GridCost(n), eps=eps, tol=1e-12, max_iter=50_000)
+    c = -eps / 4 + np.sqrt(eps**2 / 16 + s1**2 * s2**2)
+    x = np.arange(n)
+    covariance = ((x - m1)[:, None] * (x - m2)[None, :] * found.plan).sum()
+    # sums over bins of smooth Gaussians equal integrals to rounding; what is left is the tails cut at 9 sigma
+    assert covariance == pytest.approx(c, rel=1e-8)
+    assert float(found.transport_cost) == pytest.approx((m1 - m2) ** 2 + s1**2 + s2**2 - 2 * c, rel=1e-9)
+
+
+def test_a_dirac_goes_wherever_the_target_is(xp, rng):
+    p, q = np.eye(6)[2], random_histograms(rng, 6)
+    cost = rng.random((6, 6))
+    found = wt.sinkhorn(xp.array(p), xp.array(q), xp.array(cost), eps=0.1)
+    expected = np.zeros((6, 6))
+    expected[2] = q
+    assert_close(found.plan, expected, atol=1e-15)
+    assert_close(found.value, cost[2] @ q + 0.1 * entropy(expected), rtol=1e-13)
+
+
+def test_two_bins_follow_the_quadratic_formula():
+    # T = [[t, p-t], [q-t, 1-p-q+t]] with t (1-p-q+t) / ((p-t)(q-t)) = exp(2/eps) for the cost [[0,1],[1,0]]
+    p, q, eps = 0.3, 0.6, 0.7
+    plan = wt.sinkhorn([p, 1 - p], [q, 1 - q], [[0, 1], [1, 0]], eps=eps, tol=1e-15).plan
+    k = np.exp(2 / eps)
+    t = np.roots([1 - k, 1 - p - q + k * (p + q), -k * p * q])
+    t = t[(t > 0) & (t < p)][0]
+    assert plan[0, 0] == pytest.approx(t, rel=1e-12)
+
+
+# ------------------------------------------------------------------------------------------------------- what it is
+
+
+@pytest.mark.parametrize("domain", ["kernel", "log"])
+@pytest.mark.parametrize("n_iter", [1, 3, 100])
+def test_row_sums_are_exact_at_any_number_of_iterations(xp, rng, domain, n_iter):
+    p, q, cost = problem(rng, 5, 8, (2,))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        found = wt.sinkhorn(xp.array(p), xp.array(q), xp.array(cost), eps=0.1, domain=domain, **exactly(n_iter))
+    plan = xp.numpy(found.plan)
+    assert_close(plan.sum(-1), p, atol=1e-14)
+    assert found.error == pytest.approx(np.abs(plan.sum(-2) - q).sum(-1).max(), abs=1e-13)
+
+
+@pytest.mark.parametrize("domain", ["kernel", "log"])
+def test_the_value_is_the_primal_and_the_dual(xp, rng, domain):
+    p, q, cost = problem(rng, 7, 5, (3,))
+    eps = 0.05
+    found = wt.sinkhorn(xp.array(p), xp.array(q), xp.array(cost), eps=eps, tol=1e-14, domain=domain)
+    plan, f, g = (xp.numpy(z) for z in (found.plan, found.f, found.g))
+    assert_close(found.value, (f * p).sum(-1) + (g * q).sum(-1) - eps * plan.sum((-2, -1)), atol=1e-14)
+    assert_close(found.value, (plan * cost).sum((-2, -1)) + eps * entropy(plan), atol=1e-13)
+    assert_close(found.transport_cost, (plan * cost).sum((-2, -1)), rtol=1e-14)
+    assert_close(plan, np.exp((f[..., :, None] + g[..., None, :] - cost) / eps), rtol=1e-12)
+
+
+def test_the_potentials_are_the_gradients_of_the_value(rng):
+    p, q, cost = problem(rng, 6, 5)
+
+    def value(p, q):
+        return wt.sinkhorn(p, q, cost, eps=0.1, tol=1e-14).value
+
+    found = wt.sinkhorn(p, q, cost, eps=0.1, tol=1e-14)
+    assert wt.check_gradient(lambda z: value(z, q), p, found.f, simplex=True).ok
+    assert wt.check_gradient(lambda z: value(p, z), q, found.g, simplex=True).ok
+
+
+def test_the_steps_are_the_lines_of_equation_4(xp, rng):
+    p, q, cost = problem(rng, 4, 6)
+    k = np.exp(-cost / 0.2)
+    u = np.ones(4)
+    for _ in range(3):
+        v = q / (k.T @ u)
+        u = p / (k @ v)
+    state = nth(wt.sinkhorn_steps(xp.array(p), xp.array(q), wt.gibbs_kernel(xp.array(cost), 0.2)), 3)
+    log = nth(wt.sinkhorn_log_steps(xp.array(p), xp.array(q), wt.gibbs_kernel(xp.array(cost), 0.2, domain="log")), 3)
+    for ours, theirs in ((state.u, u), (state.v, v)):
+        assert_close(ours, theirs, rtol=1e-13)
+    for ours, theirs in ((log.log_u, u), (log.log_v, v)):
+        assert_close(ours, np.log(theirs), atol=1e-13)
+
+
+@pytest.mark.parametrize("domain", ["kernel", "log"])
+def test_steps_go_on_from_where_they_stopped(rng, domain):
+    p, q, cost = problem(rng)
+    kernel = wt.gibbs_kernel(cost, 0.1, domain=domain)
+    steps = wt.sinkhorn_steps if domain == "kernel" else wt.sinkhorn_log_steps
+    halfway = nth(steps(p, q, kernel), 4)
+    for a, b in zip(nth(steps(p, q, kernel, start=halfway), 3), nth(steps(p, q, kernel), 7)):
+        assert (a == b).all()
+
+
+# ------------------------------------------------------------------------------------------------------------- peers
+
+
+@pytest.mark.parametrize("domain", ["kernel", "log"])
+@pytest.mark.parametrize("kind", ["random", "asymmetric", "rectangular", "separable"])
+def test_the_plan_is_that_of_pot(rng, domain, kind):
+    n, m = (7, 11) if kind == "rectangular" else (12, 12)
+    p, q, cost = problem(rng, n, m)
+    cost = cost + cost.T if kind == "random" else cost
+    ours = wt.GridCost((3, 4), spacing=0.4) if kind == "separable" else cost
+    dense = ours.dense() if kind == "separable" else cost
+    plan = wt.sinkhorn(p, q, ours, eps=0.08, tol=1e-13, max_iter=100_000, domain=domain).plan
+    theirs = ot.bregman.sinkhorn_log(p, q, dense, 0.08, numItermax=100_000, stopThr=1e-13)
+    assert_close(plan, theirs, atol=1e-9)
+
+
+# ------------------------------------------------------------------------------------------------------- invariances
+
+
+@pytest.mark.parametrize("domain", ["kernel", "log"])
+@pytest.mark.parametrize("options", [{}, {"marginal_weight": 0.5}, {"momentum": -0.4}], ids=str)
+@pytest.mark.filterwarnings("ignore::wdl_tutorial.ConvergenceWarning")
+def test_a_batch_equals_the_loop(xp, rng, domain, options):
+    p, q, cost = problem(rng, 6, 8, (2, 3))
+    cost = xp.array(cost)
+    options = exactly(20, eps=0.1, domain=domain, **options)
+    batch = wt.sinkhorn(xp.array(p), xp.array(q), cost, **options)
+    for i in np.ndindex(2, 3):
+        one = wt.sinkhorn(xp.array(p[i]), xp.array(q[i]), cost, **options)
+        for name in ("value", "f", "g"):
+            assert_close(xp.numpy(getattr(batch, name))[i], getattr(one, name), atol=1e-12)
+    assert xp.numpy(batch.converged).shape == (2, 3)
+
+
+def test_leading_axes_broadcast(xp, rng):
+    p, q, cost = random_histograms(rng, 4, 1, 6), random_histograms(rng, 3, 5), rng.random((6, 5))
+    found = wt.sinkhorn(xp.array(p), xp.array(q), xp.array(cost), eps=0.3)
+    assert xp.numpy(found.value).shape == (4, 3) and xp.numpy(found.f).shape == (4, 3, 6)
+    assert tuple(found.plan.shape) == (4, 3, 6, 5)
+    one = wt.sinkhorn(xp.array(p[2, 0]), xp.array(q[1]), xp.array(cost), eps=0.3)
+    assert_close(found.value[2, 1], one.value, atol=1e-9)  # each stops at the tolerance
+
+
+@pytest.mark.parametrize(
+    "cost", [wt.GridCost((2, 4), spacing=0.5), wt.LineCost(0.2 * np.arange(8.0) ** 1.2)], ids=["grid", "line"]
+)
+@pytest.mark.parametrize("options", [{}, {"marginal_weight": 2.0}, {"momentum": -0.3}], ids=str)
+def test_kernel_and_log_domain_agree_and_dense_with_both(xp, rng, cost, options):
+    p, q = (xp.array(z) for z in random_histograms(rng, 2, 2, 8))
+    options = options | {"eps": 0.7, "tol": 1e-12}
+    reference = wt.sinkhorn(p, q, xp.array(cost.dense()), domain="kernel", **options)
+    for given, domain in itertools.product((cost, xp.array(cost.dense())), ("kernel", "log")):
+        found = wt.sinkhorn(p, q, given, domain=domain, **options)
+        assert found.domain == domain
+        for name in ("value", "f", "g", "plan", "transport_cost"):
+            assert_close(getattr(found, name), getattr(reference, name), atol=1e-10)
+
+
+def test_swapping_the_histograms_transposes_the_plan(rng):
+    p, q, cost = problem(rng, 5, 7)
+    there = wt.sinkhorn(p, q, cost, eps=0.1, tol=1e-13)
+    back = wt.sinkhorn(q, p, cost.T, eps=0.1, tol=1e-13)
+    assert_close(there.plan, back.plan.T, atol=1e-12)
+
+
+def test_a_constant_added_to_the_cost_is_added_to_the_value(rng):
+    p, q, cost = problem(rng)
+    values = [float(wt.sinkhorn(p, q, cost + c, eps=0.1, tol=1e-13).value) for c in (0.0, 0.25)]
+    assert values[1] - values[0] == pytest.approx(0.25, abs=1e-12)
+
+
+def test_every_backend_gives_the_same_numbers(xp, rng):
+    p, q, cost = problem(rng, batch=(2,))
+    ours = wt.sinkhorn(xp.array(p), xp.array(q), xp.array(cost), eps=0.05)
+    plain = wt.sinkhorn(p, q, cost, eps=0.05)
+    assert type(ours.value) is type(xp.array(p)) or xp.module is np
+    assert ours.n_iter == plain.n_iter
+    assert_close(ours.plan, plain.plan, atol=1e-13)
+
+
+# ---------------------------------------------------------------------------------------------------------- variants
+
+
+@pytest.mark.parametrize("domain", ["kernel", "log"])
+def test_unbalanced_transport_solves_its_equations_and_its_duality(xp, rng, domain):
+    p, q, cost = problem(rng, 6, 8, (2,))
+    q = q * np.array([[1.0], [1.0 + 5e-7]])
+    eps, rho = 0.1, 0.4
+    found = wt.sinkhorn(
+        xp.array(p), xp.array(q), xp.array(cost), eps=eps, marginal_weight=rho, tol=1e-14, domain=domain
+    )
+    f, g, plan = (xp.numpy(z) for z in (found.f, found.g, found.plan))
+    rows, columns, theta = plan.sum(-1), plan.sum(-2), rho / (rho + eps)
+    k, u, v = np.exp(-cost / eps), np.exp(f / eps), np.exp(g / eps)
+    assert_close(u, (p / (v @ k.T)) ** theta, rtol=1e-12)
+    assert_close(v, (q / (u @ k)) ** theta, rtol=1e-12)
+
+    def kl(a, b):
+        return (a * np.log(a / b) - a + b).sum(-1)
+
+    primal = (plan * cost).sum((-2, -1)) + eps * entropy(plan) + rho * (kl(rows, p) + kl(columns, q))
+    assert_close(found.value, primal, atol=1e-12)
+
+
+def test_unbalanced_tends_to_balanced(rng):
+    p, q, cost = problem(rng, 5, 6)
+    balanced = wt.sinkhorn(p, q, cost, eps=1.0, tol=1e-13)
+    gaps = []
+    for rho in (10.0, 100.0, 1000.0):
+        found = wt.sinkhorn(p, q, cost, eps=1.0, marginal_weight=rho, tol=1e-11, max_iter=50_000)
+        gaps.append(np.abs(found.plan - balanced.plan).sum())
+    assert gaps[1] < gaps[0] / 8 and gaps[2] < gaps[1] / 8  # first order in 1 / rho
+
+
+@pytest.mark.parametrize("rho", [0.05, 0.5, 5.0])
+def test_an_orphan_peak_dies_where_its_journey_costs_more_than_its_mass(xp, rho):
+    # between Diracs at cost c: min over t of t c + eps t (log t - 1) + 2 rho (t log t - t + 1)
+    p, q = xp.array(np.eye(20)[2]), xp.array(np.eye(20)[12])
+    found = wt.sinkhorn(p, q, wt.GridCost(20, spacing=0.1), eps=0.05, marginal_weight=rho)
+    assert_close(np.sum(xp.numpy(found.plan)), np.exp(-1.0 / (0.05 + 2 * rho)), rtol=1e-8)
+
+
+@pytest.mark.parametrize("domain", ["kernel", "log"])
+def test_momentum_reaches_the_same_plan_in_fewer_iterations(xp, rng, domain):
+    p, q, cost = problem(rng, 10, 10)
+    options = {"eps": 0.05, "tol": 1e-11, "domain": domain, "check_every": 1}
+    given = xp.array(p), xp.array(q), xp.array(cost)
+    plain = wt.sinkhorn(*given, **options)
+    heavy = wt.sinkhorn(*given, momentum=-0.4, **options)
+    assert_close(heavy.plan, plain.plan, atol=1e-10)
+    assert heavy.n_iter < 0.8 * plain.n_iter
+
+
+def test_eps_scaling_needs_fewer_iterations_for_the_same_value(xp):
+    n = 30
+    p, q = xp.array(gaussian(n, n / 5, n / 20)), xp.array(gaussian(n, 3 * n / 4, n / 15))
+    cost, options = wt.GridCost(n, spacing=1 / n), {"eps": 5e-4, "tol": 1e-6, "domain": "log"}
+    plain = wt.sinkhorn(p, q, cost, **options)
+    scaled = wt.sinkhorn(p, q, cost, eps_scaling=0.5, **options)
+    assert scaled.n_iter < 0.8 * plain.n_iter  # counting those spent at larger eps
+    assert_close(scaled.value, plain.value, atol=1e-7)
+    assert scaled.domain == "log"
+
+
+# --------------------------------------------------------------------------------------------------- the divergence
+
+
+def test_the_divergence_is_zero_at_home_positive_abroad_and_symmetric(xp, rng):
+    cost = wt.GridCost(8, spacing=0.2)
+    p, q = (xp.array(z) for z in random_histograms(rng, 2, 3, 8))
+    options = {"eps": 0.1, "tol": 1e-12}
+    assert_close(wt.sinkhorn_divergence(p, p, cost, **options), np.zeros(3), atol=1e-15)
+    there, back = wt.sinkhorn_divergence(p, q, cost, **options), wt.sinkhorn_divergence(q, p, cost, **options)
+    assert (xp.numpy(there) > 1e-4).all()
+    assert_close(there, back, atol=1e-11)
+
+
+def test_the_divergence_of_two_diracs_is_their_cost():
+    eye = np.eye(7)
+    assert float(wt.sinkhorn_divergence(eye[1], eye[4], wt.GridCost(7), eps=3.0)) == pytest.approx(9.0, abs=1e-12)
+
+
+def test_the_divergence_is_w_minus_half_of_both_selves(rng):
+    p, q = random_histograms(rng, 2, 9)
+    cost = wt.LineCost(np.arange(9.0))
+    w = {
+        name: float(wt.sinkhorn(*pair, cost, eps=0.5).value)
+        for name, pair in {"pq": (p, q), "pp": (p, p), "qq": (q, q)}.items()
+    }
+    assert float(wt.sinkhorn_divergence(p, q, cost, eps=0.5)) == pytest.approx(w["pq"] - (w["pp"] + w["qq"]) / 2)
+
+
+# ----------------------------------------------------------------------------------------------- zeros and underflow
+
+
+@pytest.mark.parametrize("domain", ["kernel", "log", "auto"])
+@pytest.mark.parametrize("options", [{}, {"marginal_weight": 1.0}, {"momentum": -0.4}], ids=str)
+def test_empty_bins_send_and_receive_nothing(xp, rng, domain, options):
+    p, q, cost = problem(rng, 6, 6, (2,))
+    p[0, :3], q[:, 2], q[:, 5] = 0.0, 0.0, 0.0
+    p, q = p / p.sum(-1, keepdims=True), q / q.sum(-1, keepdims=True)
+    found = wt.sinkhorn(xp.array(p), xp.array(q), xp.array(cost), eps=0.1, domain=domain, **options)
+    plan = xp.numpy(found.plan)
+    assert (plan[0, :3] == 0).all() and (plan[:, :, [2, 5]] == 0).all()
+    assert np.isfinite(plan).all() and np.isfinite(xp.numpy(found.value)).all()
+    assert np.isfinite(xp.numpy(found.transport_cost)).all()
+    if not options:
+        kept = wt.sinkhorn(p[0, 3:], q[0, [0, 1, 3, 4]], cost[3:][:, [0, 1, 3, 4]], eps=0.1)
+        assert_close(found.value[0], kept.value, atol=1e-9)  # as if those bins did not exist
+
+
+UNIT = {"p": gaussian(200, 50, 5), "q": gaussian(200, 130, 10), "cost": wt.GridCost(200, spacing=1 / 199)}
+
+
+def test_auto_falls_back_to_the_log_domain_and_says_so():
+    p, q, cost = UNIT.values()
+    with pytest.warns(ConvergenceWarning):
+        found = wt.sinkhorn(p, q, cost, eps=1e-4, max_iter=20)
+        assert found.domain == "log" and np.isfinite(found.value) and np.isfinite(found.plan).all()
+        asked = wt.sinkhorn(p, q, cost, eps=1e-4, max_iter=20, domain="log")
+    assert (found.f == asked.f).all()
+    assert wt.sinkhorn(p, q, cost, eps=1e-1).domain == "kernel"
+
+
+def test_the_kernel_domain_refuses_to_return_nan():
+    p, q, cost = UNIT.values()
+    message = r"exp\(-cost/eps\) underflowed in sinkhorn \(eps=0.0001\).*domain=\"log\".*larger eps"
+    with pytest.raises(FloatingPointError, match=message):
+        wt.sinkhorn(p, q, cost, eps=1e-4, domain="kernel")
+
+
+def test_trust_ends_where_the_smallest_numbers_begin():
+    one, yes = np.ones(3), np.ones(3, dtype=bool)
+    assert trusted((one, one, yes))
+    assert not trusted((one, np.array([1.0, 1e-310, 1.0]), yes))
+    assert trusted((one, np.array([1.0, 1e-310, 1.0]), np.array([True, False, True])))  # where nothing depends on it
+    assert not trusted((np.array([1.0, np.inf, 1.0]), one, yes))
+    assert not trusted((one, np.array([1.0, np.nan, 1.0]), yes))
+
+
+def test_not_converged_is_a_warning_that_names_the_knobs(rng):
+    p, q, cost = problem(rng)
+    message = (
+        r"Sinkhorn stopped after 3 iterations with error .* > tol 1.0e-09. Raise max_iter, or eps \(now 0.001\).*eps_"
+    )
+    with pytest.warns(ConvergenceWarning, match=message):
+        found = wt.sinkhorn(p, q, cost, eps=1e-3, max_iter=3)
+    assert not found.converged and found.n_iter == 3 and found.error > 1e-9
+
+
+def test_float32_stays_float32(xp, rng):
+    p, q, cost = (xp.array(z, dtype=np.float32) for z in problem(rng))
+    found = wt.sinkhorn(p, q, cost, eps=0.1, tol=1e-5)
+    assert found.value.dtype == p.dtype and found.plan.dtype == p.dtype
+    assert_close(xp.numpy(found.plan).sum(-1), p, atol=1e-6)
+
+
+# --------------------------------------------------------------------------------------------------------- bad input
+
+
+def test_lists_and_integers_simply_work():
+    found = wt.sinkhorn([1, 0], [0, 1], [[0, 1], [1, 0]], eps=1)
+    assert found.plan.tolist() == [[0.0, 1.0], [0.0, 0.0]]
+    assert found.value.dtype == np.float64
+
+
+def test_nothing_writes_into_its_arguments(rng):
+    given = problem(rng, batch=(2,))
+    kept = [z.copy() for z in given]
+    for options in ({}, {"momentum": -0.3}, {"marginal_weight": 1.0}, {"domain": "log"}, {"eps_scaling": 0.5}):
+        wt.sinkhorn(*given, eps=0.5, **options)
+    wt.sinkhorn_divergence(given[0], given[1], wt.GridCost(9), eps=5.0)
+    for after, before in zip(given, kept):
+        assert (after == before).all()
+
+
+HALF = [0.5, 0.5]
+EYE = [[0, 1], [1, 0]]
+
+
+@pytest.mark.parametrize(
+    ("p", "q", "cost", "options", "message"),
+    [
+        ([1.5, -0.5], HALF, EYE, {}, "p must not be negative; its smallest entry is -0.5.*Clip it"),
+        (HALF, [float("nan"), 1], EYE, {}, "q holds 1 NaN or infinite entries.*Replace or mask"),
+        (
+            [HALF, [0.5, 0.33]],
+            HALF,
+            EYE,
+            {},
+            r"p must sum to 1.*worst row sums to 0.83. Use wdl_tutorial.normalize\(p\)",
+        ),
+        (HALF, [0, 0], EYE, {}, r"q must sum to 1 .* worst row sums to 0. Use wdl_tutorial.normalize\(q\)"),
+        (HALF, [0.2, 0.3, 0.5], EYE, {}, r"cost has shape \(2, 2\) but p has 2 bins and q 3; it must be \(2, 3\)"),
+        (1.0, HALF, EYE, {}, "p must have its bins on the last axis; got a number"),
+        (HALF, HALF, [0, 1], {}, r"cost must be a matrix, a GridCost or a LineCost; got an array of shape \(2,\)"),
+        (HALF, HALF, [[0, float("nan")], [1, 0]], {}, "cost holds NaN or infinite entries.*large finite cost"),
+        (HALF, HALF, EYE, {"eps": 0}, "eps must be positive; got 0.*blur_width"),
+        (HALF, HALF, EYE, {"eps": -1}, "eps must be positive; got -1"),
+        (HALF, HALF, EYE, {"domain": "fast"}, "domain must be 'auto', 'kernel' or 'log'; got 'fast'"),
+        (HALF, HALF, EYE, {"marginal_weight": -1}, "marginal_weight must be positive.*got -1. None is balanced"),
+        (HALF, HALF, EYE, {"momentum": 0.3}, r"momentum must be in \(-1, 0\]; got 0.3. Negative values accelerate"),
+        (HALF, HALF, EYE, {"momentum": -1.0}, r"momentum must be in \(-1, 0\]; got -1"),
+        (HALF, HALF, EYE, {"tol": -1e-3}, "tol must be non-negative; got -0.001"),
+        (HALF, HALF, EYE, {"tol": float("nan")}, "tol must be non-negative; got nan"),
+        (HALF, HALF, EYE, {"max_iter": 0}, "max_iter must be an integer of at least 1; got 0"),
+        (HALF, HALF, EYE, {"max_iter": 1.5}, "max_iter must be an integer of at least 1; got 1.5"),
+        (HALF, HALF, EYE, {"eps_scaling": 2}, r"eps_scaling must be a factor in \(0, 1\); got 2"),
+    ],
+)
+def test_sinkhorn_says_what_does_not_fit(p, q, cost, options, message):
+    with pytest.raises(ValueError, match=message):
+        wt.sinkhorn(p, q, cost, **({"eps": 0.1} | options))
+
+
+def test_eps_has_no_default():
+    with pytest.raises(TypeError, match="eps"):
+        wt.sinkhorn(HALF, HALF, EYE)
+
+
+def test_the_divergence_needs_a_square_cost():
+    with pytest.raises(ValueError, match=r"cost must be square.*got shape \(2, 3\)"):
+        wt.sinkhorn_divergence(HALF, HALF, np.ones((2, 3)), eps=0.1)
+
+
+def test_mixed_backends_and_devices_are_refused_by_name():
+    torch = pytest.importorskip("torch")
+    half, eye = np.array(HALF), np.array(EYE, dtype=float)
+    with pytest.raises(TypeError, match="one backend; got numpy and torch"):
+        wt.sinkhorn(half, torch.tensor(HALF), eye, eps=0.1)
+    with pytest.raises(TypeError, match="one backend; got torch and numpy"):
+        wt.sinkhorn(torch.tensor(HALF), torch.tensor(HALF), eye, eps=0.1)
+    there = array_api_strict.asarray(HALF, device=array_api_strict.Device("device1"))
+    with pytest.raises(TypeError, match="one device; got"):
+        wt.sinkhorn(array_api_strict.asarray(HALF), there, wt.GridCost(2), eps=0.1)
+
+
+def test_a_plan_too_large_to_build_is_refused_with_its_size():
+    n = int(LARGEST_PLAN**0.5) + 1
+    found = wt.sinkhorn(np.full(n, 1 / n), np.full(n, 1 / n), wt.LineCost(np.arange(n)), eps=1e5, max_iter=50, tol=1.0)
+    with pytest.raises(MemoryError, match=f"the plan has 2.7e[+]08 entries .{n} x {n} per problem.; ask for fewer"):
+        _ = found.plan
