@@ -499,6 +499,9 @@ class IDNet(BaseEstimator):
     label_smoothing, min_concentration : keep log q(a | M, y) finite at one-hot labels.
     batch_size, learning_rate, learning_rate_decay, decay_epochs : Adam; the rate is multiplied by the decay after each
         of the first ``decay_epochs`` epochs. The paper's batch is 16; the cost does not depend on it.
+    variance_learning_rate : Adam's rate for the noise variances s_y and s_k. Their log-parameters have several units to
+        travel and Adam moves a parameter by about its rate per step: at the rate of the networks they do not arrive
+        in 30 epochs, the model believes in more noise than there is, and the bound stays far below its maximum.
     max_iter, tol : at most so many epochs; stop when the loss of an epoch changes by less than ``tol``, relatively.
         The paper's .01 is for its epochs of four times as many steps; a quarter of it is the same rule here.
     init_endmembers : array (n_em, n_bands) to use instead of those VCA finds.
@@ -544,6 +547,7 @@ class IDNet(BaseEstimator):
         min_concentration: float = 1e-2,
         batch_size: int = 64,
         learning_rate: float = 1e-3,
+        variance_learning_rate: float = 1e-2,
         learning_rate_decay: float = 0.9,
         decay_epochs: int = 10,
         max_iter: int = 30,
@@ -571,6 +575,7 @@ class IDNet(BaseEstimator):
         self.min_concentration = min_concentration
         self.batch_size = batch_size
         self.learning_rate = learning_rate
+        self.variance_learning_rate = variance_learning_rate
         self.learning_rate_decay = learning_rate_decay
         self.decay_epochs = decay_epochs
         self.max_iter = max_iter
@@ -626,7 +631,13 @@ class IDNet(BaseEstimator):
                 f"got {self.n_endmembers}."
             )
         counts = ("latent_dim", "n_layers", "n_samples", "n_importance", "bundle_size", "batch_size", "max_iter")
-        positive = ("learning_rate", "learning_rate_decay", "label_smoothing", "min_concentration")
+        positive = (
+            "learning_rate",
+            "variance_learning_rate",
+            "learning_rate_decay",
+            "label_smoothing",
+            "min_concentration",
+        )
         weights = ("supervised_weight", "label_weight", "sparsity", "mixing_penalty", "encoder_penalty", "tol")
         for names, least, strict in ((counts, 1, False), (positive, 0, True), (weights, 0, False)):
             for name in names:
@@ -683,7 +694,7 @@ class IDNet(BaseEstimator):
         with torch.random.fork_rng(devices=cuda), self._progress() as bar:
             torch.manual_seed(seed)
             self.model_ = self._new_model(Y.shape[1]).to(device)
-            optimizer = torch.optim.Adam(self.model_.parameters(), lr=self.learning_rate, fused=True)
+            optimizer = self._optimizer()
             losses, best = self._restore(state, optimizer, device)
             bar.update(len(losses))
             interrupted = False
@@ -705,6 +716,16 @@ class IDNet(BaseEstimator):
         self.converged_ = self._settled(losses)
         self._report(interrupted)
 
+    def _optimizer(self) -> torch.optim.Optimizer:
+        variances = [self.model_.decoder.log_variance, self.model_.mixing.log_variance]
+        fast = {id(parameter) for parameter in variances}
+        rest = [parameter for parameter in self.model_.parameters() if id(parameter) not in fast]
+        groups = [
+            {"params": rest, "start_lr": self.learning_rate},
+            {"params": variances, "start_lr": self.variance_learning_rate},
+        ]
+        return torch.optim.Adam(groups, lr=self.learning_rate, fused=True)
+
     def _settled(self, losses: list[float]) -> bool:
         return len(losses) > 1 and abs(losses[-1] - losses[-2]) < self.tol * abs(losses[-1])
 
@@ -724,7 +745,7 @@ class IDNet(BaseEstimator):
     def _epoch(self, Y: torch.Tensor, labels: LabelledSet, optimizer: torch.optim.Optimizer, *, epoch: int) -> float:
         """One pass over all pixels, each paired with a labelled one; the mean loss."""
         for group in optimizer.param_groups:
-            group["lr"] = self.learning_rate * self.learning_rate_decay ** min(epoch, self.decay_epochs)
+            group["lr"] = group["start_lr"] * self.learning_rate_decay ** min(epoch, self.decay_epochs)
         n, n_labels = len(Y), len(labels.pixels)
         order = torch.randperm(n).to(Y.device)
         partner = (torch.randperm(n_labels * math.ceil(n / n_labels)) % n_labels)[:n].to(Y.device)
