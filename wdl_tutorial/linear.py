@@ -14,20 +14,19 @@ from typing import NamedTuple
 
 import numpy as np
 
-from . import leastsquares
+from . import gaussnewton, leastsquares
 from ._array import (
     Array,
     array_namespace,
     as_float,
     backend_name,
-    device,
     is_array,
     is_numpy,
     number,
     to_backend,
     to_numpy,
 )
-from .iterate import ConvergenceWarning, nth
+from .iterate import ConvergenceWarning
 
 KKT_TOLERANCE = 1e-10  # of the optimality conditions, relative to max |M^T X|; rounding leaves about 1e-15
 
@@ -89,8 +88,10 @@ class BilinearResult(NamedTuple):
 
     def reconstruct(self) -> Array:
         """sum_i a_i m_i + sum_{i<j} gamma_ij a_i a_j m_i m_j, (n_pixels, n_bands)."""
-        first, second = _pair_columns(self.abundances, self.pairs)
-        left, right = _pair_columns(array_namespace(self.endmembers).matrix_transpose(self.endmembers), self.pairs)
+        first, second = gaussnewton.pair_columns(self.abundances, self.pairs)
+        left, right = gaussnewton.pair_columns(
+            array_namespace(self.endmembers).matrix_transpose(self.endmembers), self.pairs
+        )
         products = array_namespace(left).matrix_transpose(left * right)
         return self.abundances @ self.endmembers + (self.interactions * first * second) @ products
 
@@ -307,16 +308,20 @@ def vca(
     _check_count(n_endmembers, X, least=2)
     xp = array_namespace(X)
     pixels = _double(X)
-    mean = xp.mean(pixels, axis=0)
-    if snr_db is None:
-        snr_db = _estimate_snr(pixels, mean, n_endmembers)
-    if snr_db >= 15 + 10 * math.log10(n_endmembers):
-        projected, denoised, usable = _project_through_origin(pixels, n_endmembers)
-    else:
-        projected, denoised, usable = _project_around_mean(pixels, mean, n_endmembers)
+    projected, denoised, usable, snr_db = _project(pixels, n_endmembers, snr_db)
     indices = _corners(projected, usable, n_endmembers, np.random.default_rng(random_state))
     chosen = xp.take(denoised if denoise else pixels, to_backend(indices, X), axis=0)
     return VCAResult(xp.astype(chosen, X.dtype), indices, snr_db)
+
+
+def _project(pixels: Array, k: int, snr_db: float | None) -> tuple[Array, Array, Array, float]:
+    """Pixels in k coordinates, as their signal subspace shows them, which may become endmembers, and the SNR."""
+    mean = array_namespace(pixels).mean(pixels, axis=0)
+    if snr_db is None:
+        snr_db = _estimate_snr(pixels, mean, k)
+    if snr_db >= 15 + 10 * math.log10(k):
+        return *_project_through_origin(pixels, k), snr_db
+    return *_project_around_mean(pixels, mean, k), snr_db
 
 
 def _principal(pixels: Array, k: int) -> tuple[Array, Array]:
@@ -499,24 +504,6 @@ def _check_optimal(pixels: Array, endmembers: Array, found: Array, sum_to_one: b
 # ---------------------------------------------------------------------------------------------------------- bilinear
 
 
-class BilinearState(NamedTuple):
-    """One damped Gauss-Newton iteration for every pixel."""
-
-    theta: Array  # (n, p) abundances, or (n, p + n_pairs) with the gammas
-    damping: Array  # (n,)
-    objective: Array  # (n,) 1/2 ||residual||^2
-    gap: Array  # (n,) how much the linearised objective could still fall; 0 at a stationary point
-
-
-class BilinearModel(NamedTuple):
-    """y = a @ linear + (gamma * a_i * a_j) @ products, in coordinates of the span of all their rows."""
-
-    linear: Array  # (p, r)
-    products: Array  # (n_pairs, r)
-    pairs: tuple[tuple[int, int], ...]
-    free_gamma: bool
-
-
 def bilinear(
     X: Array, endmembers: Array, *, model: str = "fan", tol: float = 1e-9, max_iter: int = 200
 ) -> BilinearResult:
@@ -533,13 +520,15 @@ def bilinear(
     ----------
     X : array, shape (n_pixels, n_bands)   Reflectance: the products make the model depend on the units.
     endmembers : array, shape (n_endmembers, n_bands), n_endmembers >= 2, in reflectance.
-    tol : a pixel has converged when the linearised objective could fall by no more than ``tol ||x||^2``.
+    tol : a pixel has converged when the linearised objective could fall by no more than ``tol`` times ``||x||^2`` or
+        the largest ``||m_i||^2``, whichever is more.
     max_iter : of Gauss-Newton; beyond it a ConvergenceWarning counts the pixels, and ``converged`` marks them.
 
     Raises
     ------
     ValueError
-        If shapes disagree, an entry is NaN, there is one endmember only, or the model is unknown.
+        If shapes disagree, an entry is NaN, there is one endmember only, the model is unknown, or the endmembers
+        exceed 2 and are no reflectances.
 
     Examples
     --------
@@ -549,23 +538,48 @@ def bilinear(
     array([[0.5, 0.5]])
     """
     X, endmembers = _pixels_and_endmembers(X, endmembers)
-    if model not in ("fan", "gbm"):
-        raise ValueError(f'model must be "fan" or "gbm"; got {model!r}.')
-    p = endmembers.shape[0]
-    if p < 2:
-        raise ValueError("bilinear mixing needs at least 2 endmembers; got 1.")
     xp = array_namespace(X, endmembers)
-    basis, reduced = _bilinear_model(_double(endmembers), model)
-    n_theta = p + len(reduced.pairs) * reduced.free_gamma
+    full = _double(endmembers)
+    _check_bilinear(full, model)
+    basis, reduced = gaussnewton.bilinear_model(full, model)
+    p, n_pairs = full.shape[0], len(reduced.pairs)
+    largest = xp.max(xp.sum(full * full, axis=1))
     parts = []
-    for rows in _chunks(X.shape[0], 4 * n_theta * (n_theta + basis.shape[1])):
-        parts.append(_fit_bilinear(_double(X[rows, :]), _double(endmembers), basis, reduced, tol, max_iter))
+    for rows in _chunks(X.shape[0], 4 * (p + n_pairs * reduced.free_gamma) * (p + 2 * basis.shape[1])):
+        pixels = _double(X[rows, :])
+        start = _bilinear_start(pixels, full, n_pairs * reduced.free_gamma)
+        scale = xp.clip(xp.sum(pixels * pixels, axis=1), min=largest)
+        parts.append(gaussnewton.fit(pixels @ basis, start, reduced, scale=scale, tol=tol, max_iter=max_iter))
     theta, converged = (xp.concat(part) for part in zip(*parts))
     _warn_bilinear(converged, tol, max_iter)
     theta = xp.astype(theta, X.dtype)
-    gamma = theta[:, p:] if reduced.free_gamma else xp.ones_like(X[:, :1]) + xp.zeros_like(reduced.products[:, 0])
-    gamma = xp.astype(gamma, X.dtype)
+    gamma = theta[:, p:] if reduced.free_gamma else xp.ones_like(xp.broadcast_to(theta[:, :1], (X.shape[0], n_pairs)))
     return BilinearResult(theta[:, :p], gamma, reduced.pairs, endmembers, converged)
+
+
+def _check_bilinear(endmembers: Array, model: str) -> None:
+    xp = array_namespace(endmembers)
+    if model not in ("fan", "gbm"):
+        raise ValueError(f'model must be "fan" or "gbm"; got {model!r}.')
+    if endmembers.shape[0] < 2:
+        raise ValueError("bilinear mixing needs at least 2 endmembers; got 1.")
+    top = number(xp.max(xp.abs(endmembers)))
+    if top > 2.0:
+        raise ValueError(
+            f"bilinear mixing needs reflectances, as products of spectra depend on their units; endmembers reach "
+            f"{top:g}. Divide X and endmembers by the value that stands for a reflectance of 1."
+        )
+
+
+def _bilinear_start(pixels: Array, endmembers: Array, n_gamma: int) -> Array:
+    """Normalised NNLS abundances (uniform where they are all zero) and gamma = 1/2."""
+    xp = array_namespace(pixels)
+    found = _solve_pixels(pixels, endmembers, sum_to_one=False)
+    total = xp.sum(found, axis=1, keepdims=True)
+    uniform = xp.full_like(found, 1.0 / found.shape[1])
+    theta = xp.where(total > 0, found / xp.where(total > 0, total, xp.ones_like(total)), uniform)
+    halves = xp.full_like(xp.broadcast_to(total, (total.shape[0], n_gamma)), 0.5)
+    return xp.concat([theta, halves], axis=1)
 
 
 def _warn_bilinear(converged: Array, tol: float, max_iter: int) -> None:
@@ -579,133 +593,6 @@ def _warn_bilinear(converged: Array, tol: float, max_iter: int) -> None:
         )
 
 
-def _pair_columns(x: Array, pairs: tuple[tuple[int, int], ...]) -> tuple[Array, Array]:
-    """x[:, i] and x[:, j] for every pair (i, j), each (n, n_pairs)."""
-    xp = array_namespace(x)
-    first, second = np.array(pairs).T
-    return xp.take(x, to_backend(first, x), axis=1), xp.take(x, to_backend(second, x), axis=1)
-
-
-def _bilinear_model(endmembers: Array, model: str) -> tuple[Array, BilinearModel]:
-    """A basis of everything the model can make, (n_bands, r), and the model in its coordinates."""
-    xp = array_namespace(endmembers)
-    p = endmembers.shape[0]
-    pairs = tuple((i, j) for i in range(p) for j in range(i + 1, p))
-    left, right = _pair_columns(xp.matrix_transpose(endmembers), pairs)
-    rows = xp.concat([endmembers, xp.matrix_transpose(left * right)])
-    basis, _ = xp.linalg.qr(xp.matrix_transpose(rows))
-    rows = rows @ basis
-    return basis, BilinearModel(rows[:p, :], rows[p:, :], pairs, model == "gbm")
-
-
-def _fit_bilinear(
-    pixels: Array, endmembers: Array, basis: Array, model: BilinearModel, tol: float, max_iter: int
-) -> tuple[Array, Array]:
-    """Run the iteration on one chunk; pixels that have converged leave it every few steps."""
-    xp = array_namespace(pixels)
-    targets, theta = pixels @ basis, _bilinear_start(pixels, endmembers, model)
-    power = xp.sum(pixels * pixels, axis=1)
-    index = xp.arange(targets.shape[0], device=device(targets))
-    state, done = None, []
-    for n_done in range(0, max_iter, 5):
-        steps = bilinear_steps(targets, model, theta, start=state)
-        state = nth(steps, min(5, max_iter - n_done))
-        converged = state.gap <= tol * power
-        last = n_done + 5 >= max_iter
-        leave = xp.nonzero(converged | last)[0]
-        done.append([xp.take(x, leave, axis=0) for x in (index, state.theta, converged)])
-        stay = xp.nonzero(~(converged | last))[0]
-        if stay.shape[0] == 0:
-            break
-        index, targets, power = (xp.take(x, stay, axis=0) for x in (index, targets, power))
-        state = BilinearState(*(xp.take(x, stay, axis=0) for x in state))
-        theta = state.theta
-    index, theta, converged = (xp.concat(part) for part in zip(*done))
-    order = xp.argsort(index)
-    return xp.take(theta, order, axis=0), xp.take(converged, order, axis=0)
-
-
-def _bilinear_start(pixels: Array, endmembers: Array, model: BilinearModel) -> Array:
-    """Normalised NNLS abundances (uniform where they are all zero) and gamma = 1/2."""
-    xp = array_namespace(pixels)
-    found = _solve_pixels(pixels, endmembers, sum_to_one=False)
-    total = xp.sum(found, axis=1, keepdims=True)
-    uniform = xp.full_like(found, 1.0 / found.shape[1])
-    theta = xp.where(total > 0, found / xp.where(total > 0, total, xp.ones_like(total)), uniform)
-    if not model.free_gamma:
-        return theta
-    halves = xp.zeros_like(theta[:, :1]) + xp.full_like(model.products[:, 0], 0.5)
-    return xp.concat([theta, halves], axis=1)
-
-
-def bilinear_steps(
-    targets: Array, model: BilinearModel, theta: Array, *, start: BilinearState | None = None
-) -> Iterator[BilinearState]:
-    """Yield the state after each damped Gauss-Newton iteration of the bilinear fit, for ever.
-
-    theta+ = argmin ||residual - J (theta+ - theta)||^2 + damping ||theta+ - theta||^2 under the constraints, exactly;
-    taken where the objective falls, and the damping divided by 10; else multiplied by 10 (Levenberg and Marquardt).
-
-    Parameters
-    ----------
-    targets : array, shape (n, r)   Pixels in the coordinates of the model.
-    theta : array, shape (n, p) or (n, p + n_pairs), feasible: where to start; or ``start``, an earlier state.
-    """
-    xp = array_namespace(targets)
-    p = model.linear.shape[0]
-    upper = to_backend(np.repeat([np.inf, 1.0], [p, theta.shape[1] - p]), targets) if model.free_gamma else None
-    size = xp.max(xp.sum(model.linear**2, axis=1))
-    damping = xp.full_like(targets[:, 0], 1e-6)
-    if start is not None:
-        theta, damping = start.theta, start.damping
-    residual, jacobian = _linearise(targets, model, theta)
-    objective = 0.5 * xp.sum(residual**2, axis=1)
-    while True:
-        ridge = xp.sqrt(damping * size)[:, None, None] * xp.eye(theta.shape[1], dtype=theta.dtype, device=device(theta))
-        columns = xp.concat([jacobian, xp.broadcast_to(ridge, (*jacobian.shape[:2], theta.shape[1]))], axis=2)
-        goal = leastsquares.mix(theta, columns)
-        goal = xp.concat([goal[:, : targets.shape[1]] + residual, goal[:, targets.shape[1] :]], axis=1)
-        trial = leastsquares.solve(columns, goal, n_simplex=p, upper=upper, start=theta)
-        trial_residual, trial_jacobian = _linearise(targets, model, trial)
-        trial_objective = 0.5 * xp.sum(trial_residual**2, axis=1)
-        better = trial_objective < objective
-        theta = xp.where(better[:, None], trial, theta)
-        residual = xp.where(better[:, None], trial_residual, residual)
-        jacobian = xp.where(better[:, None, None], trial_jacobian, jacobian)
-        objective = xp.where(better, trial_objective, objective)
-        damping = xp.clip(xp.where(better, damping / 10, damping * 10), min=1e-12, max=1e6)
-        yield BilinearState(theta, damping, objective, _gap(theta, residual, jacobian, p))
-
-
-def _linearise(targets: Array, model: BilinearModel, theta: Array) -> tuple[Array, Array]:
-    """The residual, (n, r), and the derivatives of the modelled pixel, (n, n_theta, r)."""
-    xp = array_namespace(targets)
-    p = model.linear.shape[0]
-    a = theta[:, :p]
-    first, second = _pair_columns(a, model.pairs)
-    gamma = theta[:, p:] if model.free_gamma else xp.ones_like(first)
-    residual = targets - a @ model.linear - (gamma * first * second) @ model.products
-    ends = np.zeros((2, p, len(model.pairs)))
-    for k, (i, j) in enumerate(model.pairs):
-        ends[0, i, k] = ends[1, j, k] = 1.0
-    partner = to_backend(ends[0], a) * second[:, None, :] + to_backend(ends[1], a) * first[:, None, :]
-    jacobian = model.linear + (gamma[:, None, :] * partner) @ model.products
-    if model.free_gamma:
-        jacobian = xp.concat([jacobian, (first * second)[:, :, None] * model.products], axis=1)
-    return residual, jacobian
-
-
-def _gap(theta: Array, residual: Array, jacobian: Array, p: int) -> Array:
-    """The largest fall of the linearised objective within the constraints (Frank and Wolfe's gap), (n,)."""
-    xp = array_namespace(theta)
-    pull = (jacobian @ residual[:, :, None])[:, :, 0]
-    gap = xp.max(pull[:, :p], axis=1) - xp.sum(theta[:, :p] * pull[:, :p], axis=1)
-    if theta.shape[1] > p:
-        gamma, pull = theta[:, p:], pull[:, p:]
-        gap = gap + xp.sum(xp.where(pull > 0, (1.0 - gamma) * pull, -gamma * pull), axis=1)
-    return gap
-
-
 # ----------------------------------------------------------------------------------------------- how many endmembers
 
 
@@ -716,7 +603,7 @@ def estimate_n_endmembers(
     max_endmembers: int | None = None,
     random_state: int | np.random.Generator | None = 0,
     n_repeats: int = 10,
-    tolerance: float = 0.05,
+    tolerance: float = 0.5,
 ) -> EndmemberCount:
     """NumPy only. How many endmembers does the scene hold? Three answers that may disagree, and a curve for each.
 
@@ -726,9 +613,9 @@ def estimate_n_endmembers(
     * ``"heldout"``: how many directions predict what was left out (bi-cross-validation, Owen and Perry, 2009). Half
       the pixels in half the bands are predicted from the rest through a truncated SVD. The curve is the relative
       prediction error; the estimate is the smallest number within 1 % of the best.
-    * ``"stability"``: how many endmembers VCA finds again with other seeds. The curve is the mean spectral angle, in
-      radians, between the matched endmembers of different seeds; the estimate is the last number before the curve
-      first exceeds ``tolerance``.
+    * ``"stability"``: how many endmembers VCA finds again with other seeds. The curve is, for the worst endmember, the
+      mean angle to its match under other seeds, over its angle to the nearest other endmember; the estimate is the
+      largest number at which it is at most ``tolerance``.
 
     The first two count directions, shading and interactions included; the third counts corners.
 
@@ -737,7 +624,7 @@ def estimate_n_endmembers(
     X : array, shape (n_pixels, n_bands)   "hysime" needs more pixels than bands.
     max_endmembers : the largest number tried; min(20, what X allows) if not given. Not used by "hysime".
     random_state, n_repeats : splits of "heldout", seeds of "stability".
-    tolerance : radians, of "stability".
+    tolerance : of "stability": 0 is found again exactly, 1 is as far off as the neighbour.
 
     Raises
     ------
@@ -769,15 +656,14 @@ def _count_hysime(X: np.ndarray) -> EndmemberCount:
             f'{n_bands} bands. Use method="heldout".'
         )
     gram = X.T @ X
-    inverse = np.linalg.inv(gram + 1e-12 * np.trace(gram) * np.eye(n_bands))  # the ridge is for exact dependence
+    inverse = np.linalg.inv(gram + 1e-14 * np.trace(gram) * np.eye(n_bands))  # the ridge is for exact dependence
     noise = (X @ inverse) / np.diag(inverse)  # the residual of every band's regression, in one product
-    noise_correlation = noise.T @ noise / n_pixels
+    variance = (noise**2).sum(axis=0) / (n_pixels - n_bands + 1)
+    variance = np.maximum(variance, 1e-12 * np.trace(gram) / gram.size)  # no sensor is better than 120 dB
     signal = X - noise
     _, vectors = np.linalg.eigh(signal.T @ signal / n_pixels)
-    vectors = vectors[:, ::-1]
     power = np.einsum("bk,bc,ck->k", vectors, gram / n_pixels, vectors, optimize=True)
-    noise_power = np.einsum("bk,bc,ck->k", vectors, noise_correlation, vectors, optimize=True)
-    curve = np.sort(2 * noise_power - power)
+    curve = np.sort(2 * (variance @ vectors**2) - power)
     return EndmemberCount(int((curve < 0).sum()), np.arange(1, n_bands + 1), curve, "hysime")
 
 
@@ -812,15 +698,16 @@ def _count_stable(
     if n_repeats < 2:
         raise ValueError(f'"stability" compares seeds and needs n_repeats >= 2; got {n_repeats}.')
     candidates = np.arange(2, top + 1)
-    curve = np.empty(len(candidates))
+    curve = np.full(len(candidates), np.inf)
     for c, k in enumerate(candidates):
+        projected, denoised, usable, _ = _project(X, int(k), None)
         try:
-            runs = [vca(X, int(k), random_state=rng).endmembers for _ in range(n_repeats)]
-        except ValueError:  # noise-free pixels span fewer directions: no such endmembers exist
-            curve[c:] = np.pi / 2
+            runs = [denoised[_corners(projected, usable, int(k), rng)] for _ in range(n_repeats)]
+        except ValueError:  # pixels without noise span fewer directions: there are no such endmembers
             break
-        angles = [spectral_angle(runs[0], run[match_endmembers(runs[0], run)]).mean() for run in runs[1:]]
-        curve[c] = float(np.mean(angles))
-    unstable = np.flatnonzero(curve > tolerance)
-    estimate = int(candidates[-1] if len(unstable) == 0 else candidates[unstable[0]] - 1)
-    return EndmemberCount(estimate, candidates, curve, "stability")
+        first = runs[0]
+        apart = spectral_angle(first[:, None], first[None]) + np.diag(np.full(k, np.inf))
+        found = [spectral_angle(first, run[match_endmembers(first, run)]) for run in runs[1:]]
+        curve[c] = float((np.mean(found, axis=0) / apart.min(axis=1)).max())
+    stable = candidates[curve <= tolerance]
+    return EndmemberCount(int(stable.max(initial=1)), candidates, curve, "stability")
