@@ -1,0 +1,123 @@
+"""Unmixing: every method on one footing."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import wdl_tutorial as wt
+from wdl_tutorial.unmixing import METHODS, SETTINGS, wahu
+
+SMALL = {
+    "pca": {},
+    "nmf": {},
+    "fcls": {},
+    "nnls": {},
+    "bilinear": {},
+    "wahu": {"max_iter": 5, "n_training": 30, "n_iter": 20},
+}
+
+
+@pytest.fixture(scope="module")
+def scene():
+    return wt.datasets.make_bilinear_scene(shape=(8, 9), n_endmembers=3, random_state=0)
+
+
+@pytest.mark.parametrize("method", SMALL)
+def test_a_method_gives_maps_endmembers_reconstruction_and_diagnostics(scene, method):
+    found = wt.unmix(scene, method, **SMALL[method])
+    n_bands = scene.cube.shape[-1]
+    assert found.abundances.shape == (8, 9, 3)
+    assert found.endmembers.shape == (3, n_bands)
+    assert found.reconstruction.shape == (8, 9, n_bands)
+    assert set(found.diagnostics) == {"rmse", "nrmse_y", "spectral_angle", "most_negative", "sum_gap", "seconds"}
+    gap = np.sqrt(np.mean((found.reconstruction - scene.cube) ** 2))
+    np.testing.assert_allclose(found.diagnostics["rmse"], gap, rtol=1e-12)
+
+
+def test_every_method_is_covered_here_or_in_the_tests_of_its_network():
+    assert set(METHODS) == set(SMALL) | {"idnet"}
+
+
+@pytest.mark.parametrize("method", ["fcls", "nnls", "bilinear", "wahu"])
+def test_abundances_are_on_the_simplex(scene, method):
+    found = wt.unmix(scene, method, **SMALL[method])
+    assert found.diagnostics["most_negative"] >= -1e-12
+    assert found.diagnostics["sum_gap"] <= 1e-9
+
+
+def test_masked_pixels_come_out_as_nan_and_do_not_touch_the_others(scene):
+    mask = np.ones((8, 9), dtype=bool)
+    mask[2, 3] = False
+    cube = scene.cube.copy()
+    cube[2, 3] = np.nan
+    found = wt.unmix(scene._replace(cube=cube, mask=mask), "fcls", endmembers=scene.endmembers)
+    whole = wt.unmix(scene, "fcls", endmembers=scene.endmembers)
+    assert np.isnan(found.abundances[2, 3]).all()
+    np.testing.assert_allclose(found.abundances[mask], whole.abundances[mask], atol=1e-12)
+
+
+def test_brightness_is_put_back_so_that_the_reconstruction_is_in_the_units_of_the_cube(scene):
+    found = wt.unmix(scene, "wahu", **SMALL["wahu"])
+    np.testing.assert_allclose(found.reconstruction.sum(-1), scene.cube.sum(-1), rtol=2e-2)  # P^(20) has mass .99
+
+
+def test_a_seed_repeats(scene):
+    first, again = (wt.unmix(scene, "wahu", random_state=3, **SMALL["wahu"]) for _ in range(2))
+    np.testing.assert_array_equal(first.abundances, again.abundances)
+
+
+def test_a_cube_without_truth_needs_the_number_of_endmembers(scene):
+    with pytest.raises(ValueError, match="n_endmembers is needed"):
+        wt.unmix(scene.cube, "fcls")
+    assert wt.unmix(scene.cube, "fcls", 3).abundances.shape == (8, 9, 3)
+
+
+def test_compare_is_a_tidy_table_of_methods_and_seeds(scene):
+    table = wt.compare(scene, {"fcls": {}, "nnls": {}, "pca": {}}, random_state=[0, 1])
+    assert [(r["method"], r["seed"]) for r in table.rows] == [(m, s) for s in (0, 1) for m in ("fcls", "nnls", "pca")]
+    assert table.medians()["nnls"]["nrmse_a"] < table.medians()["fcls"]["nrmse_a"]  # the data are bilinear: brightened
+    assert "nrmse_a" not in table.rows[2]  # components are no spectra
+    assert "fcls" in str(table)
+
+
+def test_given_the_truth_the_errors_against_it_are_aligned(scene):
+    shuffled = scene.endmembers[[2, 0, 1]]
+    found = wt.unmix(scene, "nnls", endmembers=shuffled)
+    straight = wt.unmix(scene, "nnls", endmembers=scene.endmembers)
+    from wdl_tutorial.unmixing import against_truth
+
+    assert against_truth(scene, found)["rmse_a"] == pytest.approx(against_truth(scene, straight)["rmse_a"], rel=1e-9)
+
+
+@pytest.mark.parametrize("setting", SETTINGS)
+def test_the_settings_are_those_of_the_paper(setting):
+    model = wahu(np.arange(50.0), setting=setting)
+    largest = {"synthetic": 1.0, "salinas": 10.0}[setting]
+    assert model.cost.dense().max() == pytest.approx(largest)
+    assert (model.eps, model.locality, model.n_atoms) == {"synthetic": (0.001, 0.0, 2), "salinas": (0.05, 0.01, 4)}[
+        setting
+    ]
+    assert model.loss == "wasserstein"
+    assert model.n_iter == 50
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda s: wt.unmix(s, "magic"), "method must be one of"),
+        (lambda s: wt.unmix(s.cube[0], "fcls", 3), "cube"),
+        (lambda s: wt.unmix(s, "fcls", 0), "n_endmembers must be a positive integer; got 0"),
+        (lambda s: wahu(np.arange(5.0), setting="moon"), "setting must be one of"),
+    ],
+)
+def test_bad_input_is_named(scene, call, message):
+    with pytest.raises(ValueError, match=message):
+        call(scene)
+
+
+def test_a_nan_in_a_valid_pixel_is_refused(scene):
+    cube = scene.cube.copy()
+    cube[0, 0, 0] = np.nan
+    with pytest.raises(ValueError, match="1 valid pixels hold NaN"):
+        wt.unmix(cube, "fcls", 3)
