@@ -89,13 +89,15 @@ def wasserstein(
     at any number of iterations, and for the converged value at convergence.
     """
     xp = array_namespace(p, q)
+    theta = proximal_exponent(kernel.eps, marginal_weight)
     steps = sinkhorn_log_steps if kernel.domain == "log" else sinkhorn_steps
     states = steps(p, q, kernel, marginal_weight=marginal_weight)
     if accuracy.n_iter is None:
-        violation = marginal_error(p, q, kernel, theta=proximal_exponent(kernel.eps, marginal_weight))
-        # a barycenter misses a little of its mass, and a balanced marginal is off by at least that much for ever
-        missing = 0.0 if marginal_weight is not None else xp.abs(xp.sum(p, axis=-1) - xp.sum(q, axis=-1))
-        found = run(states, lambda s: violation(s) - missing, tol=accuracy.tol, max_iter=accuracy.max_iter)
+        # a barycenter misses a little of its mass: the columns of a balanced plan then tend to that much of q
+        share = xp.sum(p, axis=-1, keepdims=True) / xp.sum(q, axis=-1, keepdims=True)
+        target = q * share if marginal_weight is None else q
+        violation = marginal_error(p, target, kernel, theta=theta)
+        found = run(states, violation, tol=accuracy.tol, max_iter=accuracy.max_iter)
         state = found.state
         if not bool(xp.all(found.converged)):
             warn_not_converged("Sinkhorn", found.n_iter, found.error, accuracy.tol, "Raise max_iter, or eps.")
@@ -105,9 +107,15 @@ def wasserstein(
     f, g = potentials(state, kernel)
     mass = xp.sum(p, axis=-1) if marginal_weight is None else plan_mass(state, kernel)
     value = dual_value(p, q, f, g, mass, kernel.eps, marginal_weight)
-    if kernel.domain == "kernel" and not trusted((state.v, p / state.u, p > 0), (state.u, q / state.v, q > 0)):
+    if kernel.domain == "kernel" and not _right(p, q, state, theta):
         value = xp.full_like(value, float("nan"))  # what underflow has spoilt is not passed on
     return Wasserstein(value, potential_gradient(f, marginal_weight), potential_gradient(g, marginal_weight))
+
+
+def _right(p: Array, q: Array, state: Any, theta: float) -> bool:
+    """Can the kernel domain's state be believed? From the products that made it: K v = p / u when balanced."""
+    u, v = state if theta == 1.0 else (state.u ** (1 / theta), state.v ** (1 / theta))
+    return trusted((state.v, p / u, p > 0), (state.u, q / v, q > 0))
 
 
 def sinkhorn_divergence(p: Array, x: Array, kernel: Any, accuracy: Accuracy) -> Loss:

@@ -1,0 +1,224 @@
+"""Losses: each value from its formula, each gradient against its value; the papers' misprints caught."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from conftest import assert_close, random_histograms
+
+import wdl_tutorial as wt
+from wdl_tutorial import ConvergenceWarning, losses
+from wdl_tutorial.losses import Accuracy
+
+# inside the package these run under numpy.errstate; zeros make infinities on purpose
+IGNORE = np.errstate(all="ignore")
+COST, EPS = wt.GridCost(8, spacing=0.3), 0.2
+
+
+def kernel(domain="kernel", cost=COST, eps=EPS):
+    return wt.gibbs_kernel(cost, eps, domain=domain)
+
+
+FORMULAS = {
+    "quadratic": lambda p, x: ((p - x) ** 2).sum(-1),
+    "tv": lambda p, x: np.abs(p - x).sum(-1),
+    "kl": lambda p, x: (p * np.log(p / x) - p + x).sum(-1),
+    "kl_reverse": lambda p, x: (x * np.log(x / p) - x + p).sum(-1),
+}
+
+
+@pytest.mark.parametrize("name", FORMULAS)
+def test_a_loss_is_its_formula_and_its_gradient_is_the_formulas(xp, rng, name):
+    p, x = random_histograms(rng, 3, 8) * 0.97, random_histograms(rng, 3, 8)  # P^(L) has not mass one
+    loss = losses.evaluate(name, xp.array(p), xp.array(x), None, Accuracy(1))
+    assert_close(loss.value, FORMULAS[name](p, x), atol=1e-15)
+    assert wt.check_gradient(lambda z: FORMULAS[name](z, x).sum(), p, xp.numpy(loss.gradient)).ok
+
+
+@pytest.mark.parametrize("name", ["quadratic", "kl", "kl_reverse"])
+def test_smooth_gradients_survive_the_complex_step(rng, name):
+    p, x = random_histograms(rng, 2, 2, 8)
+    gradient = losses.evaluate(name, p, x, None, Accuracy(1)).gradient
+    assert wt.check_gradient(lambda z: FORMULAS[name](z, x).sum(), p, gradient, method="complex").ok
+
+
+def test_the_kl_gradient_of_table_1_is_a_misprint_and_ours_is_not(rng):
+    p, x = random_histograms(rng, 2, 8) * 0.97
+    printed, ours = np.log(p / x) - 1.0, losses.kl(p, x).gradient
+    assert wt.check_gradient(lambda z: losses.kl(z, x).value, p, ours).ok
+    caught = wt.check_gradient(lambda z: losses.kl(z, x).value, p, printed)
+    assert not caught.ok and caught.relative_error > 0.01
+    # harmless on the simplex only, where a constant does not count
+    assert wt.check_gradient(lambda z: losses.kl(z, x).value, p, printed, simplex=True).ok
+
+
+@pytest.mark.parametrize("name", losses.NAMES)
+def test_no_loss_is_below_its_value_at_home_but_for_the_entropic_bias(rng, name):
+    x = random_histograms(rng, 8)
+    home = float(losses.evaluate(name, x, x, kernel(), Accuracy(200)).value)
+    away = [float(losses.evaluate(name, p, x, kernel(), Accuracy(200)).value) for p in random_histograms(rng, 20, 8)]
+    near = [
+        float(losses.evaluate(name, 0.9 * x + 0.1 * p, x, kernel(), Accuracy(200)).value)
+        for p in wt.normalize(np.eye(8) + 1e-3)
+    ]
+    if name == "wasserstein":
+        assert min(near) < home  # W_eps(., x) is smallest at another histogram: blurred
+    else:
+        assert home == pytest.approx(0.0, abs=1e-12)
+        assert min(away + near) > home
+
+
+@IGNORE
+def test_kl_is_infinite_only_where_it_must_be(xp):
+    p, x = xp.array([[0.5, 0.5, 0.0]]), xp.array([[0.5, 0.25, 0.25]])
+    assert_close(losses.kl(p, x).value, [0.5 * np.log(2)])  # 0 log 0 = 0
+    assert_close(losses.kl_reverse(x, p).value, [0.5 * np.log(2)])
+    assert xp.numpy(losses.kl(x, p).value)[0] == np.inf
+    assert xp.numpy(losses.kl_reverse(p, x).value)[0] == np.inf
+
+
+# ------------------------------------------------------------------------------------------------------- Wasserstein
+
+
+@pytest.mark.parametrize("domain", ["kernel", "log"])
+@pytest.mark.parametrize("n_iter", [1, 7])
+@pytest.mark.filterwarnings("ignore::wdl_tutorial.ConvergenceWarning")
+def test_the_fidelity_is_the_one_w_eps(xp, rng, domain, n_iter):
+    p, x = (xp.array(z) for z in random_histograms(rng, 2, 3, 8))
+    loss = losses.wasserstein(p, x, kernel(domain), Accuracy(n_iter))
+    found = wt.sinkhorn(p, x, COST, eps=EPS, tol=0.0, max_iter=n_iter, domain=domain)
+    assert_close(loss.value, found.value, atol=1e-14)
+    assert_close(loss.gradient_p, found.f, atol=1e-14)
+    assert_close(loss.gradient_q, found.g, atol=1e-14)
+
+
+@pytest.mark.parametrize("rho", [None, 0.5], ids=["balanced", "unbalanced"])
+def test_the_value_is_the_dual_and_its_gradient_holds_the_potentials_fixed(rng, rho):
+    p, x = random_histograms(rng, 2, 8)
+    found = losses.wasserstein(p, x, kernel(), Accuracy(5), marginal_weight=rho)
+    u, v, theta = np.ones(8), np.ones(8), 1.0 if rho is None else rho / (rho + EPS)
+    k = np.exp(-COST.dense() / EPS)
+    for _ in range(5):
+        v = (x / (k.T @ u)) ** theta
+        u = (p / (k @ v)) ** theta
+    f, g = EPS * np.log(u), EPS * np.log(v)
+
+    def dual(p, x):
+        if rho is None:
+            return f @ p + g @ x - EPS * (u @ k @ v)
+        return rho * (1 - np.exp(-f / rho)) @ p + rho * (1 - np.exp(-g / rho)) @ x - EPS * (u @ k @ v)
+
+    assert float(found.value) == pytest.approx(dual(p, x), abs=1e-14)
+    assert wt.check_gradient(lambda z: dual(z, x), p, found.gradient_p, step=0.1, tol=1e-12).ok
+    assert wt.check_gradient(lambda z: dual(p, z), x, found.gradient_q, step=0.1, tol=1e-12).ok
+
+
+@pytest.mark.parametrize("name", ["wasserstein", "sinkhorn_divergence"])
+@pytest.mark.parametrize("domain", ["kernel", "log"])
+def test_at_convergence_the_envelope_gradient_is_the_full_one(rng, name, domain):
+    torch = pytest.importorskip("torch")
+    p, x = random_histograms(rng, 2, 2, 8)
+    tracked = torch.tensor(p, requires_grad=True)
+    k = kernel(domain)
+    loss = losses.evaluate(name, tracked, torch.tensor(x), k, Accuracy(200))
+    (full,) = torch.autograd.grad(loss.value.sum(), tracked)
+    envelope = losses.evaluate(name, p, x, k, Accuracy(200)).gradient
+    full, envelope = (z - z.mean(-1, keepdims=True) for z in (full.numpy(), envelope))  # on the simplex
+    assert np.abs(full - envelope).max() < 1e-6 * np.abs(full).max()
+
+
+def test_far_from_convergence_the_envelope_gradient_is_not_the_full_one(rng):
+    torch = pytest.importorskip("torch")
+    p, x = random_histograms(rng, 2, 2, 8)
+    tracked, k = torch.tensor(p, requires_grad=True), kernel(eps=0.01)
+    (full,) = torch.autograd.grad(
+        losses.evaluate("wasserstein", tracked, torch.tensor(x), k, Accuracy(2)).value.sum(), tracked
+    )
+    envelope = losses.evaluate("wasserstein", p, x, k, Accuracy(2)).gradient
+    assert np.abs(full.numpy() - envelope).max() > 1e-3 * np.abs(envelope).max()
+
+
+def test_the_divergence_is_its_three_parts(xp, rng):
+    p, x = random_histograms(rng, 2, 3, 8)
+    loss = losses.sinkhorn_divergence(xp.array(p), xp.array(x), kernel(), Accuracy(300))
+    assert_close(loss.value, wt.sinkhorn_divergence(p, x, COST, eps=EPS, tol=1e-12), atol=1e-11)
+
+
+def test_converged_runs_stop_at_the_tolerance_even_where_mass_is_missing(xp, rng):
+    p, x = random_histograms(rng, 2, 3, 8)
+    loss = losses.wasserstein(xp.array(0.99 * p), xp.array(x), kernel(), Accuracy(None, 1e-11))
+    settled = losses.wasserstein(0.99 * p, x, kernel(), Accuracy(500))
+    assert_close(
+        loss.gradient_p - loss.gradient_p[..., :1], settled.gradient_p - settled.gradient_p[..., :1], atol=1e-9
+    )
+
+
+def test_runs_that_do_not_converge_say_so(rng):
+    p, x = random_histograms(rng, 2, 8)
+    with pytest.warns(ConvergenceWarning, match="Sinkhorn stopped after 3 iterations.*Raise max_iter, or eps"):
+        losses.wasserstein(p, x, kernel(eps=0.01), Accuracy(None, 1e-12, 3))
+
+
+def test_what_underflow_has_spoilt_is_not_passed_on():
+    cost = wt.GridCost(200, spacing=1 / 199)
+    p, x = np.eye(200)[3] * 0.5 + np.eye(200)[5] * 0.5, np.eye(200)[190]
+    with np.errstate(all="ignore"):
+        assert np.isnan(losses.wasserstein(p, x, kernel(cost=cost, eps=1e-4), Accuracy(5)).value)
+    assert np.isfinite(losses.wasserstein(p, x, kernel("log", cost, 1e-4), Accuracy(5)).value)
+
+
+def test_the_loss_of_wahu_is_ours_plus_eps(rng):
+    # WaHU's eq. (1) has pi log pi where ours has pi (log pi - 1)
+    p, x = random_histograms(rng, 2, 8)
+    found = wt.sinkhorn(p, x, COST, eps=EPS, tol=1e-13)
+    wahu = float(found.transport_cost + EPS * (found.plan * np.log(found.plan)).sum())
+    assert wahu == pytest.approx(float(losses.wasserstein(p, x, kernel(), Accuracy(500)).value) + EPS, abs=1e-12)
+
+
+# ---------------------------------------------------------------------------------------------------------- locality
+
+
+@pytest.mark.parametrize("domain", ["kernel", "log"])
+def test_the_locality_term_is_a_weighted_sum_of_transport_values(xp, rng, domain):
+    x, atoms, weights = random_histograms(rng, 3, 8), random_histograms(rng, 2, 8), random_histograms(rng, 3, 2)
+    term = losses.locality_term(xp.array(x), xp.array(atoms), xp.array(weights), kernel(domain), Accuracy(300))
+    w = np.array([[wt.sinkhorn(a, b, COST, eps=EPS, tol=1e-13).value for b in atoms] for a in x])
+    assert_close(term.value, (weights * w).sum(-1), atol=1e-11)
+    assert_close(term.grad_weights, w, atol=1e-11)
+
+    def value(d):
+        d = d / d.sum(-1, keepdims=True)
+        return losses.locality_term(x, d, weights, kernel(), Accuracy(300)).value.sum()
+
+    assert wt.check_gradient(value, atoms, xp.numpy(term.grad_atoms).sum(0), simplex=True).ok
+
+
+@IGNORE
+def test_an_empty_bin_of_an_atom_pulls_at_nothing(xp, rng):
+    atoms = np.array([[0.0, 0.5, 0.5, 0, 0, 0, 0, 0]])
+    term = losses.locality_term(
+        xp.array(random_histograms(rng, 2, 8)), xp.array(atoms), xp.array([[1.0], [1.0]]), kernel(), Accuracy(50)
+    )
+    assert np.isfinite(xp.numpy(term.grad_atoms)).all() and np.isfinite(xp.numpy(term.value)).all()
+    assert (xp.numpy(term.grad_atoms)[:, :, atoms[0] == 0] == 0).all()
+
+
+# --------------------------------------------------------------------------------------------------------- bad input
+
+
+def test_a_loss_that_does_not_exist_is_refused_with_those_that_do():
+    with pytest.raises(ValueError, match=r"loss must be one of quadratic, kl, kl_reverse, tv, .*; got 'l2'"):
+        losses.check_loss("l2")
+    with pytest.raises(ValueError, match='loss="sinkhorn_divergence" is balanced; use loss="wasserstein"'):
+        losses.check_loss("sinkhorn_divergence", 1.0)
+    for name in losses.NAMES:
+        losses.check_loss(name)
+
+
+@pytest.mark.parametrize("name", losses.NAMES)
+def test_nothing_writes_into_its_arguments(xp, rng, name):
+    p, x = random_histograms(rng, 2, 2, 8)
+    given = xp.array(p), xp.array(x)
+    losses.evaluate(name, *given, kernel(), Accuracy(3))
+    assert_close(given[0], p)
+    assert_close(given[1], x)
