@@ -12,7 +12,14 @@ import importlib
 # name -> module that holds it; loaded at first use (PEP 562), because these modules need anywidget or ipywidgets
 _LAZY = {
     "BarycenterTriangle": "demos",
+    "DrawAtoms": "demos",
+    "GradientFilm": "demos",
+    "OrphanPeak": "demos",
+    "PlanByHand": "demos",
+    "ScalingSteps": "demos",
     "TwoPeaks": "demos",
+    "Underflow": "demos",
+    "Unmix60": "demos",
 }
 
 __all__ = sorted(_LAZY)

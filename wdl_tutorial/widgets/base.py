@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import io
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -64,6 +65,16 @@ def numbers(default: Any = ()):
             return np.asarray(default(), dtype=float).tolist()
 
     return Made().tag(sync=True)
+
+
+def words(default: Callable[[], list[str]]):
+    """A list of names, made when it is needed."""
+
+    class Made(traitlets.List):
+        def make_dynamic_default(self) -> list:
+            return list(default())
+
+    return Made(traitlets.Unicode()).tag(sync=True)
 
 
 class Weights(Numbers):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from .base import Demo, choice, number, numbers, simplex, text, toggle
-from .shapes import line_shapes, plane_shapes
+from .base import Demo, choice, number, numbers, simplex, text, toggle, words
+from .shapes import line_shapes, minerals, plane_shapes, twelve_histograms
 
 
 class TwoPeaks(Demo):
@@ -57,3 +57,137 @@ class BarycenterTriangle(Demo):
     alt = text(
         "The average of positions of three shapes is one shape in between; the average of heights shows all three."
     )
+
+
+class ScalingSteps(Demo):
+    """Chapter 3: Sinkhorn's two moves, one press at a time, and how many presses each eps needs.
+
+    Parameters
+    ----------
+    presses : half-iterations done, 0 to 120: columns, rows, columns, ...
+    eps : in squared bins, a power of two from 1 to 4096.
+    """
+
+    _file = "scaling_steps.js"
+    presses = number(0, 0, 120)
+    eps = number(32, 1, 4096)
+    caption = text("Bars: the sums of the plan as it is, green where right. Black steps: what they should be.")
+    alt = text("Fixing the columns of a plan spoils its rows and the other way round, less each time.")
+
+
+class Underflow(Demo):
+    """Chapter 5: the entries of the Gibbs kernel slide towards the smallest number, and fall off.
+
+    Parameters
+    ----------
+    eps : in the units of the cost, 0.056 to 100.
+    precision : "float64" or "float32".
+    logarithms : keep -cost/eps instead of its exponential.
+    """
+
+    _file = "underflow.js"
+    eps = number(1.0, 0.05, 100)
+    precision = choice("float64", "float64", "float32")
+    logarithms = toggle()
+    caption = text("A dot is an entry that the computer holds; a cross is one that became 0.")
+    alt = text(
+        "As eps falls, the entries of exp(-cost/eps) become smaller than any number a computer holds, and turn to 0."
+    )
+
+
+class PlanByHand(Demo):
+    """Chapter 2: move eight blocks from six piles to six places, and pay for the distance.
+
+    Parameters
+    ----------
+    plan : 36 counts, row by row: from bin i to bin j.
+    power : exponent p of the distance that is paid, 1 or 2.
+    adding : whether a click adds a block or takes one away.
+    """
+
+    _file = "plan_by_hand.js"
+    plan = numbers(np.zeros(36))
+    power = choice(1, 1, 2)
+    adding = toggle(True)
+    caption = text("Fill the table: click a cell, or move with the arrow keys and press Enter or Backspace.")
+    alt = text("Eight blocks stand at the left, eight places are free at the right; the table says how many go where.")
+
+
+class Unmix60(Demo):
+    """Chapter 0: find the fractions of three minerals in a spectrum, by eye.
+
+    Parameters
+    ----------
+    weights : your fractions, on the simplex.
+    shown : whether the answer is shown.
+    truth : the hidden fractions.
+    endmembers, names, wavelengths : three spectra (3, n_bands), their names, their bands in nm.
+    """
+
+    _file = "unmix60.js"
+    weights = simplex(0.34, 0.33, 0.33)
+    shown = toggle()
+    truth = simplex(0.2, 0.55, 0.25)
+    endmembers = numbers(lambda: minerals()[0])
+    names = words(lambda: minerals()[1])
+    wavelengths = numbers(lambda: minerals()[2])
+    caption = text("Black dots: the hidden spectrum. Blue: your mixture. Below: what your mixture leaves over.")
+    alt = text("A hidden spectrum, three mineral spectra, and a mixture of them that does not lie on it yet.")
+
+
+class OrphanPeak(Demo):
+    """Chapter 8: a source with two peaks, a target with one; a price on mass that does not match.
+
+    Parameters
+    ----------
+    marginal_weight : rho, in squared bins, 316 to 1e6.
+    orphan : position in bins of the peak that has no partner, 100 to 180.
+    """
+
+    _file = "orphan_peak.js"
+    marginal_weight = number(3700, 300, 1e6)
+    orphan = number(150, 100, 180)
+    caption = text("Dashed: what is there and what is wanted. Blue: what is moved. Red routes are the orphan's.")
+    alt = text("Of two source peaks one has a partner; the other travels only if leaving it behind costs more.")
+
+
+class GradientFilm(Demo):
+    """Chapter 7: a push on one bin of an atom, forward through five layers; the slope of the loss, backward.
+
+    Parameters
+    ----------
+    bin : of atom A, 0 to 39.
+    nudge : mass that is pushed into it, 1e-6 to 0.03.
+    """
+
+    _file = "gradient_film.js"
+    bin = number(14, 0, 39)
+    nudge = number(1e-4, 1e-6, 0.03)
+    caption = text("Above: arrows show where mass in atom A lowers the loss. Below: red, what the push changes.")
+    alt = text("The slope of the loss in every bin of an atom, and a push on one bin travelling through five layers.")
+
+
+class DrawAtoms(Demo):
+    """Chapter 6: explain twelve histograms by two atoms of your own drawing, and let gradient descent go on from there.
+
+    Parameters
+    ----------
+    left, right, spread : positions and width, in bins, of the two bumps that you start with.
+    drawn : both atoms, one after the other, where they were drawn; empty for the bumps.
+    example : which histogram is shown below, from 1.
+    data : the histograms, (n_samples, n_bins).
+    blur : blur width of the barycenters, in bins.
+    rivals : mean L1 reconstruction errors of PCA and of NMF with two components.
+    """
+
+    _file = "draw_atoms.js"
+    left = number(20, 0, 1000)
+    right = number(40, 0, 1000)
+    spread = number(3, 1.5, 12)
+    drawn = numbers()
+    example = number(3, 1, 1000)
+    data = numbers(lambda: twelve_histograms()[0])
+    blur = number(2, 0.5, 20)
+    rivals = numbers(lambda: twelve_histograms()[1])
+    caption = text("Draw on the upper picture, or move the handles; then let it learn from there.")
+    alt = text("Twelve histograms are one bump that moves; two atoms at the right ends explain them all.")

@@ -71,16 +71,20 @@ export function ticks(lo, hi, count) {
 
 const MINUS = "\u2212";
 
-/* A number as a reader would write it: a true minus, a thousands' space, no long tail of digits. */
+const raised = (n) => String(n).replace(/./g, (d) => d === "-" ? "\u207b" : "\u2070\u00b9\u00b2\u00b3\u2074\u2075\u2076\u2077\u2078\u2079"[d]);
+export const tenTo = (n) => `10${raised(n)}`;
+
+/* A number as a reader would write it: a true minus, a thousands' space, a power of ten, no long tail of digits. */
 export function number(value, digits = 3) {
-  if (!Number.isFinite(value)) return value > 0 ? "infinity" : value < 0 ? MINUS + "infinity" : "not a number";
+  if (!Number.isFinite(value)) return value > 0 ? "infinity" : value < 0 ? `${MINUS}infinity` : "not a number";
   const size = Math.abs(value);
-  let text;
   if (size !== 0 && (size < 1e-3 || size >= 1e6)) {
-    const [head, tail] = value.toExponential(Math.max(0, digits - 1)).split("e");
-    text = `${Number(head)}e${Number(tail)}`;
-  } else text = String(Number(value.toPrecision(digits)));
-  return text.replaceAll("-", MINUS).replace(/\d{5,}(?=$|\.)/, (run) => run.replace(/\B(?=(\d{3})+$)/g, "\u202f"));
+    const [head, tail] = value.toExponential(Math.max(0, digits - 1)).split("e"), lead = String(Number(head)).replace("-", MINUS);
+    return lead === "1" ? tenTo(Number(tail)) : `${lead}\u00b7${tenTo(Number(tail))}`;
+  }
+  const [whole, rest] = String(Number.isInteger(value) ? value : Number(value.toPrecision(digits))).replace("-", MINUS).split(".");
+  const grouped = whole.replace(/\d{5,}/, (run) => run.replace(/\B(?=(\d{3})+$)/g, "\u202f"));
+  return rest === undefined ? grouped : `${grouped}.${rest}`;
 }
 
 export const fixed = (value, digits) => (Object.is(Number(value.toFixed(digits)), -0) ? 0 : value).toFixed(digits).replace("-", MINUS);
@@ -146,10 +150,13 @@ export class Plot {
     }
     c.textAlign = "center";
     c.textBaseline = "top";
+    let written = -Infinity;
     for (const [v, text] of xMarks) {
       this.#stroke(this.X(v), this.bottom, this.X(v), this.bottom + f * 0.3, this.theme.muted);
-      const half = c.measureText(text).width / 2;
-      c.fillText(text, Math.min(Math.max(this.X(v), half + 1), width - half - 1), this.bottom + f * 0.45);
+      const half = c.measureText(text).width / 2, at = Math.min(Math.max(this.X(v), half + 1), width - half - 1);
+      if (at - half < written + f * 0.4) continue;  // no room for its number
+      c.fillText(text, at, this.bottom + f * 0.45);
+      written = at + half;
     }
     if (xTicks) this.#stroke(this.left, this.bottom, this.right, this.bottom, this.theme.muted);
     if (xLabel) {
@@ -213,8 +220,8 @@ export class Plot {
   }
 
   #keepSquare() {
-    const perX = (this.right - this.left) / (this.x[1] - this.x[0]), perY = (this.bottom - this.top) / (this.y[1] - this.y[0]);
-    const scale = Math.min(perX, perY), w = scale * (this.x[1] - this.x[0]), h = scale * (this.y[1] - this.y[0]);
+    const across = Math.abs(this.x[1] - this.x[0]), up = Math.abs(this.y[1] - this.y[0]);
+    const scale = Math.min((this.right - this.left) / across, (this.bottom - this.top) / up), w = scale * across, h = scale * up;
     const middle = (this.left + this.right) / 2, centre = (this.top + this.bottom) / 2;
     Object.assign(this, { left: middle - w / 2, right: middle + w / 2, top: centre - h / 2, bottom: centre + h / 2 });
   }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 
 
@@ -30,3 +32,30 @@ def plane_shapes(size: int = 32, supersample: int = 6) -> np.ndarray:
     images = np.stack([ring, cross, discs]).astype(float)
     small = images.reshape(3, size, supersample, size, supersample).mean(axis=(2, 4)).reshape(3, -1)
     return small / small.sum(axis=1, keepdims=True)
+
+
+@functools.cache
+def minerals() -> tuple[np.ndarray, list[str], np.ndarray]:
+    """Three mineral spectra of the embedded sample between 2050 and 2450 nm, their names, and their bands in nm."""
+    from ..datasets import load_usgs_sample
+
+    sample = load_usgs_sample("swir")
+    bands = (sample.wavelengths >= 2050) & (sample.wavelengths <= 2450)
+    rows = [sample.names.index(name) for name in ("kaolinite", "montmorillonite", "muscovite, low Al")]
+    return sample.spectra[rows][:, bands], ["kaolinite", "montmorillonite", "muscovite"], sample.wavelengths[bands]
+
+
+@functools.cache
+def twelve_histograms() -> tuple[np.ndarray, list[float]]:
+    """Twelve bumps on the way from one to another, shape (12, 64); the mean L1 errors of PCA and NMF with two components.
+
+    They are the displacement interpolations between Gaussians at 14 (sd 3) and 48 (sd 5): Gaussians again.
+    """
+    from ..linear import nmf, pca
+
+    bins = np.arange(64)
+    ts = np.linspace(0.0, 1.0, 12)
+    data = np.stack([gaussian(bins, 14 + 34 * t, 3 + 2 * t) for t in ts])
+    fits = (pca(data, 2).reconstruct(), nmf(data, 2, random_state=0).reconstruct())
+    errors = [float(np.abs(fit - data).sum(axis=1).mean()) for fit in fits]
+    return data, errors
