@@ -3,6 +3,7 @@
 * MathJax comes from the package sphinx-mathjax-offline; only the parts that the book uses are copied.
 * The theme's thebe bootstrap, which points at a CDN, is dropped.
 * ``static/widget-host.js`` runs the anywidget models that MyST-NB stores in a page: no require.js, no html-manager.
+* A demo that also displays itself as ``image/png`` shows that picture to a reader without JavaScript.
 * The version of the package that the chapters ran with stands in the footer.
 * A few attributes of the theme's HTML that mislead a screen reader are mended.
 """
@@ -13,9 +14,13 @@ import importlib.util
 import shutil
 from pathlib import Path
 
+from docutils import nodes
+from sphinx.transforms.post_transforms import SphinxPostTransform
+
 import wdl_tutorial
 
 HERE = Path(__file__).resolve().parent
+WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 # what the theme and docutils write -> what axe-core and a screen reader accept
 REPAIRS = {
     'title="Search" aria-label="Search" data-bs-placement': 'title="Search" data-bs-placement',  # hides its own text
@@ -46,6 +51,28 @@ def configure(app, config) -> None:
         "This page loads nothing from any other host.</p>"
     )
     config.html_theme_options = options
+
+
+class FirstFrames(SphinxPostTransform):
+    """Keep the picture of a demo beside the demo, for a reader without JavaScript.
+
+    A cell's output is a bundle of one container per MIME type, of which MyST-NB keeps one: the widget. The picture is
+    moved into the widget's container first, where only a browser that runs no script shows it.
+    """
+
+    default_priority = 3  # MyST-NB selects at 4
+    formats = ("html",)
+
+    def run(self, **kwargs) -> None:
+        for bundle in self.document.findall(nodes.container):
+            if bundle.get("nb_element") != "mime_bundle":
+                continue
+            by_type = {child["mime_type"]: child for child in bundle.children}
+            view, still = by_type.get(WIDGET_VIEW), by_type.get("image/png")
+            if view is not None and still is not None:
+                opening = nodes.raw("", '<noscript><figure class="wdl-first-frame">', format="html")
+                closing = nodes.raw("", "</figure></noscript>", format="html")
+                view.extend([opening, *still.children, closing])
 
 
 def drop_thebe(app, pagename, templatename, context, doctree) -> None:
@@ -91,6 +118,7 @@ def repair_accessibility(app, exception) -> None:
 
 
 def setup(app) -> dict:
+    app.add_post_transform(FirstFrames)
     app.connect("config-inited", configure)
     app.connect("html-page-context", drop_thebe, priority=990)  # after every extension that adds a script
     app.connect("build-finished", copy_assets)
