@@ -88,9 +88,8 @@ def backward_step(
         ratio = -state.kb if log else 1.0 / state.kb  # a / atom, also where the atom is 0
     elif log:
         alive = atoms > 0
-        ratio = xp.where(
-            alive, state.a - xp.where(alive, safe_log(atoms), xp.zeros_like(atoms)), -float("inf") + 0 * state.a
-        )
+        log_atoms = xp.where(alive, safe_log(atoms), xp.zeros_like(atoms))
+        ratio = xp.where(alive, state.a - log_atoms, xp.full_like(state.a, -float("inf")))
     else:
         ratio = xp.where(atoms > 0, state.a / xp.where(atoms > 0, atoms, xp.ones_like(atoms)), xp.zeros_like(state.a))
     c = kernel.sandwich(ratio, -state.phi if log else 1.0 / state.phi, phi_) + adjoint.carry
@@ -211,6 +210,7 @@ def barycenter_vjp(
             f"barycenter_vjp needs atoms (n_atoms, n_bins), weights (n_samples, n_atoms) and grad (n_samples, n_bins); "
             f"got {tuple(atoms.shape)}, {tuple(weights.shape)} and {tuple(grad.shape)}."
         )
+    _check_grad(grad)
     eps = check_eps(eps)
     check_options(domain, marginal_weight, momentum)
     check_run(tol, max_iter if n_iter is None else n_iter)
@@ -234,6 +234,17 @@ def barycenter_vjp(
     return grad_atoms, sweep.grad_weights
 
 
+def _check_grad(grad: Array) -> None:
+    """Refuse a gradient that is NaN or infinite, before a sweep spreads it over everything."""
+    xp = array_namespace(grad)
+    bad = ~xp.isfinite(grad)
+    if bool(xp.any(bad)):
+        raise ValueError(
+            f"grad holds {int(xp.sum(xp.astype(bad, xp.int64)))} NaN or infinite entries: the loss has no gradient "
+            "there. A KL loss needs data that are positive; add a small number and normalize."
+        )
+
+
 def converged_state(
     atoms: Array, weights: Array, kernel: Any, *, tol: float, max_iter: int, **options: Any
 ) -> BarycenterState:
@@ -250,7 +261,7 @@ def converged_state(
 def softmax_vjp(y: Array, grad: Array) -> Array:
     """Pull ``grad`` at y = softmax(z) back to z: y * (grad - <grad, y>) (Schmitz et al. (2018), below eq. (13))."""
     xp = array_namespace(y, grad)
-    pulled = xp.where(y > 0, y * grad, xp.zeros_like(y))  # an entry that underflowed to 0 stays where it is
+    pulled = y * xp.where(y > 0, grad, xp.zeros_like(grad))  # an entry that underflowed to 0 stays where it is
     return pulled - y * xp.sum(pulled, axis=-1, keepdims=True)
 
 
