@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import graphlib
 import re
 import subprocess
@@ -31,6 +32,7 @@ def tracked() -> list[Path]:
     return [path for name in run.stdout.split("\0") if name and (path := ROOT / name).is_file()]
 
 
+@functools.cache
 def texts() -> list[tuple[Path, str]]:
     found = []
     for path in tracked():
@@ -118,6 +120,7 @@ def top_level(tree: ast.Module):
         stack.extend(child for child in ast.iter_child_nodes(node) if isinstance(child, ast.stmt))
 
 
+@functools.cache
 def modules() -> dict[str, set[str]]:
     """Each module of the package, and those it imports; the package's own door is left out."""
     names = {path.stem: path for path in PACKAGE.glob("*.py") if path.stem != "__init__"}
