@@ -27,6 +27,7 @@ REPAIRS = {
     'data-mode="light" title="Light"': 'data-mode="light"',  # the button has a name of its own
     'data-mode="dark"  title="Dark"': 'data-mode="dark"',
     'data-mode="auto"  title="System Settings"': 'data-mode="auto"',
+    '<summary aria-label="Toggle hidden content">': "<summary>",  # hides the words that say what is folded
     '<div role="list" class="citation-list">': '<div class="citation-list">',  # a list without list items
 }
 MATHJAX_PARTS = ["tex-mml-chtml.js", "output/chtml/fonts", "input/tex/extensions"]

@@ -15,6 +15,7 @@ import { chromium } from "playwright-core";
 
 const [folderArgument, scheme, executablePath] = process.argv.slice(2);
 const folder = resolve(folderArgument);
+const VIEW = 'script[type="application/vnd.jupyter.widget-view+json"]';
 const LOOPBACK = new Set(["127.0.0.1", "localhost", "[::1]"]);
 const TYPES = {
   ".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".json": "application/json",
@@ -53,11 +54,11 @@ async function open(browser, url, options) {
     return route.abort();
   });
   const page = await context.newPage();
-  page.setDefaultTimeout(30000);
+  page.setDefaultTimeout(120000);  // a busy machine is not a broken page
   page.on("pageerror", (error) => record.errors.push(`page error: ${error.message}`));
   page.on("console", (message) => { if (message.type() === "error") record.errors.push(`console: ${message.text()}`); });
   page.on("response", (r) => { if (r.status() >= 400) record.errors.push(`${r.status()} for ${r.url()}`); });
-  await page.goto(url, { waitUntil: "load" });
+  await page.goto(url, { waitUntil: "load", timeout: 120000 });
   if (options.javaScriptEnabled !== false)
     await page.waitForFunction(() => document.documentElement.dataset.widgets === "ready");
   return { page, context, record };
@@ -122,20 +123,21 @@ async function inspect(browser, base, name) {
   gather(record);
   if (scheme === "http") {
     report.accessibility.push(...(await scan(page)).map((line) => `light: ${line}`));
+    const views = await page.locator(VIEW).count();
     await context.close();
-    await inspectFurther(browser, base, name, report, gather);
+    await inspectFurther(browser, base, name, views, report, gather);
   } else await context.close();
   return report;
 }
 
 /* What does not depend on where the page comes from: dark mode, and a browser without JavaScript. */
-async function inspectFurther(browser, base, name, report, gather) {
+async function inspectFurther(browser, base, name, views, report, gather) {
   const dark = await open(browser, base + name, { colorScheme: "dark" });
   report.accessibility.push(...(await scan(dark.page)).map((line) => `dark: ${line}`));
   gather(dark.record);
   await dark.context.close();
+  if (views === 0) return;
   const bare = await open(browser, base + name, { javaScriptEnabled: false });
-  const views = await bare.page.locator('script[type="application/vnd.jupyter.widget-view+json"]').count();
   const stills = await bare.page.locator(".wdl-first-frame:visible").count();
   if (stills < views)
     report.unchanged.push(`${name}: without JavaScript ${views - stills} of ${views} demos show no first frame`);
