@@ -10,6 +10,7 @@ from conftest import assert_close
 
 import wdl_tutorial as wt
 from wdl_tutorial.costs import BLOCK, is_symmetric, safe_log
+from wdl_tutorial.panels import Layout
 
 SPECIAL = {
     "grid 1-D": wt.GridCost(23, spacing=0.3),
@@ -193,12 +194,27 @@ def test_columns_are_apply_with_the_bins_first(rng, name):
     cost = SPECIAL[name]
     for given in (cost, cost.dense()):
         kernel = wt.gibbs_kernel(given, 0.8)
-        x = rng.random((cost.shape[0], 5))
-        out = np.empty_like(x)
-        kernel.columns(x, out)
-        assert_close(out, kernel.apply(x.T).T, rtol=1e-13)
-        kernel.columns_t(x, out)
-        assert_close(out, kernel.apply_t(x.T).T, rtol=1e-13)
+        layout = Layout(cost.shape[0], *kernel.blocks)
+        x = rng.random((5, cost.shape[0]))
+        operand, out = layout.operand("x", (5,), x.dtype), layout.result("y", (5,), x.dtype)
+        for columns, plain in ((kernel.columns, kernel.apply), (kernel.columns_t, kernel.apply_t)):
+            operand[:, : layout.size] = layout.split(x)
+            columns(operand, out)
+            assert_close(layout.join(out), plain(x), rtol=1e-13)
+
+
+def test_a_matrix_of_distances_on_a_sorted_line_is_recognised_and_others_are_not(rng):
+    t = np.sort(rng.random(80))
+    line, plane = wt.cost_matrix(t, power=1), wt.cost_matrix(rng.random((80, 2)), power=1)
+    assert type(wt.gibbs_kernel(line, 0.1)) is type(wt.gibbs_kernel(wt.LineCost(t), 0.1))
+    for other in (
+        plane,
+        wt.cost_matrix(t),
+        line + 1e-9 * np.eye(80),
+        line[::-1],
+        wt.cost_matrix(rng.permutation(t), power=1),
+    ):
+        assert type(wt.gibbs_kernel(other, 0.1)) is not type(wt.gibbs_kernel(line, 0.1))
 
 
 @pytest.mark.parametrize("domain", ["kernel", "log"])

@@ -16,7 +16,7 @@ from typing import Any
 
 from ._array import Array, is_numpy, on_host
 
-PANEL_ELEMENTS = 2**16  # of a chunk on the host: its temporaries then stay in cache
+PANEL_ELEMENTS = 2**17  # of a chunk on the host: a compromise of cache and of calls
 TAPE_ELEMENTS = 2**23  # of all recorded iterations of a chunk on the host: 64 MB a worker
 DEVICE_TAPE_ELEMENTS = 2**29
 
@@ -32,8 +32,13 @@ def chunk_length(x: Array, n_atoms: int, n_iter: int | None, chunk_size: int | N
 
 
 def slices(n: int, length: int) -> list[slice]:
-    """Consecutive slices of at most ``length``, as equal as can be."""
+    """Consecutive slices of at most ``length``, as equal as can be.
+
+    Their number is a multiple of four where it is more than two, so that two or four workers end together, and does not
+    depend on how many workers there are.
+    """
     n_chunks = max(1, math.ceil(n / length))
+    n_chunks = min(n, 4 * math.ceil(n_chunks / 4)) if n_chunks > 2 else n_chunks
     edges = [n * i // n_chunks for i in range(n_chunks + 1)]
     return [slice(a, b) for a, b in itertools.pairwise(edges)]
 

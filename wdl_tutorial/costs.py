@@ -240,7 +240,25 @@ def gibbs_kernel(cost: Any, eps: float, *, domain: str = "kernel"):
         return (LineLogKernel if log else LineKernel)(cost.positions * (cost.scale / eps), eps)
     if isinstance(cost, LineCost):
         return (GridLogKernel if log else GridKernel)([-cost.dense() / eps], eps)
-    return (DenseLogKernel if log else DenseKernel)(-check_cost(cost) / eps, eps)
+    cost = check_cost(cost)
+    line = as_line(cost)
+    if line is not None:
+        return (LineLogKernel if log else LineKernel)(line / eps, eps)
+    return (DenseLogKernel if log else DenseKernel)(-cost / eps, eps)
+
+
+def as_line(cost: Array) -> np.ndarray | None:
+    """The positions t of a NumPy matrix that is |t_i - t_j| on a sorted line, to rounding; None for any other.
+
+    The linear-time kernel then serves who never heard of :class:`LineCost`.
+    """
+    if not is_numpy(cost) or cost.shape[0] != cost.shape[1] or cost.shape[0] < 2 * BLOCK or cost.dtype != np.float64:
+        return None
+    t = cost[0]
+    if t[0] != 0 or np.any(np.diff(t) <= 0):
+        return None
+    gap = np.abs(t[:, None] - t[None, :])
+    return t if np.abs(gap - cost).max() <= 4 * np.finfo(float).eps * t[-1] else None
 
 
 def check_cost(cost: Any, *, square: bool = False) -> Any:
@@ -325,12 +343,16 @@ class DenseKernel(_KernelDomain):
     def _times_t(self, x: Array) -> Array:
         return x @ self.matrix
 
+    @property
+    def blocks(self) -> tuple[int, int, int]:
+        return (1, self.shape[0], 0)
+
     def columns(self, x: np.ndarray, out: np.ndarray) -> None:
-        """NumPy fast path: out = K x for bins on the FIRST axis, (n_bins, rows)."""
-        np.matmul(self.matrix, x, out=out)
+        """NumPy fast path: out = K x for bins on the FIRST axes; see :attr:`LineKernel.blocks`."""
+        np.matmul(self.matrix, x[0], out=out[0])
 
     def columns_t(self, x: np.ndarray, out: np.ndarray) -> None:
-        np.matmul(self.matrix.T, x, out=out)
+        np.matmul(self.matrix.T, x[0], out=out[0])
 
 
 class _Described:
@@ -372,8 +394,13 @@ class GridKernel(_Described, _KernelDomain):
 
     _times_t = _times  # the cost of a regular grid is symmetric
 
+    @property
+    def blocks(self) -> tuple[int, int, int]:
+        return (1, self.shape[0], 0)
+
     def columns(self, x: np.ndarray, out: np.ndarray) -> None:
-        """NumPy fast path: out = K x for bins on the FIRST axis, (n_bins, rows)."""
+        """NumPy fast path: out = K x for bins on the FIRST axes; see :attr:`LineKernel.blocks`."""
+        x, out = x[0], out[0]
         rows, before, after = x.shape[1], 1, self.shape[0]
         for n, k in zip(self.grid, self.like(x)._arrays):
             after //= n
@@ -396,7 +423,8 @@ class LineKernel(_Described, _KernelDomain):
         super().__init__(eps, (n, n))
         n_blocks = -(-n // BLOCK)
         size = -(-n // n_blocks)
-        t = np.concatenate([t, np.full(n_blocks * size - n, t[-1])]).reshape(n_blocks, size)  # pad; the pad holds zeros
+        # pad to whole blocks with bins so far away that they exchange nothing, with the others or among themselves
+        t = np.concatenate([t, t[-1] + 1e5 * np.arange(1, n_blocks * size - n + 1)]).reshape(n_blocks, size)
         first, last = t[:, :1], t[:, -1:]
         within = np.exp(-np.abs(t[:, :, None] - t[:, None, :]))
         from_left, from_right = np.exp(-(t - first)), np.exp(-(last - t))
@@ -407,12 +435,22 @@ class LineKernel(_Described, _KernelDomain):
         gather = np.stack([to_right, to_left], axis=1)  # (blocks, 2, size)
         self._decay_right = np.exp(-np.diff(first[:, 0])).tolist()  # carry from block b to b+1
         self._decay_left = np.exp(-np.diff(last[:, 0])).tolist()
-        self._arrays = [spread, gather]
+        self._arrays = [spread, gather, self._carry_matrix(first[:, 0], last[:, 0])]
         self._pad = n_blocks * size - n
+
+    @staticmethod
+    def _carry_matrix(first: np.ndarray, last: np.ndarray) -> np.ndarray:
+        """(2 blocks, 2 blocks): the carries (from left, from right) of all blocks from what all blocks gathered."""
+        n = len(first)
+        m = np.zeros((n, 2, n, 2))
+        for b in range(n):
+            m[b, 0, :b, 0] = np.exp(-(first[b] - first[1 : b + 1]))
+            m[b, 1, b + 1 :, 1] = np.exp(-(last[b:-1] - last[b]))
+        return m.reshape(2 * n, 2 * n)
 
     def _times(self, x: Array) -> Array:
         xp = array_namespace(x)
-        spread, gather = self.like(x)._arrays
+        spread, gather, _ = self.like(x)._arrays
         n_blocks, size, _ = spread.shape
         z = xp.permute_dims(x, (1, 0))  # bins first: blocks are then contiguous
         if self._pad:
@@ -430,30 +468,21 @@ class LineKernel(_Described, _KernelDomain):
 
     _times_t = _times
 
+    @property
+    def blocks(self) -> tuple[int, int, int]:
+        """Layout of the NumPy fast path: operands are (blocks, bins per block + carries, rows), results without carries.
+
+        Bins that pad the last block are ones of their own world: they exchange nothing.
+        """
+        return (*self._arrays[0].shape[:2], 2)
+
     def columns(self, x: np.ndarray, out: np.ndarray) -> None:
-        """NumPy fast path: out = K x for bins on the FIRST axis, (n_bins, rows)."""
-        spread, gather = self.like(x)._arrays
+        """out = K x; the carries of ``x`` are filled in. One small product stands in for the two running sums."""
+        spread, gather, carry = self.like(x)._arrays
         n_blocks, size, _ = spread.shape
-        rows, n = x.shape[1], self.shape[0]
-        z = np.empty((n_blocks, size + 2, rows), dtype=x.dtype)
-        whole = n // size
-        z[:whole, :size] = x[: whole * size].reshape(whole, size, rows)
-        if self._pad:
-            z[whole, : n - whole * size] = x[whole * size :]
-            z[whole, n - whole * size : size] = 0.0
-        sums = np.matmul(gather, z[:, :size])
-        left, right = z[:, size], z[:, size + 1]
-        left[0] = 0.0
-        right[-1] = 0.0
-        for b in range(n_blocks - 1):
-            np.multiply(left[b], self._decay_right[b], out=left[b + 1])
-            left[b + 1] += sums[b, 0]
-        for b in range(n_blocks - 1, 0, -1):
-            np.multiply(right[b], self._decay_left[b - 1], out=right[b - 1])
-            right[b - 1] += sums[b, 1]
-        np.matmul(spread[:whole], z[:whole], out=out[: whole * size].reshape(whole, size, rows))
-        if self._pad:
-            np.matmul(spread[whole, : n - whole * size], z[whole], out=out[whole * size :])
+        sums = np.matmul(gather, x[:, :size])
+        x[:, size:] = np.matmul(carry, sums.reshape(2 * n_blocks, -1)).reshape(sums.shape)
+        np.matmul(spread, x, out=out)
 
     columns_t = columns
 

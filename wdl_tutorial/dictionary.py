@@ -13,6 +13,7 @@ import json
 import math
 import os
 import warnings
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -243,7 +244,9 @@ def _check_terms(eps, loss, n_iter, locality, marginal_weight, momentum, domain,
     check_eps(eps)
     check_loss(loss, marginal_weight)
     check_options(domain, marginal_weight, momentum)
-    check_run(tol, max_iter if n_iter is None else n_iter)
+    check_run(tol, max_iter)
+    if n_iter is not None and (isinstance(n_iter, bool) or not isinstance(n_iter, int | np.integer) or n_iter < 1):
+        raise ValueError(f"n_iter must be an integer of at least 1, or None for converged runs; got {n_iter!r}.")
     if not (math.isfinite(locality) and locality >= 0):
         raise ValueError(f"locality must be non-negative; got {locality}.")
     if loss == "kl" and not bool(array_namespace(x).all(x > 0)):
@@ -407,18 +410,21 @@ class WassersteinDictionary(TransformerMixin, BaseEstimator):
             X off the simplex, or settings that do not fit it; the message says what to change.
         """
         X, cost = self._check_data(X)
+        terms = self._terms(X)
         if self.n_atoms > X.shape[0]:
             raise ValueError(f"n_atoms={self.n_atoms} is more than the {X.shape[0]} samples; use fewer atoms.")
-        terms = self._terms(X)
         importance = check_importance(sample_weight, X)
         self.n_features_in_ = X.shape[1]
-        self._keep(X, None, [], converged=False)
+        # something to hold, should the choice of a start be interrupted
+        uniform = (first_atoms("uniform", X, self.n_atoms, cost, None), first_weights("uniform", X, self.n_atoms, None))
+        self._keep(X, Best(math.inf, self._log(*uniform), 0), [], converged=False)
         parts = slices(X.shape[0], chunk_length(X, self.n_atoms, self.n_iter, self.chunk_size))
         saved = self._resume(X, importance)
         try:
             with workers(worker_count(self.n_jobs, X, len(parts))) as mapper:
                 self._fit(X, cost, importance, terms, parts, mapper, saved)
         except KeyboardInterrupt:
+            self._keep(X, self._best, self.loss_curve_, converged=self.converged_)  # it may have come amid a _keep
             self.interrupted_ = True
             warnings.warn(
                 f"fit was interrupted after {len(self.loss_curve_)} evaluated steps; the best so far is kept "
@@ -471,11 +477,10 @@ class WassersteinDictionary(TransformerMixin, BaseEstimator):
     @classmethod
     def load(cls, path: str | os.PathLike) -> WassersteinDictionary:
         """Read what :meth:`save` wrote; arrays are NumPy."""
-        with np.load(path, allow_pickle=False) as file:
-            arrays = dict(file)
-        if "text" not in arrays:
-            raise ValueError(f"{path} holds no saved WassersteinDictionary; its entries are {sorted(arrays)}.")
-        held = _unpack(json.loads(str(arrays["text"])), arrays, None)
+        arrays, held = _read(path, "saved WassersteinDictionary")
+        if "settings" not in held:
+            raise ValueError(f"{path} holds no saved WassersteinDictionary; it holds {', '.join(sorted(held))}.")
+        held = _unpack(held, arrays, None)
         model = cls(**held["settings"])
         for name, value in held["results"].items():
             setattr(model, name, value)
@@ -492,7 +497,7 @@ class WassersteinDictionary(TransformerMixin, BaseEstimator):
                 rng = np.random.default_rng(seeds[restart])
                 state, curve = (saved.state, saved.curve) if saved and restart == first else (None, [])
                 params = self._start(X, cost, rng, mapper) if state is None else state.params
-                if self._best is None:
+                if math.isinf(self._best.value):
                     self._keep(X, Best(math.inf, params, restart), [], converged=False)
 
                 def function(params: Params) -> tuple[float, Params]:
@@ -519,8 +524,8 @@ class WassersteinDictionary(TransformerMixin, BaseEstimator):
         for state in self._steps(function, params, saved):
             curve.append(state.value)
             settled = self._settled(state, curve, window)
-            if self._best is None or state.value < self._best.value or self._best.restart == restart:
-                better = self._best is None or state.value < self._best.value
+            better = state.value < self._best.value
+            if better or self._best.restart == restart:
                 best = Best(state.value, state.params, restart) if better else self._best
                 self._keep(X, best, list(curve), converged=settled)
             bar.update(1 if state.t else 0)
@@ -559,10 +564,6 @@ class WassersteinDictionary(TransformerMixin, BaseEstimator):
         weights = check_start("init_weights", given, WEIGHTS, (X.shape[0], self.n_atoms), X)
         weights = first_weights(weights, X, self.n_atoms, rng) if isinstance(weights, str) else weights
         if isinstance(atoms, str):
-            # something to hold, should the choice of first atoms be interrupted
-            uniform = first_atoms("uniform", X, self.n_atoms, cost, rng)
-            if self._best is None:
-                self._keep(X, Best(math.inf, self._log(uniform, weights), 0), [], converged=False)
             options = {"eps": self.eps, "n_iter": self.n_iter or 100, "domain": self.domain, "mapper": mapper}
             atoms = first_atoms(atoms, X, self.n_atoms, cost, rng, **options)
         return self._log(xp.astype(atoms, X.dtype, copy=False), xp.astype(weights, X.dtype, copy=False))
@@ -576,13 +577,12 @@ class WassersteinDictionary(TransformerMixin, BaseEstimator):
     def _unlog(self, params: Params) -> tuple[Array, Array]:
         return softmax(params[0]), softmax(self.weight_scale * params[1])
 
-    def _keep(self, X: Array, best: Best | None, curve: list[float], *, converged: bool) -> None:
+    def _keep(self, X: Array, best: Best, curve: list[float], *, converged: bool) -> None:
         """Make the best so far what the estimator holds: whatever stops the fit, this is what it leaves."""
         self._best, self.loss_curve_, self.n_iter_ = best, curve, max(len(curve) - 1, 0)
         self.converged_, self.interrupted_ = converged, False
-        if best is not None:
-            self.atoms_, self.weights_ = self._unlog(best.params)
-            self.loss_ = best.value
+        self.atoms_, self.weights_ = self._unlog(best.params)
+        self.loss_ = best.value
         self.domain_ = getattr(self, "domain_", "kernel" if self.domain == "auto" else self.domain)
 
     def _progress(self, total: int):
@@ -651,7 +651,8 @@ class WassersteinDictionary(TransformerMixin, BaseEstimator):
         for name, value in (("learning_rate", self.learning_rate), ("weight_scale", self.weight_scale)):
             if not (value > 0 and math.isfinite(value)):
                 raise ValueError(f"{name} must be a positive number; got {value!r}.")
-        for name, value in (("max_iter", self.max_iter), ("n_restarts", self.n_restarts)):
+        for name in ("max_iter", "n_restarts", "checkpoint_every"):
+            value = getattr(self, name)
             if not isinstance(value, int | np.integer) or value < 1:
                 raise ValueError(f"{name} must be an integer of at least 1; got {value!r}.")
         return _check_terms(
@@ -695,6 +696,8 @@ class WassersteinDictionary(TransformerMixin, BaseEstimator):
             "state": _pack(tuple(state), arrays),
             "best": _pack(tuple(self._best), arrays),
             "best_curve": self.loss_curve_,
+            "converged": self.converged_,
+            "domain": self.domain_,
         }
         _write(self.checkpoint, {"text": np.asarray(json.dumps(held))} | arrays)
 
@@ -702,17 +705,16 @@ class WassersteinDictionary(TransformerMixin, BaseEstimator):
         """The fit that a checkpoint holds, if there is one."""
         if self.checkpoint is None or not Path(self.checkpoint).exists():
             return None
-        with np.load(self.checkpoint, allow_pickle=False) as file:
-            arrays = dict(file)
-        held = json.loads(str(arrays["text"]))
-        if held["fingerprint"] != self._fingerprint(X, importance):
+        arrays, held = _read(self.checkpoint, "checkpoint")
+        if held.get("fingerprint") != self._fingerprint(X, importance):
             raise ValueError(
                 f"the checkpoint {self.checkpoint} belongs to other data or settings. Delete it to start afresh, or "
                 "give the data and settings it was made with."
             )
         kind = AdamState if self.solver == "adam" else LBFGSState
         best = Best(*_unpack(held["best"], arrays, X))
-        self._keep(X, best, held["best_curve"], converged=False)
+        self.domain_ = held["domain"]
+        self._keep(X, best, held["best_curve"], converged=held["converged"])
         return _Saved(held["restart"], kind(*_unpack(held["state"], arrays, X)), held["curve"])
 
 
@@ -761,6 +763,18 @@ def _unpack(x: Any, arrays: dict[str, np.ndarray], like: Array | None) -> Any:
         return {k: _unpack(v, arrays, like) for k, v in held.items()}
     values = [_unpack(v, arrays, like) for v in held]
     return tuple(values) if kind == "tuple" else values
+
+
+def _read(path: str | os.PathLike, what: str) -> tuple[dict[str, np.ndarray], dict]:
+    """The arrays and the text that :func:`_write` wrote."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = dict(file)
+        return arrays, json.loads(str(arrays["text"]))
+    except (ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise ValueError(
+            f"{path} is no {what}, or is damaged ({type(error).__name__}: {error}). Delete it, or give another path."
+        ) from error
 
 
 def _write(path: str | os.PathLike, arrays: dict[str, np.ndarray]) -> None:

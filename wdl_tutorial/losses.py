@@ -151,10 +151,13 @@ def locality_term(
 ) -> Locality:
     """The geometric regulariser of WaHU eq. (3): reconstruct each sample from atoms that are near it."""
     xp = array_namespace(x, atoms, weights)
-    w = wasserstein(x[:, None, :], atoms[None, :, :], kernel, accuracy, marginal_weight=marginal_weight)
+    # atoms first: the samples, which are many, are then the contiguous axis of the fast path
+    w = wasserstein(x[None, :, :], atoms[:, None, :], kernel, accuracy, marginal_weight=marginal_weight)
     # an empty bin of an atom has no potential: its true gradient is -inf, which no descent on the simplex can use
-    potential = xp.where(atoms[None, :, :] > 0, w.gradient_q, xp.zeros_like(w.gradient_q))
-    return Locality(xp.sum(weights * w.value, axis=-1), weights[..., None] * potential, w.value)
+    potential = xp.where(atoms[:, None, :] > 0, w.gradient_q, xp.zeros_like(w.gradient_q))
+    value = xp.permute_dims(w.value, (1, 0))
+    share = xp.permute_dims(weights, (1, 0))[..., None]
+    return Locality(xp.sum(weights * value, axis=-1), xp.permute_dims(share * potential, (1, 0, 2)), value)
 
 
 def check_loss(name: str, marginal_weight: float | None = None) -> None:

@@ -20,7 +20,7 @@ _local = threading.local()
 
 def applies(kernel: Any, *arrays: Array) -> bool:
     """True where this module may stand in: NumPy arrays and a kernel of the kernel domain."""
-    return kernel.domain == "kernel" and all(is_numpy(x) for x in arrays)
+    return kernel.domain == "kernel" and hasattr(kernel, "blocks") and all(is_numpy(x) for x in arrays)
 
 
 def _buffer(name: str, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
@@ -36,98 +36,137 @@ def release() -> None:
     _local.__dict__.pop("buffers", None)
 
 
+class Layout(NamedTuple):
+    """Bins as (blocks, bins per block), padded to whole blocks; a kernel's operands have ``carries`` bins more a block."""
+
+    n_bins: int
+    blocks: int
+    size: int
+    carries: int
+
+    def split(self, x: np.ndarray) -> np.ndarray:
+        """(..., n_bins) as (blocks, size, ...); the padding is one."""
+        first = np.moveaxis(x, -1, 0)
+        pad = self.blocks * self.size - self.n_bins
+        if pad:
+            first = np.concatenate([first, np.ones((pad, *first.shape[1:]), first.dtype)])
+        return np.ascontiguousarray(first).reshape(self.blocks, self.size, *first.shape[1:])
+
+    def join(self, x: np.ndarray) -> np.ndarray:
+        """(blocks, size, ...) as (..., n_bins): contiguous memory of its own."""
+        flat = x.reshape(self.blocks * self.size, *x.shape[2:])[: self.n_bins]
+        return np.moveaxis(flat, 0, -1).copy()  # also where one row is contiguous as it is: the buffer will be reused
+
+    def operand(self, name: str, rows: tuple[int, ...], dtype: np.dtype, lead: tuple[int, ...] = ()) -> np.ndarray:
+        """A buffer that a kernel can multiply: (*lead, blocks, size + carries, *rows)."""
+        return _buffer(name, (*lead, self.blocks, self.size + self.carries, *rows), dtype)
+
+    def result(self, name: str, rows: tuple[int, ...], dtype: np.dtype, lead: tuple[int, ...] = ()) -> np.ndarray:
+        """A buffer for a kernel's product: (*lead, blocks, size, *rows)."""
+        return _buffer(name, (*lead, self.blocks, self.size, *rows), dtype)
+
+    def panel(self, x: np.ndarray) -> np.ndarray:
+        """The trailing axes as one: (blocks, size or size + carries, rows)."""
+        return x.reshape(x.shape[0], x.shape[1], -1)
+
+
 def scalings(p: np.ndarray, q: np.ndarray, kernel: Any, n_iter: int) -> SinkhornState:
     """The state of `sinkhorn_steps` after ``n_iter`` iterations; p (..., n_bins) and q broadcast."""
-    shape = np.broadcast_shapes(p.shape, q.shape)
-    rows = int(np.prod(shape[:-1]))
-
-    def columns_of(x: np.ndarray) -> np.ndarray:
-        """Bins first, broadcast axes kept at length one: (n_bins, ...)."""
-        x = x.reshape((1,) * (len(shape) - x.ndim) + x.shape)
-        return np.ascontiguousarray(np.moveaxis(x, -1, 0))
-
-    p1, q1 = columns_of(p), columns_of(q)
-    first = (shape[-1],) + shape[:-1]
-    u, v, ku = (_buffer(name, first, p.dtype) for name in ("u", "v", "ku"))
-    flat = (shape[-1], rows)
+    rows = np.broadcast_shapes(p.shape, q.shape)[:-1]
+    layout = Layout(p.shape[-1], *kernel.blocks)
+    p, q = (layout.split(x.reshape((1,) * (len(rows) + 1 - x.ndim) + x.shape)) for x in (p, q))
+    u, v = (layout.operand(name, rows, p.dtype) for name in ("u", "v"))
+    product = layout.result("ku", rows, p.dtype)
+    inner = (slice(None), slice(0, layout.size))  # without the carries
     u.fill(1.0)
     for _ in range(n_iter):
-        kernel.columns_t(u.reshape(flat), ku.reshape(flat))
-        np.divide(q1, ku, out=v)
-        kernel.columns(v.reshape(flat), ku.reshape(flat))
-        np.divide(p1, ku, out=u)
-    return SinkhornState(np.moveaxis(u, 0, -1).copy(), np.moveaxis(v, 0, -1).copy())
+        kernel.columns_t(layout.panel(u), layout.panel(product))
+        np.divide(q, product, out=v[inner])
+        kernel.columns(layout.panel(v), layout.panel(product))
+        np.divide(p, product, out=u[inner])
+    return SinkhornState(layout.join(u[inner]), layout.join(v[inner]))
 
 
 class Pass(NamedTuple):
-    """A forward pass kept for its pull-back, bins first. phi is not kept: P / b is faster than memory."""
+    """A forward pass kept for its pull-back. phi is not kept: P / b is faster than memory."""
 
     histogram: np.ndarray  # (n_samples, n_bins)
     right: bool
-    atoms: np.ndarray  # (n_bins, n_atoms, 1)
+    atoms: np.ndarray  # (blocks, size, n_atoms, 1)
     weights: np.ndarray  # (n_atoms, n_samples)
-    b: np.ndarray  # (n_iter + 1, n_bins, n_atoms, n_samples)
-    kb: np.ndarray  # (n_iter, n_bins, n_atoms, n_samples)
-    p: np.ndarray  # (n_iter, n_bins, n_samples)
+    b: np.ndarray  # (n_iter + 1, blocks, size + carries, n_atoms, n_samples)
+    kb: np.ndarray  # (n_iter, blocks, size, n_atoms, n_samples)
+    p: np.ndarray  # (n_iter, blocks, size, n_samples)
+    layout: Layout
     kernel: Any
 
     def pull(self, grad: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(grad_atoms (n_atoms, n_bins), summed; grad_weights (n_samples, n_atoms)): `gradients.unrolled`."""
-        n_iter, n_bins, n_atoms, n = self.kb.shape
-        flat, one, kind = (n_bins, n_atoms * n), (n_bins, n_atoms, n), self.kb.dtype
-        c, t, b_ = (_buffer(name, one, kind) for name in ("u", "v", "ku"))
-        grad_atoms, grad_weights = np.zeros((n_bins, n_atoms), kind), np.zeros((n_atoms, n), kind)
-        p_ = np.ascontiguousarray(grad.T) * self.p[-1]
+        layout, kernel, n_iter, kind = self.layout, self.kernel, len(self.kb), self.kb.dtype
+        rows = self.weights.shape
+        t = layout.operand("u", rows, kind)
+        inner = (slice(None), slice(0, layout.size))
+        y, z = t[inner], layout.panel(t)
+        c, b_ = layout.result("v", rows, kind), layout.result("ku", rows, kind)
+        logs = layout.result("logs", rows, kind)
+        grad_atoms = np.zeros((layout.blocks, layout.size, rows[0]), kind)
+        grad_weights = np.zeros(rows, kind)
+        p_ = layout.split(grad)
+        if layout.blocks * layout.size > layout.n_bins:
+            p_.reshape(-1, rows[1])[layout.n_bins :] = 0.0  # the padding has no gradient
+        p_ = p_ * self.p[-1]
         for i in range(n_iter - 1, -1, -1):
-            p, b_next = self.p[i], self.b[i + 1]
-            np.log(b_next, out=t)  # <log phi, P_> = <log P, P_> - <log b, P_>
-            np.multiply(t, p_[:, None, :], out=t)
-            grad_weights += (np.log(p) * p_).sum(axis=0) - t.sum(axis=0)
-            np.multiply(self.weights, p_[:, None, :], out=t)
+            p, b_next = self.p[i], self.b[i + 1][inner]
+            np.log(b_next, out=logs)  # <log phi, P_> = <log P, P_> - <log b, P_>
+            np.multiply(logs, p_[:, :, None, :], out=logs)
+            grad_weights += (np.log(p) * p_).sum(axis=(0, 1)) - logs.sum(axis=(0, 1))
+            np.multiply(self.weights, p_[:, :, None, :], out=y)
             if i < n_iter - 1:
-                np.add(t, b_, out=t)
-            np.multiply(t, b_next, out=t)
-            np.divide(t, p[:, None, :], out=t)
-            self.kernel.columns(t.reshape(flat), c.reshape(flat))
+                np.add(y, b_, out=y)
+            np.multiply(y, b_next, out=y)
+            np.divide(y, p[:, :, None, :], out=y)
+            kernel.columns(z, layout.panel(c))
             np.divide(c, self.kb[i], out=c)
             grad_atoms += c.sum(axis=-1)
             if i:
-                np.multiply(c, self.atoms, out=c)
-                np.divide(c, self.kb[i], out=c)
-                self.kernel.columns_t(c.reshape(flat), b_.reshape(flat))
-                np.multiply(b_, self.b[i], out=b_)  # minus the adjoint of log b
-                p_ = -b_.sum(axis=1)
-        return grad_atoms.T, grad_weights.T
+                np.multiply(c, self.atoms, out=y)
+                np.divide(y, self.kb[i], out=y)
+                kernel.columns_t(z, layout.panel(b_))
+                np.multiply(b_, self.b[i][inner], out=b_)  # minus the adjoint of log b
+                p_ = -b_.sum(axis=2)
+        return layout.join(grad_atoms), grad_weights.T
 
 
 def forward(atoms: np.ndarray, weights: np.ndarray, kernel: Any, n_iter: int) -> Pass:
     """``n_iter`` iterations of `barycenter_steps` for a chunk of samples, recorded: atoms (n_atoms, n_bins)."""
-    (n_atoms, n_bins), n, kind = atoms.shape, weights.shape[0], atoms.dtype
-    one, flat = (n_bins, n_atoms, n), (n_bins, n_atoms * n)
-    b, kb = _buffer("tape_b", (n_iter + 1, *one), kind), _buffer("tape_kb", (n_iter, *one), kind)
-    p = _buffer("tape_p", (n_iter, n_bins, n), kind)
-    a, phi, log_phi = (_buffer(name, one, kind) for name in ("u", "v", "ku"))
-    d, w = np.ascontiguousarray(atoms.T)[:, :, None], np.ascontiguousarray(weights.T)
+    layout, kind = Layout(atoms.shape[1], *kernel.blocks), atoms.dtype
+    d, w = layout.split(atoms)[..., None], np.ascontiguousarray(weights.T)
+    rows = w.shape  # (n_atoms, n_samples)
+    inner = (slice(None), slice(0, layout.size))
+    b = layout.operand("tape_b", rows, kind, (n_iter + 1,))
+    kb = layout.result("tape_kb", rows, kind, (n_iter,))
+    p = layout.result("tape_p", rows[1:], kind, (n_iter,))
+    a = layout.operand("u", rows, kind)
+    phi, logs = layout.result("v", rows, kind), layout.result("ku", rows, kind)
     b[0] = 1.0
     for i in range(n_iter):
-        kernel.columns(b[i].reshape(flat), kb[i].reshape(flat))
-        np.divide(d, kb[i], out=a)
-        kernel.columns_t(a.reshape(flat), phi.reshape(flat))
-        np.log(phi, out=log_phi)
-        np.multiply(log_phi, w, out=log_phi)
-        np.sum(log_phi, axis=1, out=p[i])
+        kernel.columns(layout.panel(b[i]), layout.panel(kb[i]))
+        np.divide(d, kb[i], out=a[inner])
+        kernel.columns_t(layout.panel(a), layout.panel(phi))
+        np.log(phi, out=logs)
+        np.multiply(logs, w, out=logs)
+        np.sum(logs, axis=2, out=p[i])
         np.exp(p[i], out=p[i])
-        np.divide(p[i][:, None, :], phi, out=b[i + 1])
-    histogram = np.ascontiguousarray(p[-1].T)
-    right = bool(np.all(np.isfinite(histogram))) and _right(a, p[-1], kb[-1], phi, b[-2], d)
-    return Pass(histogram, right, d, w, b, kb, p, kernel)
+        np.divide(p[i][:, :, None, :], phi, out=b[i + 1][inner])
+    histogram = layout.join(p[-1])
+    right = bool(np.all(np.isfinite(histogram))) and _right(a[inner], p[-1], kb[-1], phi, b[-2][inner], d, layout)
+    return Pass(histogram, right, d, w, b, kb, p, layout, kernel)
 
 
-def _right(a: np.ndarray, p: np.ndarray, kb: np.ndarray, phi: np.ndarray, b: np.ndarray, d: np.ndarray) -> bool:
+def _right(
+    a: np.ndarray, p: np.ndarray, kb: np.ndarray, phi: np.ndarray, b: np.ndarray, d: np.ndarray, layout: Layout
+) -> bool:
     """As `barycenters.kernel_domain_was_right`, of the last products that were made anyway."""
-    last = np.moveaxis
-    matters = (p > np.finfo(p.dtype).smallest_normal ** 0.5)[:, None, :]
-    return trusted(
-        (last(b, 0, -1), last(kb, 0, -1), last(d > 0, 0, -1)),
-        (last(a, 0, -1), last(phi, 0, -1), last(matters, 0, -1)),
-    )
+    matters = (p > np.finfo(p.dtype).smallest_normal ** 0.5)[:, :, None, :]
+    join = layout.join
+    return trusted((join(b), join(kb), join(d > 0)), (join(a), join(phi), join(matters)))
