@@ -24,6 +24,16 @@ class State(NamedTuple):
     gap: Array  # (n,) how much the linearised objective could still fall; 0 at a stationary point
 
 
+class Point(NamedTuple):
+    """The model at one theta per pixel."""
+
+    theta: Array  # (n, n_theta)
+    residual: Array  # (n, r)
+    jacobian: Array  # (n, n_theta, r)
+    objective: Array  # (n,)
+    gap: Array  # (n,)
+
+
 class Model(NamedTuple):
     """y = a @ linear + (gamma * a_i * a_j) @ products, in coordinates of the span of all their rows."""
 
@@ -92,27 +102,54 @@ def bilinear_steps(targets: Array, model: Model, theta: Array, *, start: State |
     damping = xp.full_like(targets[:, 0], 1e-6)
     if start is not None:
         theta, damping = start.theta, start.damping
-    residual, jacobian = linearise(targets, model, theta)
-    objective = 0.5 * xp.sum(residual**2, axis=1)
+    now = evaluate(targets, model, theta)
     while True:
-        trial = damped_step(theta, residual, jacobian, damping, model)
-        trial_residual, trial_jacobian = linearise(targets, model, trial)
-        trial_objective = 0.5 * xp.sum(trial_residual**2, axis=1)
-        foreseen = residual - leastsquares.mix(trial - theta, jacobian)
-        promise = objective - 0.5 * xp.sum(foreseen**2, axis=1)
-        fall = objective - trial_objective
-        better = (fall >= 0) & (fall >= 1e-4 * promise)  # at the end both may be 0 to rounding: take it
-        theta = xp.where(better[:, None], trial, theta)
-        residual = xp.where(better[:, None], trial_residual, residual)
-        jacobian = xp.where(better[:, None, None], trial_jacobian, jacobian)
-        objective = xp.where(better, trial_objective, objective)
+        trial = damped_step(now, damping, model)
+        first, rest = change(now, trial, model)
+        promise, fall = gain(now.residual, first), gain(now.residual, first + rest)
+        then = evaluate(targets, model, trial)
+        better = fall > 1e-4 * promise
+        now = Point(*(xp.where(xp.reshape(better, (-1,) + (1,) * (x.ndim - 1)), y, x) for x, y in zip(now, then)))
         damping = xp.where(fall >= 0.75 * promise, damping / 10, xp.where(fall < 0.5 * promise, damping * 4, damping))
         damping = xp.clip(damping, min=1e-12, max=1e6)
-        yield State(theta, damping, objective, gap(theta, residual, jacobian, model))
+        yield State(now.theta, damping, now.objective, now.gap)
 
 
-def damped_step(theta: Array, residual: Array, jacobian: Array, damping: Array, model: Model) -> Array:
+def evaluate(targets: Array, model: Model, theta: Array) -> Point:
+    """Everything about one theta per pixel."""
+    xp = array_namespace(targets)
+    residual, jacobian = linearise(targets, model, theta)
+    return Point(theta, residual, jacobian, 0.5 * xp.sum(residual**2, axis=1), gap(theta, residual, jacobian, model))
+
+
+def gain(residual: Array, added: Array) -> Array:
+    """By how much 1/2 ||residual||^2 falls when ``added`` joins the model; keeps its digits however small it is."""
+    xp = array_namespace(residual)
+    return xp.sum((residual - 0.5 * added) * added, axis=1)
+
+
+def change(now: Point, trial: Array, model: Model) -> tuple[Array, Array]:
+    """What the model makes of ``trial`` minus what it makes of ``now``: the linear part and the rest, each (n, r).
+
+    Formed from the step, not as a difference of two pixels. The step sums to zero on the simplex but for rounding, so
+    that a common shift of its derivatives changes nothing; the mean derivative is the shift that lets least through.
+    """
+    xp = array_namespace(trial)
+    p = model.linear.shape[0]
+    theta, jacobian, step = now.theta, now.jacobian, trial - now.theta
+    mean = leastsquares.mix(theta[:, :p], jacobian[:, :p, :])[:, None, :]
+    shifted = xp.concat([jacobian[:, :p, :] - mean, jacobian[:, p:, :]], axis=1)
+    a1, a2 = pair_columns(theta[:, :p], model.pairs)
+    d1, d2 = pair_columns(step[:, :p], model.pairs)
+    rest = d1 * d2
+    if model.free_gamma:
+        rest = trial[:, p:] * rest + step[:, p:] * (d1 * a2 + a1 * d2)
+    return leastsquares.mix(step, shifted), rest @ model.products
+
+
+def damped_step(now: Point, damping: Array, model: Model) -> Array:
     """The exact minimiser of the linearised, damped problem under the constraints: one small program per pixel."""
+    theta, residual, jacobian = now.theta, now.residual, now.jacobian
     xp = array_namespace(theta)
     p, n_theta = model.linear.shape[0], theta.shape[1]
     size = xp.max(xp.sum(model.linear**2, axis=1))

@@ -53,7 +53,7 @@ def solve(
     ----------
     columns : array, shape (p, r) for all pixels or (n, p, r), r >= p; float64.
     targets : array, shape (n, r)
-    n_simplex : how many leading entries sum to one (0: none).
+    n_simplex : how many leading entries sum to one (0: none); with it, p >= 2.
     upper : array, shape (p,)   Upper bounds of the entries after ``n_simplex``, inf elsewhere.
     start : array, shape (n, p), feasible. If not given (one set of columns, no ``upper`` only): the free minimiser with
         its negative entries dropped until none is left, from a linearly independent subset of the columns.
@@ -124,20 +124,21 @@ def minimise_free(columns: Array, search: Search, bounds: Bounds) -> Array:
     else:
         free, group = search.free, None
     order = xp.argsort(xp.astype(~free, xp.int8), axis=1, stable=True)
-    sorted_columns = xp.take_along_axis(columns, order[:, :, None], axis=1)
-    live = xp.take_along_axis(free, order, axis=1)
-    first = sorted_columns[:, :1, :]
+    most_free = int(xp.max(xp.sum(xp.astype(free, xp.int64), axis=1)))
+    width = max(most_free, 2 if bounds.n_simplex else 1)  # columns beyond are zero in every search
+    live = xp.take_along_axis(free, order[:, :width], axis=1)
+    chosen = xp.take_along_axis(columns, order[:, :width, None], axis=1)
+    first, sums = chosen[:, :1, :], live[:, 1:] & (order[:, 1:width] < bounds.n_simplex)
     if bounds.n_simplex:
-        sums = live & (order < bounds.n_simplex)
-        sorted_columns = (sorted_columns - first * xp.astype(sums, first.dtype)[:, :, None])[:, 1:, :]
-        targets = targets - pick(first, group)[:, 0, :]
-        live = live[:, 1:]
-    q, triangle = xp.linalg.qr(xp.matrix_transpose(sorted_columns * xp.astype(live, first.dtype)[:, :, None]))
+        chosen = (chosen - first * xp.astype(order[:, :width] < bounds.n_simplex, first.dtype)[:, :, None])[:, 1:, :]
+        targets, live = targets - pick(first, group)[:, 0, :], live[:, 1:]
+    q, triangle = xp.linalg.qr(xp.matrix_transpose(chosen * xp.astype(live, first.dtype)[:, :, None]))
     rotated = (xp.matrix_transpose(pick(q, group)) @ targets[:, :, None])[:, :, 0]
-    z = back_substitute(pick(triangle, group), rotated, pick(live, group))
+    z = back_substitute(pick(xp.matrix_transpose(triangle), group), rotated, pick(live, group))
     if bounds.n_simplex:
-        rest = xp.sum(xp.where(pick(sums, group)[:, 1:], z, xp.zeros_like(z)), axis=1, keepdims=True)
+        rest = xp.sum(xp.where(pick(sums, group), z, xp.zeros_like(z)), axis=1, keepdims=True)
         z = xp.concat([1.0 - rest, z], axis=1)
+    z = xp.concat([z, xp.zeros_like(search.theta[:, width:])], axis=1)
     z = xp.take_along_axis(z, pick(xp.argsort(order, axis=1), group), axis=1)
     return xp.where(search.free, z, search.theta)
 
@@ -162,19 +163,19 @@ def mix(theta: Array, columns: Array) -> Array:
     return theta @ columns if columns.ndim == 2 else (theta[:, None, :] @ columns)[:, 0, :]
 
 
-def back_substitute(triangle: Array, rhs: Array, live: Array) -> Array:
-    """Solve a batch of upper triangular systems, with zero for the entries that are not live.
+def back_substitute(transposed: Array, rhs: Array, live: Array) -> Array:
+    """Solve a batch of upper triangular systems, given transposed, with zero for the entries that are not live.
 
     Backward stable, so that the gradient at the solution vanishes to rounding whatever the condition number; an
     explicit inverse is not.
     """
-    xp = array_namespace(triangle)
+    xp = array_namespace(transposed)
     solution = []
-    for k in reversed(range(triangle.shape[-1])):
-        diagonal = triangle[:, k, k]
+    for k in reversed(range(transposed.shape[-1])):
+        diagonal = transposed[:, k, k]
         usable = live[:, k] & (diagonal != 0)
         x = xp.where(usable, rhs[:, k] / xp.where(usable, diagonal, xp.ones_like(diagonal)), xp.zeros_like(diagonal))
-        rhs = rhs - triangle[:, :, k] * x[:, None]
+        rhs = rhs[:, :k] - transposed[:, k, :k] * x[:, None]
         solution.append(x)
     return xp.stack(solution[::-1], axis=1)
 
@@ -254,14 +255,14 @@ def multipliers(theta: Array, columns: Array, targets: Array, bounds: Bounds) ->
     return pull, noise
 
 
-def kkt_residual(X: Array, endmembers: Array, abundances: Array, *, sum_to_one: bool) -> Array:
-    """By how much each pixel breaks the optimality conditions, in the units of ``endmembers @ X``: (n_pixels,).
+def kkt_residual(gram: Array, cross: Array, abundances: Array, *, sum_to_one: bool) -> Array:
+    """By how much each pixel breaks the optimality conditions, in the units of ``cross``: (n_pixels,).
 
     With g = M (M^T a - x) and the multiplier of the sum (if any) t = a . g, an optimum has g_j = t where a_j > 0 and
-    g_j >= t elsewhere. Feasibility is not judged here.
+    g_j >= t elsewhere. Feasibility is not judged here. ``gram`` is M M^T, ``cross`` is X M^T, (n_pixels, n_endmembers).
     """
-    xp = array_namespace(X, endmembers, abundances)
-    gradient = (abundances @ endmembers - X) @ endmembers.T
+    xp = array_namespace(gram, cross, abundances)
+    gradient = abundances @ gram - cross
     if sum_to_one:
         gradient = gradient - xp.sum(abundances * gradient, axis=1, keepdims=True)
     return xp.max(xp.where(abundances > 0, xp.abs(gradient), xp.clip(-gradient, min=0.0)), axis=1)

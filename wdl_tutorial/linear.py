@@ -163,7 +163,7 @@ def _pixels_and_endmembers(X: Array, endmembers: Array) -> tuple[Array, Array]:
 
 def _double(x: Array) -> Array:
     xp = array_namespace(x)
-    return xp.astype(x, xp.float64)
+    return xp.astype(x, xp.float64, copy=False)
 
 
 def _chunks(n: int, per_pixel: int) -> Iterator[slice]:
@@ -411,7 +411,7 @@ def nnls(X: Array, endmembers: Array, *, normalize: bool = False) -> Unmixed:
     ValueError
         If shapes disagree or an entry is NaN.
     FloatingPointError
-        If a pixel breaks the optimality conditions by more than 1e-10 of max |endmembers @ X|.
+        If a pixel breaks the optimality conditions by more than 1e-10 of their scale, max |X @ endmembers.T|.
 
     Examples
     --------
@@ -452,7 +452,7 @@ def fcls(X: Array, endmembers: Array) -> Unmixed:
     ValueError
         If shapes disagree or an entry is NaN.
     FloatingPointError
-        If a pixel breaks the optimality conditions by more than 1e-10 of max |endmembers @ X|.
+        If a pixel breaks the optimality conditions by more than 1e-10 of their scale, max |X @ endmembers.T|.
 
     Examples
     --------
@@ -475,23 +475,24 @@ def _solve_pixels(X: Array, endmembers: Array, *, sum_to_one: bool) -> Array:
     # on the simplex a shift of pixels and endmembers changes nothing, and without the mean less is cancelled
     centre = xp.mean(full, axis=0) if sum_to_one else xp.zeros_like(full[0, :])
     basis, columns = leastsquares.reduce(full - centre)
+    projections = xp.concat([basis, xp.matrix_transpose(full)], axis=1)
     parts = []
-    for rows in _chunks(X.shape[0], 3 * n_endmembers**2 + 2 * X.shape[1]):
-        pixels = _double(X[rows, :])
-        targets = pixels @ basis - centre @ basis
+    for rows in _chunks(X.shape[0], 3 * n_endmembers**2 + X.shape[1]):
+        both = _double(X[rows, :]) @ projections  # one pass over the pixels: to solve, and to check
+        targets, cross = both[:, : columns.shape[1]] - centre @ basis, both[:, columns.shape[1] :]
         found = leastsquares.solve(columns, targets, n_simplex=n_endmembers if sum_to_one else 0)
-        _check_optimal(pixels, full, found, sum_to_one, rows.start)
-        parts.append(xp.astype(found, X.dtype))
+        _check_optimal(full, cross, found, sum_to_one, rows.start)
+        parts.append(xp.astype(found, X.dtype, copy=False))
     return xp.concat(parts)
 
 
-def _check_optimal(pixels: Array, endmembers: Array, found: Array, sum_to_one: bool, offset: int) -> None:
-    xp = array_namespace(pixels)
-    residual = leastsquares.kkt_residual(pixels, endmembers, found, sum_to_one=sum_to_one)
-    scale = max(
-        number(xp.max(xp.abs(pixels @ xp.matrix_transpose(endmembers)))),
-        number(xp.max(xp.sum(endmembers * endmembers, axis=1))) if sum_to_one else 0.0,
-    )
+def _check_optimal(endmembers: Array, cross: Array, found: Array, sum_to_one: bool, offset: int) -> None:
+    xp = array_namespace(endmembers)
+    gram = endmembers @ xp.matrix_transpose(endmembers)
+    residual = leastsquares.kkt_residual(gram, cross, found, sum_to_one=sum_to_one)
+    scale = number(xp.max(xp.abs(cross)))
+    if sum_to_one:  # dark pixels: the endmembers set the size of what cancels
+        scale = max(scale, number(xp.max(gram)))
     worst = int(xp.argmax(residual))
     if not number(residual[worst]) <= KKT_TOLERANCE * scale:
         raise FloatingPointError(
@@ -505,7 +506,7 @@ def _check_optimal(pixels: Array, endmembers: Array, found: Array, sum_to_one: b
 
 
 def bilinear(
-    X: Array, endmembers: Array, *, model: str = "fan", tol: float = 1e-9, max_iter: int = 200
+    X: Array, endmembers: Array, *, model: str = "fan", tol: float = 1e-8, max_iter: int = 200
 ) -> BilinearResult:
     """Least squares under a bilinear mixing model, in which light may bounce off two materials:
 
