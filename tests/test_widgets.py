@@ -5,9 +5,12 @@ The JavaScript is run by Node.js; those tests are skipped where there is none.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import shutil
 import subprocess
+import sys
+from html.parser import HTMLParser
 from itertools import islice
 from pathlib import Path
 
@@ -20,7 +23,6 @@ from wdl_tutorial import barycenters, costs, transport
 from wdl_tutorial.widgets import source
 
 HERE = Path(__file__).resolve().parent
-TRANSPORT = source.FOLDER / "transport.js"
 NODE = shutil.which("node")
 needs_node = pytest.mark.skipif(NODE is None, reason="Node.js is not installed")
 N_PROBLEMS = 200
@@ -29,7 +31,7 @@ N_PROBLEMS = 200
 def javascript(problems: list[dict]) -> list:
     """The answers of transport.js."""
     run = subprocess.run(
-        [NODE, str(HERE / "js" / "transport_cases.mjs"), str(TRANSPORT)],
+        [NODE, str(HERE / "js" / "transport_cases.mjs"), str(source.FOLDER)],
         input=json.dumps(problems, default=lambda a: np.asarray(a).tolist()),
         capture_output=True,
         text=True,
@@ -199,3 +201,273 @@ def test_peaks_are_counted_as_an_eye_counts_them():
     histograms = [p, (p + q) / 2, np.ones(20), np.r_[3.0, 2, 1, 2, 3], np.r_[1.0, 2, 1.99, 2, 1]]
     answers = javascript([{"run": "peaks", "p": h, "share": 0.05} for h in histograms])
     assert answers == [[50], [50, 130], [0], [0, 4], [1]]
+
+
+@needs_node
+def test_fractions_in_javascript_are_the_packages(rng):
+    spectra = rng.uniform(0.1, 0.9, (3, 30))
+    pixels = rng.dirichlet(np.ones(3), 60) @ spectra * rng.uniform(0.4, 1.5, (60, 1)) + rng.normal(0, 0.05, (60, 30))
+    expected = (wt.linear.nnls(pixels, spectra).abundances, wt.linear.fcls(pixels, spectra).abundances)
+    for constrained in (False, True):
+        answers = javascript(
+            [{"run": "fractions", "pixel": x, "spectra": spectra, "sum_to_one": constrained} for x in pixels]
+        )
+        assert_close(answers, expected[constrained], atol=1e-9)
+
+
+@needs_node
+def test_twenty_percent_shade_misleads_fcls_and_not_nnls():
+    demo = wt.widgets.ShadeTriangle()
+    truth, spectra = np.array(demo.weights), np.array(demo.endmembers)
+    problems = [
+        {"run": "fractions", "pixel": shade * truth @ spectra, "spectra": spectra, "sum_to_one": constrained}
+        for constrained in (True, False)
+        for shade in (0.8, 1.2)
+    ]
+    answers = np.array(javascript(problems))
+    assert_close(answers[:2], [[0.0, 0.9, 0.1], [0.89, 0.0, 0.11]], atol=0.01)
+    assert_close(answers[2:] / answers[2:].sum(1, keepdims=True), [truth, truth], atol=1e-9)
+
+
+# ------------------------------------------------------------------------------------------------ modules and classes
+
+DEMOS = [name for name in wt.widgets.__all__ if name not in ("FramePlayer", "explore")]
+
+
+@pytest.fixture
+def agg():
+    matplotlib = pytest.importorskip("matplotlib")
+    matplotlib.use("Agg")
+    return matplotlib
+
+
+def make(name: str):
+    pytest.importorskip("anywidget")
+    return getattr(wt.widgets, name)()
+
+
+@needs_node
+@pytest.mark.parametrize("name", [*DEMOS, "FramePlayer"])
+def test_each_demo_is_one_module_that_imports_nothing(name, tmp_path):
+    pytest.importorskip("anywidget")
+    code = getattr(wt.widgets, name)._esm
+    assert "import " not in code.replace("import wdl_tutorial", "")
+    file = tmp_path / "demo.mjs"
+    file.write_text(code, encoding="utf-8")
+    check = f"import('{file.as_uri()}').then((m) => console.log(typeof m.default.render))"
+    run = subprocess.run([NODE, "-e", check], capture_output=True, text=True, timeout=60)
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.split()[-1] == "function"
+
+
+def test_every_file_of_a_demo_is_small():
+    sizes = {path.name: path.stat().st_size for path in source.FOLDER.glob("*.js")}
+    assert len(sizes) > 12
+    assert max(sizes.values()) < 30_000, sizes
+
+
+def test_modules_that_import_each_other_in_a_circle_are_refused(tmp_path, monkeypatch):
+    (tmp_path / "a.js").write_text('import { b } from "./b.js";\n')
+    (tmp_path / "b.js").write_text('import { a } from "./a.js";\n')
+    monkeypatch.setattr(source, "FOLDER", tmp_path)
+    with pytest.raises(ValueError, match=r"a\.js -> b\.js -> a\.js"):
+        source.modules("a.js")
+
+
+@pytest.mark.parametrize("name", DEMOS)
+def test_each_demo_says_its_message_in_words(name):
+    demo = make(name)
+    assert demo.alt.endswith(".") and demo.caption.endswith(".")
+    assert len(demo.alt) > 60
+    assert repr(demo) == f"{name}: {demo.alt}"
+    assert "Chapter" in getattr(wt.widgets, name).__doc__
+
+
+class Pictures(HTMLParser):
+    def __init__(self, text):
+        super().__init__()
+        self.found = []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.found.append((tag, dict(attrs)))
+
+
+@pytest.mark.parametrize("name", DEMOS)
+def test_each_demo_has_a_first_frame_for_readers_without_javascript(name, agg):
+    demo = make(name)
+    (figure, image, _caption) = Pictures(demo.first_frame_html()).found
+    assert figure == ("figure", {"class": "wdl-first-frame"})
+    assert image[1]["alt"] == demo.alt
+    assert image[1]["src"].startswith("data:image/png;base64,iVBOR")
+
+
+def test_the_state_of_a_demo_reaches_its_page():
+    demo = make("TwoPeaks")
+    demo.t = 0.25
+    state = demo.get_state()
+    assert state["t"] == 0.25
+    assert state["caption"] and "displacedHistogram" in state["_esm"] and ".wdl-demo" in state["_css"]
+
+
+@pytest.mark.parametrize(
+    "name, values, message",
+    [
+        ("TwoPeaks", {"tee": 0.3}, "TwoPeaks has no tee; it takes crumb, left, right, t, width"),
+        ("TwoPeaks", {"t": 1.5}, "t"),
+        ("BarycenterTriangle", {"weights": [0.5, 0.5, 0.5]}, "must be non-negative and sum to 1"),
+        ("BarycenterTriangle", {"atoms": [[np.nan, 1.0]]}, "must be finite"),
+        ("Underflow", {"precision": "float16"}, "float16"),
+    ],
+)
+def test_a_demo_refuses_what_it_cannot_draw(name, values, message):
+    traitlets = pytest.importorskip("traitlets")
+    pytest.importorskip("anywidget")
+    with pytest.raises((TypeError, traitlets.TraitError), match=message):
+        getattr(wt.widgets, name)(**values)
+
+
+def test_arrays_of_other_backends_are_welcome():
+    torch = pytest.importorskip("torch")
+    demo = make("BarycenterTriangle")
+    demo.weights = torch.tensor([0.2, 0.3, 0.5], dtype=torch.float64)
+    assert_close(demo.weights, [0.2, 0.3, 0.5], atol=1e-15)
+
+
+def test_without_the_extra_the_first_demo_names_it_and_the_import_does_not_fail():
+    code = """
+import sys
+sys.modules["anywidget"] = sys.modules["ipywidgets"] = None
+import wdl_tutorial as wt
+for name in ("TwoPeaks", "FramePlayer", "explore"):
+    try:
+        getattr(wt.widgets, name)
+    except ImportError as error:
+        print(name, "extra 'book'" in str(error))
+"""
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, cwd=HERE.parent)
+    assert run.stdout.split() == ["TwoPeaks", "True", "FramePlayer", "True", "explore", "True"], run.stderr
+
+
+def test_an_unknown_demo_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="no attribute 'ThreePeaks'"):
+        wt.widgets.ThreePeaks  # noqa: B018
+
+
+# ------------------------------------------------------------------------------------------------ frames and explore
+
+
+def test_the_player_takes_figures_arrays_and_bytes(agg):
+    pytest.importorskip("anywidget")
+    import matplotlib.pyplot as plt
+
+    figure, ax = plt.subplots()
+    ax.plot([0, 1])
+    png = wt.widgets.FramePlayer([np.zeros((4, 4))], ["dark"]).frames[0]
+    player = wt.widgets.FramePlayer(
+        [figure, np.full((4, 4, 3), 255, dtype=np.uint8), png, np.eye(3)],
+        ["a line", "white", "dark", "a diagonal"],
+        handles={"row": ["a", "b"], "column": [0, 1]},
+    )
+    assert all(frame.startswith(b"\x89PNG") for frame in player.frames)
+    assert player.handles == [["row", ["a", "b"]], ["column", ["0", "1"]]]
+    player.at = [1, 0]
+    assert player.index == 2
+    assert "wdl-first-frame" in player.first_frame_html()
+
+
+@pytest.mark.parametrize(
+    "frames, captions, options, message",
+    [
+        ([np.zeros((2, 2))], ["a", "b"], {}, "2 captions for 1 frames"),
+        ([np.zeros((2, 2))] * 3, ["a"] * 3, {"handles": {"row": [1, 2]}}, "2 positions together, but there are 3"),
+        ([np.full((2, 2), 7.0)], ["a"], {}, "must lie in .0, 1.; it spans 7 to 7"),
+        ([np.zeros(5)], ["a"], {}, "shape .5,."),
+        ([b"GIF89a"], ["a"], {}, "must be PNG"),
+    ],
+)
+def test_the_player_refuses_frames_that_do_not_fit(agg, frames, captions, options, message):
+    pytest.importorskip("anywidget")
+    with pytest.raises(ValueError, match=message):
+        wt.widgets.FramePlayer(frames, captions, **options)
+
+
+@pytest.fixture
+def explore(agg):
+    pytest.importorskip("ipywidgets")
+    return wt.widgets.explore
+
+
+def test_explore_draws_again_when_a_slider_moves(explore):
+    seen = []
+
+    def draw(ax, t, power=2, mode="dash"):
+        seen.append((t, power, mode))
+        ax.plot([0, t**power])
+
+    view = explore(draw, t=(0.0, 1.0), power=(1, 4), mode=["solid", "dash"])
+    first = view.picture.value
+    view.sliders["t"].value = 0.9
+    assert seen == [(0.5, 2, "dash"), (0.9, 2, "dash")]
+    assert bytes(view.picture.value).startswith(b"\x89PNG") and view.picture.value != first
+
+
+def test_an_error_in_draw_is_shown_and_the_next_move_recovers(explore):
+    def draw(ax, t):
+        ax.plot([0, 1 / t])
+
+    view = explore(draw, t=(0, 4))
+    good = view.picture.value
+    view.sliders["t"].value = 0
+    assert view.error.startswith("ZeroDivisionError") and "ZeroDivisionError" in view.note.value
+    assert view.picture.value == good  # the last good picture stays
+    view.sliders["t"].value = 3
+    assert view.error == view.note.value == ""
+    assert view.picture.value != good
+
+
+def test_a_draw_that_returns_no_figure_says_so(explore):
+    view = explore(lambda t: t, t=(0, 4))
+    assert "must take ax, or return a matplotlib Figure or Axes; it returned int" in view.error
+
+
+def test_of_a_burst_of_moves_only_the_newest_is_drawn(explore):
+    seen = []
+    view = explore(lambda ax, t: seen.append(t), t=(0, 100))
+
+    async def burst():
+        for value in range(1, 41):
+            view.sliders["t"].value = value
+        await asyncio.sleep(0.1)
+
+    asyncio.run(burst())
+    assert seen == [50, 40]
+
+
+def test_a_long_drag_is_drawn_while_it_lasts(explore):
+    seen = []
+    view = explore(lambda ax, t: seen.append(t), t=(0, 1000))
+
+    async def drag():
+        for value in range(1, 61):
+            view.sliders["t"].value = value
+            await asyncio.sleep(0.003)
+        await asyncio.sleep(0.1)
+
+    asyncio.run(drag())
+    assert seen[-1] == 60
+    assert 3 <= len(seen) < 40
+
+
+@pytest.mark.parametrize(
+    "sliders, error, message",
+    [
+        ({}, TypeError, "no slider was given"),
+        ({"s": (0, 1)}, TypeError, "draw has no argument s; its arguments are ax, t"),
+        ({"t": (1, 0)}, ValueError, "low < high"),
+        ({"t": "red"}, ValueError, "got 'red'"),
+    ],
+)
+def test_explore_refuses_sliders_that_make_no_sense(explore, sliders, error, message):
+    with pytest.raises(error, match=message):
+        explore(lambda ax, t: None, **sliders)

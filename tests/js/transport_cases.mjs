@@ -1,12 +1,12 @@
-/* Runs the numbers of the sliders on problems from Python: node transport_cases.mjs FILE < problems.json > answers.json
+/* Runs the numbers of the sliders on problems from Python: node transport_cases.mjs FOLDER < problems.json > answers.json
  *
- * FILE is wdl_tutorial/widgets/transport.js, imported as the text it is, as a page does. A problem names a function of
- * `CASES`; its answer is what JSON can hold, with numbers that are not finite as null.
+ * FOLDER is wdl_tutorial/widgets; its modules are imported as the text they are, as a page does. A problem names a
+ * function of `CASES`; its answer is what JSON can hold, with numbers that are not finite as null.
  */
 import { readFileSync } from "node:fs";
 
-const source = readFileSync(process.argv[2]);
-const T = await import(`data:text/javascript;base64,${source.toString("base64")}`);
+const load = (name) => import(`data:text/javascript;base64,${readFileSync(`${process.argv[2]}/${name}`).toString("base64")}`);
+const T = await load("transport.js"), L = await load("leastsquares.js");
 const floats = (rows) => rows.map((row) => Float64Array.from(row));
 const line = ({ positions, power }) => T.costMatrix(positions, positions, power);
 
@@ -36,6 +36,7 @@ const CASES = {
   segments({ p, q, positions }) { return T.quantileSegments(p, q, positions); },
   wasserstein({ p, q, positions, power }) { return T.wasserstein1d(p, q, positions, power); },
   displaced({ p, q, t }) { return [...T.displacedHistogram(Float64Array.from(p), Float64Array.from(q), t)]; },
+  fractions({ pixel, spectra, sum_to_one }) { return L.fractions(pixel, spectra, sum_to_one); },
   peaks({ p, share }) { return T.peaks(Float64Array.from(p), share); },
 };
 

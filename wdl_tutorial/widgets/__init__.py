@@ -12,14 +12,19 @@ import importlib
 # name -> module that holds it; loaded at first use (PEP 562), because these modules need anywidget or ipywidgets
 _LAZY = {
     "BarycenterTriangle": "demos",
+    "DipOrPeak": "demos",
+    "DraggableTriangle": "demos",
     "DrawAtoms": "demos",
+    "FramePlayer": "frames",
     "GradientFilm": "demos",
     "OrphanPeak": "demos",
     "PlanByHand": "demos",
     "ScalingSteps": "demos",
+    "ShadeTriangle": "demos",
     "TwoPeaks": "demos",
     "Underflow": "demos",
     "Unmix60": "demos",
+    "explore": "exploring",
 }
 
 __all__ = sorted(_LAZY)

@@ -111,12 +111,12 @@ class Demo(anywidget.AnyWidget):
     def __init__(self, **values: Any):
         unknown = sorted(set(values) - set(self.trait_names()))
         if unknown:
-            own = ", ".join(sorted(self.handles()))
+            own = ", ".join(sorted(self._own_traits()))
             raise TypeError(f"{type(self).__name__} has no {', '.join(unknown)}; it takes {own}, caption and alt.")
         super().__init__(**values)
 
     @classmethod
-    def handles(cls) -> list[str]:
+    def _own_traits(cls) -> list[str]:
         """The names of what may be set, from Python or in the picture."""
         return [
             name

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .base import Demo, choice, number, numbers, simplex, text, toggle, words
-from .shapes import line_shapes, minerals, plane_shapes, twelve_histograms
+from .shapes import line_shapes, minerals, plane_shapes, shaded_minerals, twelve_histograms
 
 
 class TwoPeaks(Demo):
@@ -191,3 +191,63 @@ class DrawAtoms(Demo):
     rivals = numbers(lambda: twelve_histograms()[1])
     caption = text("Draw on the upper picture, or move the handles; then let it learn from there.")
     alt = text("Twelve histograms are one bump that moves; two atoms at the right ends explain them all.")
+
+
+class ShadeTriangle(Demo):
+    """Chapter 11: a pixel in the shade, unmixed with and without fractions that must sum to one.
+
+    Parameters
+    ----------
+    weights : the true fractions.
+    shade : light on the pixel, 0.4 to 1.5; 1 is the light that the endmembers were measured in.
+    endmembers, names, wavelengths : three spectra (3, n_bands), their names, their bands in nm.
+    """
+
+    _file = "shade_triangle.js"
+    weights = simplex(0.5, 0.3, 0.2)
+    shade = number(1, 0.4, 1.5)
+    endmembers = numbers(lambda: shaded_minerals()[0])
+    names = words(lambda: shaded_minerals()[1])
+    wavelengths = numbers(lambda: shaded_minerals()[2])
+    caption = text("Black: the truth. Square: FCLS. Triangle: NNLS divided by its sum.")
+    alt = text("With less light FCLS calls the pixel another mineral; NNLS divided by its sum does not move.")
+
+
+class DraggableTriangle(Demo):
+    """Chapter 12: put a triangle around a cloud of pixels; many fit.
+
+    Parameters
+    ----------
+    corners : six numbers, across and up, of the corners A, B and C, in [0, 1].
+    corner : which corner the two handles move: 0, 1 or 2.
+    purest : largest fraction of one endmember in any pixel, 0.4 to 1.
+    vca : whether the corners that vertex component analysis picks are shown.
+    """
+
+    _file = "draggable_triangle.js"
+    corners = numbers([0.05, 0.05, 0.97, 0.15, 0.35, 0.97])
+    corner = choice(0, 0, 1, 2)
+    purest = number(1, 0.4, 1)
+    vca = toggle()
+    caption = text("Drag a corner. A cross is a pixel that your triangle cannot explain.")
+    alt = text("A cloud of pixels fits into many triangles; without pure pixels nothing shows which one is true.")
+
+
+class DipOrPeak(Demo):
+    """Chapter 13: average two absorptions as reflectance or as band depth, linearly or as a barycenter.
+
+    Parameters
+    ----------
+    t : share of the right spectrum.
+    depth : of both absorptions, 0.02 to 0.6.
+    represented : "reflectance" or "depth".
+    truth : what the measured pixel is: "areal" (two materials side by side) or "shift" (a band that moves).
+    """
+
+    _file = "dip_or_peak.js"
+    t = number(0.5, 0, 1)
+    depth = number(0.3, 0.02, 0.6)
+    represented = choice("reflectance", "reflectance", "depth")
+    truth = choice("areal", "areal", "shift")
+    caption = text("Dots: the measured pixel. The bars say how far each average is from it.")
+    alt = text("As reflectance the barycenter hardly differs from the linear average; as band depth the peak travels.")

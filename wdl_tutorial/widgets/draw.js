@@ -351,6 +351,24 @@ export class Plot {
     this.face();
   }
 
+  /* Name each curve where it is farthest from the others, on its free side. */
+  nameCurves(xs, curves, names, colours, others = []) {
+    const n = xs.length, all = [...curves, ...others], taken = [];
+    curves.forEach((curve, k) => {
+      let best = { room: -Infinity };
+      for (let i = Math.round(0.12 * n); i < 0.88 * n; i++)
+        for (const side of [1, -1]) {
+          const gaps = all.filter((other) => other !== curve).map((other) => side * (other[i] - curve[i])).filter((gap) => gap > 0);
+          const edge = side > 0 ? this.y[1] - curve[i] : curve[i] - this.y[0];
+          const far = Math.min(...taken.map((px) => Math.abs(this.X(xs[i]) - px) / (8 * this.font)), 1);
+          const room = Math.min(...gaps, edge) * far;
+          if (room > best.room) best = { room, i, side };
+        }
+      taken.push(this.X(xs[best.i]));
+      this.label(names[k], xs[best.i], curve[best.i], { colour: colours[k], dy: -0.8 * best.side, scale: 0.95 });
+    });
+  }
+
   /* A matrix of values in [0, 1] between two corners, row 0 at the top; colour from paper to `colour`. */
   image(values, rows, cols, { colour = "blue", corners = null, smooth = false, signed = null } = {}) {
     const [x0, y0, x1, y1] = corners ?? [this.x[0], this.y[0], this.x[1], this.y[1]], c = this.c;

@@ -45,7 +45,7 @@ export default demo({ name: "draw-atoms", title: "Draw the two atoms", keys: ["l
   };
   const stop = () => { running = null; clearTimeout(timer); ui.schedule(); };
   for (const key of ["left", "right", "spread"])
-    ui.model.on(`change:${key}`, () => { stop(); history = []; ui.model.set("drawn", []); });
+    ui.on(key, () => { stop(); history = []; ui.model.set("drawn", []); });
   ui.cleanups.push(stop);
 
   /* The best weight of each histogram: the best of a few, then the bottom of the parabola through it and its neighbours. */

@@ -59,3 +59,13 @@ def twelve_histograms() -> tuple[np.ndarray, list[float]]:
     fits = (pca(data, 2).reconstruct(), nmf(data, 2, random_state=0).reconstruct())
     errors = [float(np.abs(fit - data).sum(axis=1).mean()) for fit in fits]
     return data, errors
+
+
+@functools.cache
+def shaded_minerals() -> tuple[np.ndarray, list[str], np.ndarray]:
+    """Alunite, muscovite and buddingtonite of the embedded sample from 1950 nm on, their names, and their bands in nm."""
+    from ..datasets import load_usgs_sample
+
+    sample = load_usgs_sample("swir")
+    rows = [sample.names.index(name) for name in ("alunite", "muscovite, low Al", "buddingtonite")]
+    return sample.spectra[rows], ["alunite", "muscovite", "buddingtonite"], sample.wavelengths

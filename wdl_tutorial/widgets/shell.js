@@ -24,7 +24,8 @@ export function element(tag, attributes = {}, ...children) {
 let counter = 0;
 
 class Demo {
-  constructor(model, el, { name, title, keys }) {
+  constructor(model, el, { name, title: fallback, keys }) {
+    const title = model.get("title") || fallback;
     Object.assign(this, { model, name, keys, rows: [], controls: new Map(), plots: [], cleanups: [] });
     const id = `wdl-demo-${++counter}`;
     this.board = element("div", { class: "wdl-board" });
@@ -48,6 +49,11 @@ class Demo {
     for (const [key, value] of Object.entries(values)) this.model.set(key, value);
     this.model.save_changes();
     this.schedule();
+  }
+
+  on(key, changed) {
+    this.model.on(`change:${key}`, changed);
+    this.cleanups.push(() => this.model.off(`change:${key}`, changed));
   }
 
   /* ---- handles ---- */
@@ -114,14 +120,15 @@ class Demo {
     return node;
   }
 
-  /* A button that runs a slider's value from one end to the other; in a few steps for whom motion is too much. */
-  play(key, { min, max, seconds = 4, text = `Play ${key}` }) {
+  /* A button that runs a value from one end to the other; in a few steps for whom motion is too much. */
+  play(key, { min, max, seconds = 4, text = `Play ${key}`, whole = false, write = (v) => v }) {
     let started = null, timer = 0;
     const stop = () => { cancelAnimationFrame(timer); clearTimeout(timer); started = null; node.textContent = text; };
     const tick = (now) => {
       if (started === null) return;
-      const share = Math.min(1, (now - started) / (1000 * seconds)), steps = stillPlease() ? 8 : 200;
-      this.set({ [key]: min + (max - min) * Math.round(share * steps) / steps });
+      const share = clamp((now - started) / (1000 * seconds), 0, 1), steps = stillPlease() ? 8 : 200;
+      const value = min + (max - min) * Math.round(share * steps) / steps;
+      this.set({ [key]: write(whole ? Math.round(value) : value, this.get(key)) });
       if (share >= 1) stop();
       else timer = stillPlease() ? setTimeout(() => tick(performance.now()), 500) : requestAnimationFrame(tick);
     };
@@ -262,7 +269,7 @@ class Demo {
     this.update = update;
     this.#recall();
     const changed = () => { this.moved = true; this.schedule(); }, redraw = () => this.schedule();
-    this.keys.forEach((key) => this.model.on(`change:${key}`, changed));
+    for (const key of this.keys) this.on(key, changed);
     const sizes = new ResizeObserver(redraw), unwatch = watchScheme(redraw);
     sizes.observe(this.board);
     document.addEventListener("fullscreenchange", redraw);
@@ -270,7 +277,6 @@ class Demo {
     for (const still of cell?.querySelectorAll(".wdl-first-frame") ?? []) still.hidden = true;
     this.draw();
     return () => {
-      this.keys.forEach((key) => this.model.off(`change:${key}`, changed));
       sizes.disconnect();
       unwatch();
       document.removeEventListener("fullscreenchange", redraw);

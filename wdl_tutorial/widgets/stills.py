@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
+from itertools import islice
 from typing import Any
 
 import numpy as np
 
-from .. import figures
-from ..barycenters import barycenter, linear_mixture
-from ..costs import GridCost, LineCost, eps_for_blur
+from .. import figures, linear
+from ..barycenters import barycenter, barycenter_steps, linear_mixture
+from ..costs import GridCost, LineCost, cost_matrix, eps_for_blur, gibbs_kernel
 from ..histograms import normalize
+from ..transport import sinkhorn
 from .shapes import gaussian
 
 DRAWN: dict[str, Callable[[Any], Any]] = {}
@@ -71,4 +74,181 @@ def barycenter_triangle(demo: Any):
         figures.plot_histograms(rows, x, labels=names, fill=False, xlabel="position (bins)", ax=axes[1])
     for ax, image, word in zip(axes[1:], (average, mixture), ("positions", "heights")) if not on_line else ():
         figures.plot_map(image.reshape(side, side), title=f"average of {word}", ax=ax)
+    return figure
+
+
+def spectra_axes(ax: Any, demo: Any, title: str) -> None:
+    """The three spectra of a demo, named."""
+    figures.plot_endmembers(np.asarray(demo.endmembers), np.asarray(demo.wavelengths), names=demo.names, ax=ax)
+    ax.set_title(title)
+
+
+@draws("Unmix60")
+def unmix60(demo: Any):
+    endmembers, wavelengths = np.asarray(demo.endmembers), np.asarray(demo.wavelengths)
+    hidden, yours = np.asarray(demo.truth) @ endmembers, np.asarray(demo.weights) @ endmembers
+    figure, (top, below) = subplots(2, 1, 4.4, sharex=True, height_ratios=[3, 1])
+    spectra_axes(top, demo, "dots: the hidden pixel")
+    top.plot(wavelengths, hidden, linestyle="none", marker=".", color="black")
+    top.set_xlabel("")
+    below.fill_between(wavelengths, hidden - yours, color=figures.FILLS[1])
+    below.set(title="what your mixture leaves over", xlabel="wavelength (nm)", ylim=(-0.12, 0.12))
+    return figure
+
+
+@draws("PlanByHand")
+def plan_by_hand(demo: Any):
+    plan = np.asarray(demo.plan).reshape(6, 6)
+    source, target = [3, 2, 2, 1, 0, 0], [0, 0, 1, 2, 2, 3]
+    figure, ax = subplots(1, 1, 3.4)
+    for row, counts, colour in ((0, source, figures.FILLS[0]), (5, target, "none")):
+        for i, count in enumerate(counts):
+            for block in range(count):
+                ax.bar(i, 0.8, bottom=row + block, width=0.5, facecolor=colour, edgecolor="black")
+    for (i, j), count in np.ndenumerate(plan):
+        if count:
+            ax.plot([i, j], [max(source) + 0.1, 4.9], linewidth=1.5 * count, color=figures.COLOURS[0], linestyle="-")
+    ax.set(xlabel="position (bins)", yticks=[1.5, 6.5], yticklabels=["from", "to"])
+    return figure
+
+
+@draws("ScalingSteps")
+def scaling_steps(demo: Any):
+    x = np.arange(40.0)
+    bump = lambda mean, std: np.exp(-0.5 * ((x - mean) / std) ** 2)  # noqa: E731
+    p, q = normalize(bump(8, 3) + 0.7 * bump(22, 3) + 0.004), normalize(bump(28, 5) + 0.004)
+    cost = cost_matrix(x)
+    kernel = np.exp(-cost / demo.eps)
+    u, v = np.ones(40), np.ones(40)
+    for press in range(int(demo.presses)):
+        if press % 2 == 0:
+            v = q / (kernel.T @ u)
+        else:
+            u = p / (kernel @ v)
+    plan = u[:, None] * kernel * v
+    figure, ax = subplots(1, 1, 4.4)
+    ax.set_box_aspect(1)
+    figures.plot_plan(plan / plan.sum(), p, q, xlabel="to (bins)", ylabel="from (bins)", ax=ax)
+    return figure
+
+
+@draws("Underflow")
+def underflow(demo: Any):
+    cost = cost_matrix(np.arange(8.0), np.arange(8.0, 16.0))
+    exponents = -cost / demo.eps / np.log(10)
+    wall = {"float64": -323.3, "float32": -44.9}[demo.precision]
+    figure, ax = subplots(1, 1, 3.4)
+    for lane, row in enumerate(exponents):
+        lost = (row < wall) & (not demo.logarithms)
+        ax.plot(row[~lost], np.full(np.sum(~lost), lane), "o", color=figures.COLOURS[0])
+        ax.plot(np.maximum(row[lost], -400), np.full(np.sum(lost), lane), "x", color=figures.COLOURS[1])
+    for name, place in (("float64 ends", -308), ("float32 ends", -38)):
+        ax.axvline(place, color=figures.GREY, linestyle="--", linewidth=1)
+        ax.annotate(name, (place, -0.9), ha="center")
+    ax.set(xlim=(-420, 12), ylim=(7.6, -1.3), xlabel="power of ten of the entry of exp(-cost/eps)", ylabel="source bin")
+    return figure
+
+
+@draws("DrawAtoms")
+def draw_atoms(demo: Any):
+    data = np.asarray(demo.data)
+    bins = np.arange(data.shape[1])
+    atoms = [gaussian(bins, at, demo.spread) for at in (demo.left, demo.right)]
+    if len(demo.drawn) == 2 * len(bins):
+        atoms = normalize(np.asarray(demo.drawn).reshape(2, -1))
+    figure, ax = subplots(1, 1, 3.4)
+    ax.plot(bins, data.T, color=figures.GREY, linestyle="solid", linewidth=0.7)
+    figures.plot_histograms(np.stack(atoms), labels=["atom A", "atom B"], ax=ax)
+    ax.set_title("twelve histograms and two atoms")
+    return figure
+
+
+@draws("GradientFilm")
+def gradient_film(demo: Any):
+    bins = np.arange(40.0)
+    atoms = np.stack([gaussian(bins, 10, 3), gaussian(bins, 29, 3)])
+    pushed = atoms + demo.nudge * (np.arange(2) == 0)[:, None] * (bins == round(demo.bin))
+    kernel = gibbs_kernel(cost_matrix(bins), 50.0)
+    half = np.array([0.5, 0.5])
+    layers = [[s.histogram for s in islice(barycenter_steps(a, half, kernel), 5)] for a in (atoms, pushed)]
+    change = np.array(layers[1]) - np.array(layers[0])
+    figure, ax = subplots(1, 1, 3.6)
+    for layer, row in enumerate(change, start=1):
+        ax.fill_between(bins, layer, layer - 0.7 * row / np.abs(change).max(), color=figures.FILLS[1])
+    ax.axvline(demo.bin, color=figures.GREY, linestyle=":", linewidth=1)
+    ax.set(ylim=(5.4, 0), ylabel="layer", xlabel="bin", title="what a push on one bin changes in each layer")
+    return figure
+
+
+@draws("OrphanPeak")
+def orphan_peak(demo: Any):
+    x = np.linspace(0, 200, 101)
+    p = (gaussian(x, 45, 6) + gaussian(x, demo.orphan, 6)) / 2
+    q = gaussian(x, 55, 6)
+    plan = sinkhorn(p, q, cost_matrix(x), eps=32.0, marginal_weight=demo.marginal_weight, tol=1e-6).plan
+    figure, axes = subplots(2, 1, 4.4, sharex=True, sharey=True)
+    sides = ((p, plan.sum(1), "source: dashed what is there, blue what leaves"),)
+    sides += ((q, plan.sum(0), "target: dashed what is wanted, blue what arrives"),)
+    for ax, (whole, part, title) in zip(axes, sides):
+        ax.plot(x, 50 * whole, color="black", linestyle="--", linewidth=1.2)
+        ax.fill_between(x, 50 * part, color=figures.FILLS[0], alpha=0.6)
+        ax.set(title=title, ylabel="grams per bin")
+    axes[1].set_xlabel("position (bins)")
+    return figure
+
+
+@draws("ShadeTriangle")
+def shade_triangle(demo: Any):
+    endmembers, truth = np.asarray(demo.endmembers), np.asarray(demo.weights)
+    pixel = demo.shade * truth @ endmembers
+    answers = [linear.fcls(pixel[None], endmembers), linear.nnls(pixel[None], endmembers, normalize=True)]
+    points = np.vstack([truth, *(a.abundances[0] for a in answers)])
+    figure, axes = subplots(1, 2, 3.2)
+    figures.plot_triangle(points, names=demo.names, groups=["truth", "FCLS", "NNLS / sum"], ax=axes[0])
+    spectra_axes(axes[1], demo, f"black: the pixel, light {demo.shade:.2f}")
+    axes[1].plot(np.asarray(demo.wavelengths), pixel, color="black", linestyle="solid")
+    return figure
+
+
+@draws("DraggableTriangle")
+def draggable_triangle(demo: Any):
+    true = np.array([[0.12, 0.15], [0.88, 0.25], [0.42, 0.9]])
+    fractions = np.random.default_rng(7).dirichlet(np.ones(3), 260)
+    points = (1 / 3 + (demo.purest - 1 / 3) * 1.5 * (fractions - 1 / 3)) @ true
+    yours = np.asarray(demo.corners).reshape(3, 2)
+    figure, ax = subplots(1, 1, 4.4)
+    ax.scatter(*points.T, s=8, color=figures.GREY)
+    for corners, line, name in ((true, ":", "the true triangle"), (yours, "-", "your triangle")):
+        ax.plot(*corners[[0, 1, 2, 0]].T, linestyle=line, color=figures.COLOURS[0 if line == "-" else 4], label=name)
+    ax.set(aspect="equal", xlabel="first direction", ylabel="second direction")
+    ax.legend(loc="upper left")
+    return figure
+
+
+@draws("DipOrPeak")
+def dip_or_peak(demo: Any):
+    x = np.linspace(2050, 2450, 161)
+    spectra = [1 - demo.depth * np.exp(-0.5 * ((x - at) / 20) ** 2) for at in (2180, 2320)]
+    flip = demo.represented == "depth"
+    curves = np.stack([1 - s if flip else s for s in spectra])
+    figure, ax = subplots(1, 1, 3.2)
+    ax.plot(x, curves.T, color=figures.GREY, linestyle="--", linewidth=1)
+    ax.plot(x, np.array([1 - demo.t, demo.t]) @ curves, color=figures.COLOURS[1], label="linear average")
+    ax.set(
+        xlabel="wavelength (nm)",
+        ylabel="band depth" if flip else "reflectance",
+        title="two absorptions and their average",
+    )
+    figures.label_lines(ax)
+    return figure
+
+
+@draws("FramePlayer")
+def frame_player(demo: Any):
+    import matplotlib.image as mpimg
+
+    picture = mpimg.imread(io.BytesIO(demo.frames[demo.index]), format="png")
+    figure, ax = subplots(1, 1, 6.4 * picture.shape[0] / picture.shape[1])
+    ax.imshow(picture)
+    ax.axis("off")
     return figure

@@ -29,8 +29,7 @@ export default demo({ name: "unmix", title: "What is this pixel made of?", keys:
     spectra.forEach((s, k) => top.curve(wavelengths, s, { colour: COLOURS[k], dash: LINES[k], width: 1.4 }));
     top.curve(wavelengths, yours, { colour: "blue", width: 2.6 });
     for (let i = 0; i < hidden.length; i++) top.dot(wavelengths[i], hidden[i], { colour: "ink", radius: 2.4 });
-    const ends = spectra.map((s) => s[s.length - 1]), lowest = ends.indexOf(Math.min(...ends));
-    spectra.forEach((s, k) => top.label(names[k], range[1], ends[k], { colour: COLOURS[k], align: "right", dy: k === lowest ? 0.9 : -0.9 }));
+    top.nameCurves(wavelengths, spectra, names, COLOURS, [hidden]);
 
     const limit = 0.12;
     below.begin({ x: range, y: [-limit, limit], title: "What your mixture leaves over", xLabel: "wavelength (nm)", yTicks: [[-0.1, "\u22120.1"], [0, "0"], [0.1, "0.1"]] });

@@ -1,0 +1,24 @@
+/* Precomputed pictures with handles: for results that take longer than a handle's move. */
+
+import { clamp, demo, element } from "./shell.js";
+
+export default demo({ name: "frames", title: "", keys: ["at"] }, (ui) => {
+  const handles = ui.get("handles"), frames = ui.get("frames"), captions = ui.get("captions"), sizes = handles.map(([, values]) => values.length);
+  const urls = frames.map((bytes) => URL.createObjectURL(new Blob([bytes], { type: "image/png" })));
+  const images = urls.map((url, k) => element("img", { class: "wdl-frame", src: url, alt: captions[k] ?? "", decoding: "sync" }));
+  ui.cleanups.push(() => urls.forEach((url) => URL.revokeObjectURL(url)));
+  handles.forEach(([name, values], k) => {
+    if (values.length < 2) return;
+    ui.slider("at", { label: name, min: 0, max: values.length - 1, step: 1, read: (at) => at[k], write: (v, at) => at.map((x, j) => (j === k ? v : x)), text: (v) => values[v] });
+  });
+  const accept = (at) => Array.isArray(at) && at.length === sizes.length && at.every((v, k) => Number.isInteger(v) && v >= 0 && v < sizes[k]) ? at : null;
+  ui.controls.set("at", (ui.controls.get("at") ?? []).map((control) => ({ ...control, accept })));
+  const first = sizes.findIndex((n) => n > 3);
+  if (first >= 0) ui.play("at", { min: 0, max: sizes[first] - 1, whole: true, write: (v, at) => at.map((x, k) => (k === first ? v : x)), text: `Play ${handles[first][0]}` });
+
+  return () => {
+    const at = ui.get("at").map((v, k) => clamp(Math.round(v), 0, sizes[k] - 1)), index = at.reduce((s, v, k) => s * sizes[k] + v, 0);
+    if (ui.board.firstChild !== images[index]) ui.board.replaceChildren(images[index]);
+    return captions[index] ?? handles.map(([name, values], k) => `${name}: ${values[at[k]]}`).join(", ");
+  };
+});
