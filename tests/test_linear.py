@@ -5,6 +5,7 @@ import warnings
 import numpy as np
 import pytest
 from conftest import assert_close
+from test_leastsquares import KINDS, optimality, random_problem
 
 from wdl_tutorial import ConvergenceWarning, gaussnewton, linear, metrics
 from wdl_tutorial.datasets import load_dc1, make_bilinear_scene
@@ -67,6 +68,14 @@ def test_fcls_follows_a_shift_of_pixels_and_endmembers_and_a_relabelling(rng):
     shift, order = rng.random(X.shape[1]), rng.permutation(5)
     assert_close(linear.fcls(X + shift, endmembers + shift).abundances, here, atol=1e-12)
     assert_close(linear.fcls(X, endmembers[order]).abundances, here[:, order], atol=1e-12)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_public_functions_are_optimal_on_degenerate_endmembers(kind, rng):
+    for p in range(2, 11):
+        endmembers, X = random_problem(rng, kind, p)
+        assert optimality(endmembers, X, linear.fcls(X, endmembers).abundances, n_simplex=p) <= 1e-10
+        assert optimality(endmembers, X, linear.nnls(X, endmembers).abundances) <= 1e-10
 
 
 def test_all_pixels_at_once_equal_pixel_by_pixel(rng):
