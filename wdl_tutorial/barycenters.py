@@ -294,7 +294,7 @@ def barycenter(
                 break
     xp = array_namespace(atoms)
     if not bool(xp.all(xp.isfinite(found.state.histogram))):
-        raise underflow_error(eps, f"barycenter ({atoms.dtype})")
+        raise underflow_error(eps, f"barycenter ({atoms.dtype})", kernel.domain)
     if n_iter is None and not bool(xp.all(found.converged)):
         warn_not_converged(
             "Barycenter", found.n_iter, found.error, tol, f"Raise max_iter, or eps (now {eps:g}), or use momentum=-0.3."

@@ -30,7 +30,7 @@ from .barycenters import (
     power_of,
     steps_of,
 )
-from .costs import check_eps, kernel_for, safe_log
+from .costs import check_eps, kernel_for
 from .iterate import run, warn_not_converged
 from .transport import check_options, check_run, proximal_exponent, underflow_error
 
@@ -39,7 +39,7 @@ class Adjoint(NamedTuple):
     """What one backward step hands to the iteration before it."""
 
     b: Array  # (n_samples, n_atoms, n_bins)   adjoint of log b
-    carry: Array | float  # what the heavy ball carries to the a of the iteration before, as dloss/datom
+    carry: Array | float  # what the heavy ball carries to the adjoint of log a of the iteration before
 
 
 class Sweep(NamedTuple):
@@ -84,20 +84,20 @@ def backward_step(
     phi_ = shares * p_[..., None, :] - theta * fresh * adjoint.b
     grad_weights = xp.sum(slope * p_[..., None, :], axis=-1)
 
-    if theta == 1.0 and momentum == 0.0:
-        ratio = -state.kb if log else 1.0 / state.kb  # a / atom, also where the atom is 0
-    elif log:
-        alive = atoms > 0
-        log_atoms = xp.where(alive, safe_log(atoms), xp.zeros_like(atoms))
-        ratio = xp.where(alive, state.a - log_atoms, xp.full_like(state.a, -float("inf")))
-    else:
-        ratio = xp.where(atoms > 0, state.a / xp.where(atoms > 0, atoms, xp.ones_like(atoms)), xp.zeros_like(state.a))
-    c = kernel.sandwich(ratio, -state.phi if log else 1.0 / state.phi, phi_) + adjoint.carry
-    kb_ = -theta * fresh * atoms * c
+    # adjoint of log a; dloss/datom is it over the atom, and where that is 0 the same sum with 1 / (K b) in a's place
+    alive = atoms > 0
+    left = xp.stack([state.a, -state.kb if log else 1.0 / state.kb])
+    both = kernel.sandwich(left, -state.phi if log else 1.0 / state.phi, phi_)
+    a_, at_zero = both[0, ...] + adjoint.carry, both[1, ...]
+    if theta != 1.0 or momentum != 0.0:
+        at_zero = xp.zeros_like(at_zero)  # a power below one has no slope at 0
+    at_zero = xp.where(xp.isfinite(at_zero), at_zero, xp.zeros_like(at_zero))  # steeper than floats can say
+    c = xp.where(alive, a_ / xp.where(alive, atoms, xp.ones_like(atoms)), at_zero)
+    kb_ = -theta * fresh * a_
     b_ = kernel.sandwich_t(b_before, -state.kb if log else 1.0 / state.kb, kb_)
     if momentum != 0.0:
         b_ = b_ + momentum * adjoint.b
-    return Adjoint(b_, momentum * c), Sweep(theta * fresh * c, grad_weights)
+    return Adjoint(b_, momentum * a_), Sweep(theta * fresh * c, grad_weights)
 
 
 def record(atoms: Array, weights: Array, kernel: Any, n_iter: int, **options: Any) -> list[BarycenterState]:
@@ -190,7 +190,8 @@ def barycenter_vjp(
 
     Returns
     -------
-    grad_atoms : array, shape (n_atoms, n_bins), summed over the samples.
+    grad_atoms : array, shape (n_atoms, n_bins), summed over the samples. Where an atom is 0 and the slope is too steep
+        for a float, or infinite (heavy ball, unbalanced), it is given as 0.
     grad_weights : array, shape (n_samples, n_atoms). Partial derivatives; on the simplex they count up to a constant
         per sample.
 
@@ -230,7 +231,7 @@ def barycenter_vjp(
             sweep = unrolled(atoms, weights, kernel, tape, grad, **options)
     grad_atoms = xp.sum(sweep.grad_atoms, axis=0)
     if not bool(xp.all(xp.isfinite(grad_atoms))) or not bool(xp.all(xp.isfinite(sweep.grad_weights))):
-        raise underflow_error(eps, f"barycenter_vjp ({atoms.dtype})")
+        raise underflow_error(eps, f"barycenter_vjp ({atoms.dtype})", kernel.domain)
     return grad_atoms, sweep.grad_weights
 
 

@@ -272,8 +272,13 @@ def check_run(tol: float, max_iter: int) -> None:
         raise ValueError(f"max_iter must be an integer of at least 1; got {max_iter!r}.")
 
 
-def underflow_error(eps: float, what: str) -> FloatingPointError:
-    """The one error of the kernel domain."""
+def underflow_error(eps: float, what: str, domain: str = "kernel") -> FloatingPointError:
+    """The one error of the kernel domain; and what can still happen in the log domain, mostly in float32."""
+    if domain == "log":
+        return FloatingPointError(
+            f"{what} left the range of its floating type (eps={eps:g}), in the log domain. "
+            "Use float64, a larger eps, or the plain iteration (momentum=0, debiased=False)."
+        )
     return FloatingPointError(
         f"exp(-cost/eps) underflowed in {what} (eps={eps:g}): a sum became 0 or infinite. "
         'Use domain="log" (or "auto"), or a larger eps.'
@@ -383,7 +388,14 @@ def _solve(p: Array, q: Array, kernel: Any, options: dict, limits: dict):
         return found, True
     u, v = found.state
     right = found.error < float("inf") and trusted((v, kernel.apply(v), p > 0), (u, kernel.apply_t(u), q > 0))
-    return found, right
+    return found, right and _all_alive(u, p) and _all_alive(v, q)
+
+
+def _all_alive(scaling: Array, histogram: Array) -> bool:
+    """No scaling of a bin that holds mass has become 0 or subnormal: its logarithm is a potential, and a gradient."""
+    xp = array_namespace(scaling, histogram)
+    smallest = float(xp.finfo(scaling.dtype).smallest_normal)
+    return bool(xp.all((scaling >= smallest) | (histogram <= 0)))
 
 
 def _anneal(p: Array, q: Array, cost: Any, eps: float, factor: float, options: dict, max_iter: int):
@@ -419,7 +431,7 @@ def _result(p: Array, q: Array, cost: Any, kernel: Any, found: Any, tol: float, 
     value = dual_value(p, q, f, g, plan_mass(found.state, kernel), kernel.eps, marginal_weight)
     xp = array_namespace(p, q)
     if not bool(xp.all(xp.isfinite(value))):
-        raise underflow_error(kernel.eps, f"sinkhorn ({p.dtype})")
+        raise underflow_error(kernel.eps, f"sinkhorn ({p.dtype})", kernel.domain)
     if not bool(xp.all(found.converged)):
         warn_not_converged(
             "Sinkhorn",
