@@ -137,14 +137,18 @@ def test_first_atoms_are_histograms_in_the_backend_of_the_data(xp, init, rng):
 @pytest.mark.parametrize("init", WEIGHTS)
 def test_first_weights_are_shares_in_the_backend_of_the_data(xp, init, rng):
     x = xp.array(random_histograms(rng, 7, N))
-    weights = first_weights(init, x, 3, np.random.default_rng(1))
+    weights = first_weights(init, x, x[:3, :], np.random.default_rng(1), COST, **OPTIONS)
     assert tuple(weights.shape) == (7, 3) and type(weights) is type(x)
     assert_close(xp.numpy(weights).sum(axis=1), np.ones(7), atol=1e-12)
-    assert_close(weights, first_weights(init, xp.numpy(x), 3, np.random.default_rng(1)), atol=1e-15)
+    assert_close(
+        weights,
+        first_weights(init, xp.numpy(x), xp.numpy(x)[:3], np.random.default_rng(1), COST, **OPTIONS),
+        atol=1e-15,
+    )
 
 
 def test_random_weights_are_uniform_on_the_simplex():
-    weights = first_weights("random", np.ones((20_000, 3)), 3, np.random.default_rng(0))
+    weights = first_weights("random", np.ones((20_000, 3)), np.ones((3, 3)), np.random.default_rng(0))
     # on a triangle with uniform density P(w_1 > t) = (1 - t)^2
     for t in (0.2, 0.5, 0.8):
         assert_close((weights > t).mean(axis=0), (1 - t) ** 2, atol=0.01)
@@ -169,7 +173,7 @@ def test_float32_stays_float32(rng):
     x = random_histograms(rng, 6, N).astype(np.float32)
     for init in ATOMS:
         assert first_atoms(init, x, 2, COST, np.random.default_rng(0), **OPTIONS).dtype == np.float32
-    assert first_weights("random", x, 2, np.random.default_rng(0)).dtype == np.float32
+    assert first_weights("random", x, x[:2, :], np.random.default_rng(0)).dtype == np.float32
 
 
 def test_given_starts_are_taken_as_they_are(xp, rng):

@@ -299,7 +299,7 @@ class WassersteinDictionary(TransformerMixin, BaseEstimator):
     learning_rate, betas, schedule : Adam's; ``schedule`` is "constant", or "cosine" down to a tenth over ``max_iter``.
     init : str   First atoms: "kmeans++" (in Wasserstein space), "extremes", "data", "random" or "uniform".
     init_atoms, init_weights : arrays on the simplex to start from; ``init_weights`` also "random" (uniform on the
-        simplex; the default) or "uniform".
+        simplex; the default), "uniform", or "near" (by the distance to each first atom).
     weight_scale : float   zeta of Schmitz et al. (2018), section 3.1: multiplies the weights' logits, so that a solver
         moves weights faster (> 1) or slower than atoms.
     max_iter : int   Steps of the solver in each restart.
@@ -416,8 +416,8 @@ class WassersteinDictionary(TransformerMixin, BaseEstimator):
         importance = check_importance(sample_weight, X)
         self.n_features_in_ = X.shape[1]
         # something to hold, should the choice of a start be interrupted
-        uniform = (first_atoms("uniform", X, self.n_atoms, cost, None), first_weights("uniform", X, self.n_atoms, None))
-        self._keep(X, Best(math.inf, self._log(*uniform), 0), [], converged=False)
+        even = first_atoms("uniform", X, self.n_atoms, cost, None)
+        self._keep(X, Best(math.inf, self._log(even, first_weights("uniform", X, even, None)), 0), [], converged=False)
         parts = slices(X.shape[0], chunk_length(X, self.n_atoms, self.n_iter, self.chunk_size))
         saved = self._resume(X, importance)
         try:
@@ -557,15 +557,15 @@ class WassersteinDictionary(TransformerMixin, BaseEstimator):
     def _start(self, X, cost, rng, mapper) -> Params:
         """Logits of the first atoms and weights."""
         xp = array_namespace(X)
-        n_bins = X.shape[1]
-        atoms = self.init if self.init_atoms is None else self.init_atoms
-        atoms = check_start("init", atoms, ATOMS, (self.n_atoms, n_bins), X)
+        given = self.init if self.init_atoms is None else self.init_atoms
+        atoms = check_start("init", given, ATOMS, (self.n_atoms, X.shape[1]), X)
         given = "random" if self.init_weights is None else self.init_weights
         weights = check_start("init_weights", given, WEIGHTS, (X.shape[0], self.n_atoms), X)
-        weights = first_weights(weights, X, self.n_atoms, rng) if isinstance(weights, str) else weights
+        options = {"eps": self.eps, "n_iter": self.n_iter or 100, "domain": self.domain, "mapper": mapper}
         if isinstance(atoms, str):
-            options = {"eps": self.eps, "n_iter": self.n_iter or 100, "domain": self.domain, "mapper": mapper}
             atoms = first_atoms(atoms, X, self.n_atoms, cost, rng, **options)
+        if isinstance(weights, str):
+            weights = first_weights(weights, X, atoms, rng, cost, **options)
         return self._log(xp.astype(atoms, X.dtype, copy=False), xp.astype(weights, X.dtype, copy=False))
 
     def _log(self, atoms: Array, weights: Array) -> Params:

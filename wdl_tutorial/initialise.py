@@ -16,7 +16,7 @@ from .costs import kernel_for
 from .losses import Accuracy, wasserstein
 
 ATOMS = ("kmeans++", "extremes", "data", "random", "uniform")
-WEIGHTS = ("random", "uniform")
+WEIGHTS = ("random", "uniform", "near")
 
 
 def distances(
@@ -115,11 +115,23 @@ def _device(x: Array) -> Any:
     return device(x)
 
 
-def first_weights(init: str | Array, x: Array, n_atoms: int, rng: np.random.Generator) -> Array:
-    """Weights (n_samples, n_atoms): ``"random"`` is uniform on the simplex (WaHU), ``"uniform"`` is 1 / n_atoms."""
-    n = x.shape[0]
-    host = rng.dirichlet(np.ones(n_atoms), size=n) if init == "random" else np.full((n, n_atoms), 1.0 / n_atoms)
-    return to_backend(host, x)
+def first_weights(
+    init: str, x: Array, atoms: Array, rng: np.random.Generator, cost: Any = None, **options: Any
+) -> Array:
+    """Weights (n_samples, n_atoms) by the rule called ``init``.
+
+    ``"random"`` is uniform on the simplex (WaHU), ``"uniform"`` is 1 / n_atoms; ``"near"`` is in proportion to one over
+    the square root of the divergence from each atom: the right weights, if there are two atoms, the samples lie on the
+    geodesic between them, and the cost is a squared distance.
+    """
+    n, n_atoms = x.shape[0], atoms.shape[0]
+    if init == "random":
+        return to_backend(rng.dirichlet(np.ones(n_atoms), size=n), x)
+    if init == "uniform":
+        return to_backend(np.full((n, n_atoms), 1.0 / n_atoms), x)
+    far = np.stack([to_numpy(distances(x, atoms[j, :], cost, **options)) for j in range(n_atoms)], axis=1)
+    near = 1.0 / np.sqrt(np.maximum(far, 1e-6 * max(far.max(), 1e-300)))
+    return to_backend(near / near.sum(axis=1, keepdims=True), x)
 
 
 def check_start(name: str, start: Any, known: tuple[str, ...], shape: tuple[int, int], x: Array) -> Any:
