@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import html
 import io
 from collections.abc import Callable
 from typing import Any
@@ -135,16 +134,19 @@ class Demo(anywidget.AnyWidget):
         with figures.style():
             return stills.DRAWN[type(self).__name__](self)
 
-    def first_frame_html(self) -> str:
-        """The first frame, its alt text and its caption as one ``<figure>``; the live demo hides it."""
+    def first_picture(self) -> bytes:
+        """The first frame as a PNG file."""
         import matplotlib.pyplot as plt
 
         figure, buffer = self.first_frame(), io.BytesIO()
         figure.savefig(buffer, format="png", dpi=100)
         plt.close(figure)
-        picture = base64.b64encode(buffer.getvalue()).decode("ascii")
-        return (
-            f'<figure class="wdl-first-frame"><img src="data:image/png;base64,{picture}" alt="{html.escape(self.alt)}">'
-            f"<figcaption>{html.escape(self.caption)} This is its first picture; it moves where JavaScript runs."
-            "</figcaption></figure>"
-        )
+        return buffer.getvalue()
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict, dict] | None:
+        """The live demo, and its first frame beside it: where no script runs, a page shows the picture."""
+        bundle = super()._repr_mimebundle_(**kwargs)
+        if bundle is None:
+            return None
+        data, metadata = bundle if isinstance(bundle, tuple) else (bundle, {})
+        return {**data, "image/png": base64.b64encode(self.first_picture()).decode("ascii")}, metadata

@@ -115,3 +115,7 @@ class FramePlayer(Demo):
     def index(self) -> int:
         """The number of the frame that is shown, from 0."""
         return int(np.ravel_multi_index(self.at, [len(values) for _, values in self.handles]))
+
+    def first_picture(self) -> bytes:
+        """The frame that is shown, as a PNG file."""
+        return bytes(self.frames[self.index])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable
 from itertools import islice
 from typing import Any
@@ -240,15 +239,4 @@ def dip_or_peak(demo: Any):
         title="two absorptions and their average",
     )
     figures.label_lines(ax)
-    return figure
-
-
-@draws("FramePlayer")
-def frame_player(demo: Any):
-    import matplotlib.image as mpimg
-
-    picture = mpimg.imread(io.BytesIO(demo.frames[demo.index]), format="png")
-    figure, ax = subplots(1, 1, 6.4 * picture.shape[0] / picture.shape[1])
-    ax.imshow(picture)
-    ax.axis("off")
     return figure
