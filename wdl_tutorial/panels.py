@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ._array import Array, is_numpy
-from .transport import SinkhornState, trusted
+from .transport import SinkhornState
 
 _local = threading.local()
 
@@ -159,14 +159,18 @@ def forward(atoms: np.ndarray, weights: np.ndarray, kernel: Any, n_iter: int) ->
         np.exp(p[i], out=p[i])
         np.divide(p[i][:, :, None, :], phi, out=b[i + 1][inner])
     histogram = layout.join(p[-1])
-    right = bool(np.all(np.isfinite(histogram))) and _right(a[inner], p[-1], kb[-1], phi, b[-2][inner], d, layout)
+    right = bool(np.all(np.isfinite(histogram))) and _right(a[inner], p[-1], kb[-1], phi, b[-2][inner], d)
     return Pass(histogram, right, d, w, b, kb, p, layout, kernel)
 
 
-def _right(
-    a: np.ndarray, p: np.ndarray, kb: np.ndarray, phi: np.ndarray, b: np.ndarray, d: np.ndarray, layout: Layout
-) -> bool:
-    """As `barycenters.kernel_domain_was_right`, of the last products that were made anyway."""
-    matters = (p > np.finfo(p.dtype).smallest_normal ** 0.5)[:, :, None, :]
-    join = layout.join
-    return trusted((join(b), join(kb), join(d > 0)), (join(a), join(phi), join(matters)))
+def _right(a: np.ndarray, p: np.ndarray, kb: np.ndarray, phi: np.ndarray, b: np.ndarray, d: np.ndarray) -> bool:
+    """As `barycenters.kernel_domain_was_right`, of the last products, which were made anyway, in this layout."""
+    info = np.finfo(p.dtype)
+    floor = info.smallest_normal / (16 * info.eps)
+    matters = (p > info.smallest_normal**0.5)[:, :, None, :]
+    for scaling, product, where in ((b, kb, d > 0), (a, phi, matters)):
+        lost = floor * (scaling.shape[0] * scaling.shape[1] + scaling.sum(axis=(0, 1)))
+        # a comparison with NaN is False, and with an infinite sum too
+        if not (np.isfinite(product) & (product >= lost) | ~where).all() or not np.isfinite(lost).all():
+            return False
+    return True
