@@ -55,8 +55,11 @@ from ..iterate import warn_not_converged
 
 def gaussian_log_density(x: torch.Tensor, mean: torch.Tensor, variance: torch.Tensor) -> torch.Tensor:
     """log N(x; mean, diag(variance)) along the last axis; ``variance`` broadcasts, it is not a standard deviation."""
-    variance = torch.broadcast_to(variance, x.shape)
-    return -0.5 * ((x - mean) ** 2 / variance + torch.log(2 * math.pi * variance)).sum(-1)
+    squares = (x - mean) ** 2
+    if variance.ndim == 0 or variance.shape[-1] == 1:  # isotropic: no logarithm and no division per band
+        variance = variance if variance.ndim == 0 else variance[..., 0]
+        return -0.5 * (squares.sum(-1) / variance + x.shape[-1] * torch.log(2 * math.pi * variance))
+    return -0.5 * (squares / variance + torch.log(2 * math.pi * variance)).sum(-1)
 
 
 def gaussian_kl(mean: torch.Tensor, variance: torch.Tensor) -> torch.Tensor:
@@ -141,6 +144,15 @@ class EndmemberDecoder(nn.Module):
         """s_k, shape (n_em, 1)."""
         return 0.01 * torch.exp(self.log_variance)[:, None]
 
+    @torch.no_grad()
+    def start_at(self, endmembers: torch.Tensor) -> None:
+        """Set the last bias so that the untrained networks spread around ``endmembers`` (n_em, n_bands).
+
+        The paper starts them around .5 in every band. Training then spends its first epochs on the mean spectra, and a
+        network whose narrow first layer dies (ReLU) never finds them.
+        """
+        self.mean.biases[-1].copy_(torch.logit(endmembers, eps=1e-3)[:, None])
+
     def forward(self, latents: torch.Tensor) -> torch.Tensor:
         """The means mu_k(z_k): latents (..., n_em, latent_dim) to endmembers (..., n_em, n_bands)."""
         rows = latents.reshape(-1, *latents.shape[-2:]).transpose(0, 1)  # (n_em, rows, latent_dim)
@@ -199,17 +211,19 @@ class UnrolledRegression(nn.Module):
 
     ::
 
-        h <- h - step / trace(M'M) (M'M h - M'y)         (36)
-        h <- ReLU(h - sparsity step)                     (37)
+        h <- h - step / n_em  diag(M'M)^-1 (M'M h - M'y)        (36)
+        h <- ReLU(h - sparsity step)                            (37)
 
-    from the least-squares fit h = pinv(M) y. Step sizes and sparsity are learned.
+    from the least-squares fit h = pinv(M) y. Step sizes and sparsity are learned; sparsity starts at 1e-4.
 
     The paper takes one step size for all endmember matrices, and starts it from a random number: where it exceeds
-    2 / lambda_max(M'M) the layers diverge (one seed in three on its own first scene). Here a step is
-    2 sigmoid(parameter) / trace(M'M), from parameter 0. As lambda_max <= trace, layers are non-expansive for **any**
-    endmember matrix and any value the parameter is trained to; and scaling y and M together changes nothing.
-    pinv(M) y is solved in the n_em x n_em normal equations with a ridge of 1e-5 trace / n_em, so that collinear
-    endmembers give a bounded start with a bounded gradient.
+    2 / lambda_max(M'M) the layers diverge (one seed in three on its own first scene). Here endmembers are scaled to
+    unit norm first (the diagonal), and a step is 2 sigmoid(parameter) / trace, from parameter 0. The trace of their
+    Gram matrix is n_em, and no less than its largest eigenvalue: layers are non-expansive for **any** endmember matrix
+    and any value the parameter is trained to. Scaling y and M together changes nothing, and a dark endmember (water
+    among soils) moves as fast as a bright one, where a step of 1 / trace(M'M) would hardly move it in ten layers.
+    pinv(M) y is solved in the n_em x n_em normal equations with a ridge of 1e-5, so that collinear endmembers give a
+    bounded start with a bounded gradient.
     """
 
     ridge = 1e-5
@@ -223,16 +237,17 @@ class UnrolledRegression(nn.Module):
         """Pixels (..., n_bands) and endmembers (..., n_em, n_bands) to h (..., n_em), not summing to one."""
         gram = endmembers @ endmembers.mT  # (..., n_em, n_em): the bands are gone after these two products
         target = (endmembers @ pixels[..., None])[..., 0]
-        tiny = torch.finfo(gram.dtype).tiny
-        trace = torch.diagonal(gram, dim1=-2, dim2=-1).sum(-1, keepdim=True).clamp_min(tiny)
-        gram, target = gram / trace[..., None], target / trace  # entries of order one whatever the units
-        eye = torch.eye(gram.shape[-1], dtype=gram.dtype, device=gram.device)
-        h = torch.linalg.solve(gram + self.ridge / gram.shape[-1] * eye, target)
-        sparsity = 1e-4 * torch.exp(self.log_sparsity)
+        n_em = gram.shape[-1]
+        squares = torch.diagonal(gram, dim1=-2, dim2=-1)
+        norms = torch.sqrt(squares + 1e-10 * squares.mean(-1, keepdim=True) + 1e-20)  # of a band of zeros: not zero
+        gram, target = gram / (norms[..., :, None] * norms[..., None, :]), target / norms
+        eye = torch.eye(n_em, dtype=gram.dtype, device=gram.device)
+        h = torch.linalg.solve(gram + self.ridge * eye, target)  # in units where endmembers have norm one
+        sparsity = 1e-4 * torch.exp(self.log_sparsity) * norms
         for step in 2 * torch.sigmoid(self.step_logits):
-            h = h - step * ((gram @ h[..., None])[..., 0] - target)
+            h = h - step / n_em * ((gram @ h[..., None])[..., 0] - target)
             h = torch.relu(h - sparsity * step)
-        return h
+        return h / norms
 
 
 class AbundanceEncoder(nn.Module):
@@ -694,6 +709,7 @@ class IDNet(BaseEstimator):
         with torch.random.fork_rng(devices=cuda), self._progress() as bar:
             torch.manual_seed(seed)
             self.model_ = self._new_model(Y.shape[1]).to(device)
+            self.model_.decoder.start_at(labels.endmembers.mean(0))
             optimizer = self._optimizer()
             losses, best = self._restore(state, optimizer, device)
             bar.update(len(losses))
