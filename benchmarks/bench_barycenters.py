@@ -1,6 +1,6 @@
 """Barycenters against POT: 1,000 of two atoms on 200 bins, and a single one. eps = 1e-2, 100 iterations each.
 
-    python benchmarks/bench_barycenters.py
+python benchmarks/bench_barycenters.py
 """
 
 from __future__ import annotations

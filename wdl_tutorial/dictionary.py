@@ -85,7 +85,7 @@ def evaluate_part(
             finite = xp.all(xp.isfinite(part.value)) & xp.all(xp.isfinite(part.grad_weights))
             if bool(finite & xp.all(xp.isfinite(part.grad_atoms))):
                 return part if keep else part._replace(histogram=None)
-    raise underflow_error(kernels[-1].eps, f"the objective ({x.dtype})")
+    raise underflow_error(kernels[-1].eps, f"the objective ({x.dtype})", domain=kernels[-1].domain)
 
 
 def _evaluate(x: Array, atoms: Array, weights: Array, importance: Array, kernel: Any, terms: Terms) -> Part:
