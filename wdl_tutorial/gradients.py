@@ -58,20 +58,17 @@ def backward_step(
     p_adjoint: Array | None,
     adjoint: Adjoint,
     *,
+    zeros: bool,
     marginal_weight: float | None = None,
     momentum: float = 0.0,
 ) -> tuple[Adjoint, Sweep]:
     """One iteration of the barycenter backwards: the adjoint for the one before, and its share of both gradients.
 
-    ``p_adjoint`` is the adjoint of log P from the loss, at the last iteration; None before it.
+    ``p_adjoint`` is the adjoint of log P from the loss, at the last iteration; None before it. ``zeros``: an atom holds one.
     """
     xp = array_namespace(atoms, weights)
-    theta, kappa, fresh = (
-        proximal_exponent(kernel.eps, marginal_weight),
-        power_of(kernel, marginal_weight),
-        1.0 - momentum,
-    )
-    log = kernel.domain == "log"
+    theta, kappa = proximal_exponent(kernel.eps, marginal_weight), power_of(kernel, marginal_weight)
+    fresh, log = 1.0 - momentum, kernel.domain == "log"
     log_phi = state.phi if log else xp.log(state.phi)
     p_ = theta * fresh * xp.sum(adjoint.b, axis=-2)
     p_ = p_ if p_adjoint is None else p_ + p_adjoint
@@ -84,17 +81,17 @@ def backward_step(
     phi_ = shares * p_[..., None, :] - theta * fresh * adjoint.b
     grad_weights = xp.sum(slope * p_[..., None, :], axis=-1)
 
-    # adjoint of log a; dloss/datom is it over the atom, and where that is 0 the same sum with 1 / (K b) in a's place
-    alive = atoms > 0
-    left = xp.stack([state.a, -state.kb if log else 1.0 / state.kb])
-    both = kernel.sandwich(left, -state.phi if log else 1.0 / state.phi, phi_)
-    a_, at_zero = both[0, ...] + adjoint.carry, both[1, ...]
-    if theta != 1.0 or momentum != 0.0:
-        at_zero = xp.zeros_like(at_zero)  # a power below one has no slope at 0
-    at_zero = xp.where(xp.isfinite(at_zero), at_zero, xp.zeros_like(at_zero))  # steeper than floats can say
-    c = xp.where(alive, a_ / xp.where(alive, atoms, xp.ones_like(atoms)), at_zero)
-    kb_ = -theta * fresh * a_
-    b_ = kernel.sandwich_t(b_before, -state.kb if log else 1.0 / state.kb, kb_)
+    over_phi, over_kb = (-state.phi, -state.kb) if log else (1.0 / state.phi, 1.0 / state.kb)
+    a_ = kernel.sandwich(state.a, over_phi, phi_) + adjoint.carry  # adjoint of log a; over the atom, it is dloss/datom
+    c = a_ / xp.where(atoms > 0, atoms, xp.ones_like(atoms))
+    if zeros:
+        if theta == 1.0 and momentum == 0.0:  # a / atom = 1 / (K b) also where the atom is 0
+            at_zero = kernel.sandwich(over_kb, over_phi, phi_)
+            at_zero = xp.where(xp.isfinite(at_zero), at_zero, xp.zeros_like(at_zero))  # steeper than floats can say
+        else:
+            at_zero = xp.zeros_like(a_)  # a power below one has no slope at 0
+        c = xp.where(atoms > 0, c, at_zero)
+    b_ = kernel.sandwich_t(b_before, over_kb, -theta * fresh * a_)
     if momentum != 0.0:
         b_ = b_ + momentum * adjoint.b
     return Adjoint(b_, momentum * a_), Sweep(theta * fresh * c, grad_weights)
@@ -113,11 +110,12 @@ def unrolled(
     xp = array_namespace(atoms, weights)
     p_adjoint = grad * tape[-1].histogram
     adjoint = Adjoint(xp.zeros_like(tape[-1].b), 0.0)
-    total = None
+    zeros, total = not bool(xp.all(atoms > 0)), None
     for i in range(len(tape) - 1, -1, -1):
         b_before = tape[i - 1].b if i else (xp.zeros_like if kernel.domain == "log" else xp.ones_like)(tape[i].b)
+        from_loss = p_adjoint if i == len(tape) - 1 else None
         adjoint, share = backward_step(
-            atoms, weights, kernel, tape[i], b_before, p_adjoint if i == len(tape) - 1 else None, adjoint, **options
+            atoms, weights, kernel, tape[i], b_before, from_loss, adjoint, zeros=zeros, **options
         )
         total = share if total is None else Sweep(total[0] + share[0], total[1] + share[1])
     return total
@@ -141,12 +139,12 @@ def implicit(
     pair of scalings) is orthogonal to what enters, and stays so.
     """
     xp = array_namespace(atoms, weights)
-    p_adjoint, total = grad * state.histogram, None
-    adjoint = Adjoint(xp.zeros_like(state.b), 0.0)
-    scale = None
+    p_adjoint, adjoint = grad * state.histogram, Adjoint(xp.zeros_like(state.b), 0.0)
+    zeros, total, scale = not bool(xp.all(atoms > 0)), None, None
     for n_iter in range(max_iter):
+        from_loss = p_adjoint if n_iter == 0 else None
         adjoint, share = backward_step(
-            atoms, weights, kernel, state, state.b, p_adjoint if n_iter == 0 else None, adjoint, **options
+            atoms, weights, kernel, state, state.b, from_loss, adjoint, zeros=zeros, **options
         )
         total = share if total is None else Sweep(total[0] + share[0], total[1] + share[1])
         if n_iter % 10 == 9:

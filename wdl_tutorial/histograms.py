@@ -54,11 +54,6 @@ def check_histograms(x: Array, name: str) -> None:
         )
 
 
-def check_weights(weights: Array, name: str = "weights") -> None:
-    """Refuse barycentric weights off the simplex."""
-    check_histograms(weights, name)
-
-
 def normalize(x: Array) -> Array:
     """Rows of ``x`` divided by their sums: points of the simplex on the last axis.
 
