@@ -96,11 +96,12 @@ def simplex(*default: float):
 class Demo(anywidget.AnyWidget):
     """A picture with handles that moves without a kernel: in JupyterLab, in the built book, in Colab.
 
-    Every demo takes its state as keyword arguments, and ``caption`` (the words under the picture) and ``alt`` (its
-    message, for who cannot see it).
+    Every demo takes its state as keyword arguments, and ``title``, ``caption`` (the words under the picture) and
+    ``alt`` (its message, for who cannot see it).
     """
 
     _file = ""  # the demo's JavaScript; each class names its own
+    title = text("")  # the demo's own where empty
 
     def __init_subclass__(cls, **kwargs):
         if cls.__dict__.get("_file"):
@@ -111,7 +112,9 @@ class Demo(anywidget.AnyWidget):
         unknown = sorted(set(values) - set(self.trait_names()))
         if unknown:
             own = ", ".join(sorted(self._own_traits()))
-            raise TypeError(f"{type(self).__name__} has no {', '.join(unknown)}; it takes {own}, caption and alt.")
+            raise TypeError(
+                f"{type(self).__name__} has no {', '.join(unknown)}; it takes {own}, title, caption and alt."
+            )
         super().__init__(**values)
 
     @classmethod
@@ -120,7 +123,7 @@ class Demo(anywidget.AnyWidget):
         return [
             name
             for name in cls.class_own_traits(sync=True)
-            if not name.startswith("_") and name not in ("caption", "alt")
+            if not name.startswith("_") and name not in ("title", "caption", "alt")
         ]
 
     def __repr__(self) -> str:

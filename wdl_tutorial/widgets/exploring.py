@@ -10,6 +10,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 try:
     import ipywidgets
 except ImportError as error:
@@ -34,6 +36,10 @@ class Explorer(ipywidgets.VBox):
             slider.observe(self._moved, names="value")
         super().__init__([*sliders.values(), self.picture, self.note])
         self.refresh()
+
+    def __repr__(self) -> str:
+        settings = ", ".join(f"{name} = {value}" for name, value in self.values.items())
+        return f"explore {getattr(self.draw, '__name__', 'draw')}: {settings}"
 
     @property
     def values(self) -> dict[str, Any]:
@@ -70,27 +76,16 @@ class Explorer(ipywidgets.VBox):
         self.picture.value = picture
 
     def _png(self) -> bytes:
-        from matplotlib.figure import Figure
-
         if "ax" in inspect.signature(self.draw).parameters:
-            figure = self._figure()
+            figure = self._own_figure()
             self.draw(ax=self._axes, **self.values)
-        else:
-            drawn = self.draw(**self.values)
-            figure = getattr(drawn, "figure", drawn)
-            if not isinstance(figure, Figure):
-                raise TypeError(
-                    f"draw must take ax, or return a matplotlib Figure or Axes; it returned {type(drawn).__name__}."
-                )
-        buffer = io.BytesIO()
-        figure.savefig(buffer, format="png", dpi=self.dpi, bbox_inches=None, pil_kwargs={"compress_level": 1})
-        if self._axes is None or figure is not self._axes.figure:
-            import matplotlib.pyplot as plt
+            picture = _encoded(figure, self.dpi)
+            figure.set_layout_engine("none")  # laid out once: finding the margins again takes as long as drawing
+            return picture
+        drawn = self.draw(**self.values)
+        return _encoded(_figure_of(drawn), self.dpi)
 
-            plt.close(figure)  # or the notebook shows it a second time
-        return buffer.getvalue()
-
-    def _figure(self) -> Any:
+    def _own_figure(self) -> Any:
         """One figure, drawn on again and again: making one takes longer than drawing."""
         from matplotlib.figure import Figure
 
@@ -101,6 +96,33 @@ class Explorer(ipywidgets.VBox):
                 self._axes = Figure(layout="constrained").subplots()
             self._axes.clear()
         return self._axes.figure
+
+
+def _figure_of(drawn: Any) -> Any:
+    """The Figure that ``draw`` returned, taken from pyplot, or the notebook shows it a second time."""
+    from matplotlib import pyplot as plt
+    from matplotlib.figure import Figure
+
+    figure = getattr(drawn, "figure", drawn)
+    if not isinstance(figure, Figure):
+        raise TypeError(
+            f"draw must take ax, or return a matplotlib Figure or Axes; it returned {type(drawn).__name__}."
+        )
+    plt.close(figure)
+    return figure
+
+
+def _encoded(figure: Any, dpi: int) -> bytes:
+    """A figure as PNG, drawn once and lightly compressed: ``savefig`` takes twice as long."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from PIL import Image
+
+    figure.set_dpi(dpi)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    buffer = io.BytesIO()
+    Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB").save(buffer, format="png", compress_level=1)
+    return buffer.getvalue()
 
 
 def explore(draw: Callable[..., Any], *, dpi: int = 100, **sliders: Any) -> Explorer:

@@ -71,7 +71,6 @@ class FramePlayer(Demo):
     """
 
     _file = "frame_player.js"
-    title = text("")
     handles = traitlets.List().tag(sync=True)
     frames = traitlets.List(traitlets.Bytes()).tag(sync=True)
     captions = traitlets.List(traitlets.Unicode()).tag(sync=True)
