@@ -1,0 +1,1006 @@
+"""The dictionary: its objective against plain torch, and what a fit owes its user."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import assert_close, gaussian, random_histograms
+
+import wdl_tutorial as wt
+from wdl_tutorial import losses
+from wdl_tutorial.dictionary import WassersteinDictionary, wdl_objective
+from wdl_tutorial.losses import NAMES
+
+# ------------------------------------------------------------------------------------------------------ the objective
+
+N, EPS = 11, 0.15
+SHAPE = {"eps": EPS, "n_iter": 8}
+
+
+def problem(seed: int = 0, n_samples: int = 5, n_atoms: int = 3):
+    """X, atoms, weights and a cost that is not symmetric."""
+    rng = np.random.default_rng(seed)
+    cost = wt.cost_matrix(np.linspace(0, 1, N)) + 0.2 * rng.random((N, N))
+    return (
+        random_histograms(rng, n_samples, N),
+        random_histograms(rng, n_atoms, N),
+        rng.dirichlet(np.full(n_atoms, 2.0), size=n_samples),
+        cost,
+    )
+
+
+def torch_objective(X, atoms, weights, cost, *, eps, loss, n_iter, locality=0.0, rho=None, tau=0.0, importance=None):
+    """The objective in the log domain, written out in torch; Wasserstein potentials detached."""
+    import torch
+
+    M = -torch.as_tensor(cost) / eps
+    theta = 1.0 if rho is None else rho / (rho + eps)
+
+    def k(x):  # log K exp(x)
+        return torch.logsumexp(M + x[..., None, :], -1)
+
+    def kt(x):
+        return torch.logsumexp(M.T + x[..., None, :], -1)
+
+    def barycenters():
+        a = b = torch.zeros(len(X), len(atoms), N, dtype=torch.float64)
+        for _ in range(n_iter):
+            a = tau * a + (1 - tau) * theta * (torch.log(atoms) - k(b))
+            phi = kt(a)
+            if rho is None:
+                log_p = (weights[..., None] * phi).sum(-2)
+            else:
+                kappa = eps / (rho + eps)
+                share = weights / weights.sum(-1, keepdim=True)
+                log_p = torch.logsumexp(torch.log(share)[..., None] + kappa * phi, -2) / kappa
+            b = tau * b + (1 - tau) * theta * (log_p[..., None, :] - phi)
+        return torch.exp(log_p)
+
+    def w(p, q):
+        with torch.no_grad():
+            u = torch.zeros(torch.broadcast_shapes(p.shape, q.shape), dtype=torch.float64)
+            for _ in range(n_iter):
+                v = theta * (torch.log(q) - kt(u))
+                u = theta * (torch.log(p) - k(v))
+            mass = torch.exp(u + k(v)).sum(-1)
+            f, g = eps * u, eps * v
+            if rho is not None:
+                f, g = -rho * torch.expm1(-f / rho), -rho * torch.expm1(-g / rho)
+        return (f * p).sum(-1) + (g * q).sum(-1) - eps * mass
+
+    P = barycenters()
+    value = {
+        "quadratic": lambda: ((P - X) ** 2).sum(-1),
+        "tv": lambda: (P - X).abs().sum(-1),
+        "kl": lambda: (P * torch.log(P / X) - P + X).sum(-1),
+        "kl_reverse": lambda: (X * torch.log(X / P) - X + P).sum(-1),
+        "wasserstein": lambda: w(P, X),
+        "sinkhorn_divergence": lambda: w(P, X) - (w(P, P) + w(X, X)) / 2,
+    }[loss]()
+    if locality:
+        value = value + locality * (weights * w(X[:, None], atoms[None])).sum(-1)
+    return value.mean() if importance is None else (value * importance).sum()
+
+
+def by_autograd(X, atoms, weights, cost, **options):
+    torch = pytest.importorskip("torch")
+    X, atoms, weights = (torch.tensor(x) for x in (X, atoms, weights))
+    atoms.requires_grad_()
+    weights.requires_grad_()
+    value = torch_objective(X, atoms, weights, cost, **options)
+    value.backward()
+    return value.item(), atoms.grad.numpy(), weights.grad.numpy()
+
+
+def assert_same(found, expected, rtol):
+    """Value and both gradients, relative to the largest entry of each."""
+    for ours, theirs in zip(found[:3], expected[:3]):
+        theirs = np.asarray(theirs)
+        assert_close(ours, theirs, atol=rtol * np.abs(theirs).max())
+
+
+VARIANTS = {
+    "plain": {},
+    "locality": {"locality": 0.3},
+    "heavy ball": {"momentum": -0.2, "locality": 0.3},
+    "unbalanced": {"marginal_weight": 2.0, "locality": 0.3},
+}
+
+
+@pytest.mark.parametrize("domain", ["kernel", "log"])
+@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("loss", NAMES)
+def test_value_and_gradients_equal_torchs_autograd(xp, loss, variant, domain):
+    options = dict(VARIANTS[variant])
+    if loss == "sinkhorn_divergence" and "marginal_weight" in options:
+        pytest.skip("the divergence is balanced")
+    X, atoms, weights, cost = problem()
+    found = wdl_objective(
+        *(xp.array(x) for x in (X, atoms, weights, cost)), loss=loss, domain=domain, **SHAPE, **options
+    )
+    named = {"marginal_weight": "rho", "momentum": "tau", "locality": "locality"}
+    expected = by_autograd(X, atoms, weights, cost, loss=loss, **SHAPE, **{named[k]: v for k, v in options.items()})
+    assert type(found.grad_atoms) is type(found.reconstruction) is type(xp.array(X))
+    assert_same(found, expected, 1e-9)
+
+
+@pytest.mark.parametrize("loss", NAMES)
+def test_gradients_hold_with_sample_weights_on_every_kind_of_cost(loss):
+    X, atoms, weights, _ = problem(3)
+    importance = np.array([2.0, 0.5, 1.0, 0.0, 3.0])
+    for cost in (wt.GridCost(N, spacing=0.1), wt.LineCost(np.cumsum(np.linspace(0.05, 0.15, N)))):
+        options = {"loss": loss, "locality": 0.2, **SHAPE}
+        found = wdl_objective(X, atoms, weights, cost, sample_weight=importance, **options)
+        expected = by_autograd(X, atoms, weights, cost.dense(), importance=_torch(importance / 6.5), **options)
+        assert_same(found, expected, 1e-9)
+
+
+def _torch(x):
+    return pytest.importorskip("torch").tensor(x)
+
+
+@pytest.mark.parametrize("loss", NAMES)
+def test_the_value_is_the_loop_over_samples_written_out(loss):
+    X, atoms, weights, cost = problem(1)
+    found = wdl_objective(X, atoms, weights, cost, loss=loss, locality=0.4, domain="kernel", **SHAPE)
+    kernel, accuracy = wt.gibbs_kernel(cost, EPS), losses.Accuracy(SHAPE["n_iter"])
+    total = 0.0
+    for x, w, row in zip(X, weights, found.reconstruction):
+        P = wt.barycenter(atoms, w, cost, **SHAPE).histogram
+        assert_close(row, P, atol=1e-14)
+        total += float(losses.evaluate(loss, P[None], x[None], kernel, accuracy).value[0])
+        for share, atom in zip(w, atoms):
+            total += 0.4 * share * float(losses.wasserstein(x[None], atom[None], kernel, accuracy).value[0])
+    assert found.value == pytest.approx(total / len(X), rel=1e-13)
+
+
+def test_integer_sample_weights_are_repeated_samples():
+    X, atoms, weights, cost = problem(2)
+    times = np.array([1, 3, 2, 1, 2])
+    options = {"loss": "wasserstein", "locality": 0.1, **SHAPE}
+    weighted = wdl_objective(X, atoms, weights, cost, sample_weight=times, **options)
+    repeated = wdl_objective(np.repeat(X, times, 0), atoms, np.repeat(weights, times, 0), cost, **options)
+    assert weighted.value == pytest.approx(repeated.value, rel=1e-13)
+    assert_close(weighted.grad_atoms, repeated.grad_atoms, rtol=1e-11, atol=1e-14)
+    starts = np.cumsum(times) - times
+    assert_close(weighted.grad_weights, np.add.reduceat(repeated.grad_weights, starts), rtol=1e-11, atol=1e-14)
+
+
+def test_only_the_ratios_of_sample_weights_count():
+    X, atoms, weights, cost = problem(2)
+    one = wdl_objective(X, atoms, weights, cost, loss="kl", **SHAPE)
+    other = wdl_objective(X, atoms, weights, cost, loss="kl", sample_weight=np.full(5, 7), **SHAPE)
+    assert_same(other, one, 1e-13)
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("loss", ["quadratic", "wasserstein", "sinkhorn_divergence"])
+def test_chunked_equals_whole(xp, loss, variant):
+    if loss == "sinkhorn_divergence" and variant == "unbalanced":
+        pytest.skip("the divergence is balanced")
+    X, atoms, weights, cost = (xp.array(x) for x in problem(4, n_samples=9))
+    options = {"loss": loss, **SHAPE, **VARIANTS[variant]}
+    whole = wdl_objective(X, atoms, weights, cost, chunk_size=9, **options)
+    for size in (1, 4):
+        chunked = wdl_objective(X, atoms, weights, cost, chunk_size=size, **options)
+        assert_same((whole.value, *map(xp.numpy, whole[1:3])), (chunked.value, *map(xp.numpy, chunked[1:3])), 1e-13)
+        assert_close(chunked.reconstruction, whole.reconstruction, atol=1e-14)
+
+
+@pytest.mark.parametrize("loss", ["quadratic", "wasserstein"])
+def test_threads_change_no_bit(loss):
+    X, atoms, weights, cost = problem(5, n_samples=40)
+    options = {"loss": loss, "locality": 0.1, "chunk_size": 7, **SHAPE}
+    one = wdl_objective(X, atoms, weights, cost, n_jobs=1, **options)
+    for n_jobs in (2, 3):
+        many = wdl_objective(X, atoms, weights, cost, n_jobs=n_jobs, **options)
+        assert one.value == many.value
+        for a, b in zip(one[1:], many[1:]):
+            assert np.array_equal(a, b)
+
+
+@pytest.mark.parametrize("loss", NAMES)
+def test_converged_equals_very_many_iterations(xp, loss):
+    X, atoms, weights, cost = (xp.array(x) for x in problem(6))
+    options = {"eps": EPS, "loss": loss, "locality": 0.2}
+    converged = wdl_objective(X, atoms, weights, cost, n_iter=None, tol=1e-10, **options)
+    many = wdl_objective(X, atoms, weights, cost, n_iter=200, **options)
+    assert converged.value == pytest.approx(many.value, rel=1e-8)
+    assert_close(converged.grad_atoms, _uncentred(xp, converged.grad_atoms, many.grad_atoms), atol=1e-6)
+    assert_close(converged.grad_weights, many.grad_weights, atol=1e-6)
+
+
+def _uncentred(xp, like, x):
+    """x with the free constant per row of ``like``: on the simplex gradients count up to one."""
+    like, x = xp.numpy(like), xp.numpy(x)
+    return x + (like - x).mean(axis=-1, keepdims=True)
+
+
+def test_numbers_are_the_same_on_every_backend(xp):
+    arrays = problem(7)
+    options = {"loss": "wasserstein", "locality": 0.3, **SHAPE}
+    assert_same(wdl_objective(*(xp.array(x) for x in arrays), **options), wdl_objective(*arrays, **options), 1e-12)
+
+
+def test_the_locality_gradient_in_the_weights_is_rho_times_w():
+    X, atoms, weights, cost = problem(8)
+    options = {"loss": "quadratic", **SHAPE}
+    with_it = wdl_objective(X, atoms, weights, cost, locality=0.7, **options)
+    without = wdl_objective(X, atoms, weights, cost, **options)
+    w = losses.wasserstein(X[:, None], atoms[None], wt.gibbs_kernel(cost, EPS), losses.Accuracy(SHAPE["n_iter"])).value
+    assert_close((with_it.grad_weights - without.grad_weights) * len(X), 0.7 * w, rtol=1e-11)
+    assert with_it.value - without.value == pytest.approx(0.7 * (weights * w).sum() / len(X), rel=1e-12)
+
+
+def test_in_wahus_convention_the_loss_is_larger_by_eps_times_one_plus_locality():
+    # WaHU's entropy is sum pi log pi, ours sum pi (log pi - 1): for plans of mass one they differ by eps
+    X, atoms, weights, cost = problem(9)
+    rho = 0.25
+    ours = wdl_objective(X, atoms, weights, cost, eps=EPS, loss="wasserstein", n_iter=None, tol=1e-13, locality=rho)
+
+    def wahu(p, q):
+        plan = wt.sinkhorn(p, q, cost, eps=EPS, tol=1e-13).plan
+        return (plan * cost).sum() + EPS * (plan * np.log(plan)).sum()
+
+    P = wt.normalize(ours.reconstruction)
+    theirs = np.mean(
+        [wahu(p, x) + rho * sum(s * wahu(x, atom) for s, atom in zip(w, atoms)) for p, x, w in zip(P, X, weights)]
+    )
+    assert theirs == pytest.approx(ours.value + EPS * (1 + rho), abs=1e-9)
+
+
+def test_a_kernel_that_underflows_is_left_for_the_log_domain():
+    # two bumps so narrow that each vanishes to the last digit where the other is, and a kernel as narrow
+    atoms = np.stack([gaussian(40, 8, 1.0), gaussian(40, 31, 1.0)])
+    X, weights = np.stack([gaussian(40, mean, 3.0) for mean in (12, 27)]), np.array([[0.8, 0.2], [0.3, 0.7]])
+    cost = wt.cost_matrix(np.linspace(0, 1, 40))
+    options = {"eps": 1e-3, "n_iter": 20, "loss": "wasserstein", "locality": 0.1}
+    auto, log = (wdl_objective(X, atoms, weights, cost, domain=d, **options) for d in ("auto", "log"))
+    assert math.isfinite(auto.value) and np.isfinite(auto.grad_atoms).all()
+    assert_same(auto, log, 1e-12)
+    with pytest.raises(FloatingPointError, match=r'underflowed .* \(eps=0.001\).*domain="log"'):
+        wdl_objective(X, atoms, weights, cost, domain="kernel", **options)
+
+
+def test_relabelling_the_atoms_relabels_the_gradients():
+    X, atoms, weights, cost = problem(11)
+    order = [2, 0, 1]
+    options = {"loss": "wasserstein", "locality": 0.1, **SHAPE}
+    one = wdl_objective(X, atoms, weights, cost, **options)
+    other = wdl_objective(X, atoms[order], weights[:, order], cost, **options)
+    assert_same(other, (one.value, one.grad_atoms[order], one.grad_weights[:, order]), 1e-12)
+
+
+def test_samples_that_are_an_atom_are_reconstructed_exactly_as_eps_shrinks():
+    atoms = np.stack([gaussian(30, 8, 2), gaussian(30, 20, 2)])
+    found = wdl_objective(atoms, atoms, np.eye(2), wt.GridCost(30), eps=0.3, loss="tv", n_iter=100)
+    assert found.value < 0.06
+
+
+def test_the_objective_takes_lists_and_integers_and_leaves_its_arguments_alone(xp):
+    X, atoms, weights = [[0.5, 0.5, 0], [0, 0, 1]], [[1, 0, 0], [0, 0, 1]], [[0.7, 0.3], [0, 1]]
+    cost = [[0, 1, 4], [1, 0, 1], [4, 1, 0]]
+    options = {"eps": 1.0, "loss": "quadratic", "n_iter": 5}
+    lists = wdl_objective(X, atoms, weights, cost, **options)
+    arrays = [xp.array(x) for x in (X, atoms, weights, cost)]
+    before = [xp.numpy(x).copy() for x in arrays]
+    found = wdl_objective(*arrays, **options)
+    assert_same(found, lists, 1e-13)
+    assert all(np.array_equal(xp.numpy(x), y) for x, y in zip(arrays, before))
+
+
+GOOD = {"eps": 0.1, "loss": "quadratic", "n_iter": 5}
+
+
+@pytest.mark.parametrize(
+    "change, error, message",
+    [
+        ({"eps": 0.0}, ValueError, "eps must be positive; got 0.0"),
+        ({"eps": -1.0}, ValueError, "eps must be positive; got -1.0"),
+        ({"loss": "mse"}, ValueError, "loss must be one of quadratic.*; got 'mse'"),
+        ({"n_iter": 0}, ValueError, "n_iter must be an integer of at least 1, or None .*; got 0"),
+        ({"n_iter": 2.5}, ValueError, "n_iter must be .* got 2.5"),
+        ({"locality": -0.1}, ValueError, "locality must be non-negative; got -0.1"),
+        ({"momentum": 0.3}, ValueError, r"momentum must be in \(-1, 0\]; got 0.3"),
+        ({"marginal_weight": 0}, ValueError, "marginal_weight must be positive.*; got 0"),
+        ({"domain": "fast"}, ValueError, "domain must be .* got 'fast'"),
+        ({"loss": "sinkhorn_divergence", "marginal_weight": 1.0}, ValueError, 'balanced; use loss="wasserstein"'),
+        ({"sample_weight": [1, 2]}, ValueError, r"sample_weight must have shape \(5,\).*; got \(2,\)"),
+        ({"sample_weight": [1, 1, 1, 1, -2]}, ValueError, "sample_weight must not be negative; .* -2"),
+        ({"sample_weight": [0] * 5}, ValueError, "sample_weight sums to 0"),
+        ({"n_jobs": 0}, ValueError, "n_jobs must be a positive number, or -1 .* got 0"),
+    ],
+)
+def test_the_objective_refuses_options_that_mean_nothing(change, error, message):
+    with pytest.raises(error, match=message):
+        wdl_objective(*problem(), **(GOOD | change))
+
+
+def test_the_objective_refuses_arrays_that_do_not_fit():
+    X, atoms, weights, cost = problem()
+    with pytest.raises(ValueError, match=r"got \(5, 11\), \(3, 11\) and \(4, 3\)"):
+        wdl_objective(X, atoms, weights[:4], cost, **GOOD)
+    with pytest.raises(ValueError, match=r"cost must be square.*\(11, 10\)"):
+        wdl_objective(X, atoms, weights, cost[:, :10], **GOOD)
+    with pytest.raises(ValueError, match=r"10"):
+        wdl_objective(X, atoms, weights, cost[:10, :10], **GOOD)
+    with pytest.raises(ValueError, match="X must not be negative; its smallest entry is -"):
+        wdl_objective(-X, atoms, weights, cost, **GOOD)
+    with pytest.raises(ValueError, match=r"X holds 1 NaN or infinite entries .row 2"):
+        wdl_objective(np.where(np.arange(55).reshape(5, 11) == 25, np.nan, X), atoms, weights, cost, **GOOD)
+    with pytest.raises(ValueError, match=r'loss="kl" is KL.*kl_reverse'):
+        wdl_objective(np.eye(5, 11), atoms, weights, cost, **(GOOD | {"loss": "kl"}))
+
+
+def test_the_objective_refuses_to_mix_backends():
+    torch = pytest.importorskip("torch")
+    X, atoms, weights, cost = problem()
+    for mixed in ((torch.tensor(X), atoms), (X, torch.tensor(atoms))):
+        with pytest.raises(TypeError, match="one backend; got"):
+            wdl_objective(*mixed, weights, cost, **GOOD)
+
+
+# ----------------------------------------------------------------------------------------------------------- the fit
+
+BINS = 30
+LINE = wt.GridCost(BINS)
+
+
+def path(n_samples: int = 9) -> np.ndarray:
+    """Translates of one Gaussian: between its ends every sample is their barycenter."""
+    return np.stack([gaussian(BINS, mean, 2.0) for mean in np.linspace(7, 22, n_samples)])
+
+
+def model(n_atoms: int = 2, **options) -> WassersteinDictionary:
+    common = {"cost": LINE, "eps": 2.0, "n_iter": 15, "max_iter": 12, "tol": None, "random_state": 0, "n_jobs": 1}
+    return WassersteinDictionary(n_atoms, **(common | options))
+
+
+def host(x) -> np.ndarray:
+    return np.asarray(x)
+
+
+def same_fit(one: WassersteinDictionary, other: WassersteinDictionary) -> bool:
+    """The same atoms, weights and curve to the last bit."""
+    return (
+        np.array_equal(one.atoms_, other.atoms_)
+        and np.array_equal(one.weights_, other.weights_)
+        and one.loss_curve_ == other.loss_curve_
+        and (one.loss_, one.n_iter_, one.converged_) == (other.loss_, other.n_iter_, other.converged_)
+    )
+
+
+@pytest.mark.parametrize("loss", ["kl", "kl_reverse"])
+@pytest.mark.parametrize("solver, options", [("lbfgs", {}), ("adam", {"learning_rate": 0.3, "max_iter": 150})])
+def test_the_ends_of_a_path_of_gaussians_are_found(loss, solver, options):
+    X = path()
+    options = {"n_iter": 30, "max_iter": 60, "init": "extremes", "init_weights": "uniform"} | options
+    found = model(loss=loss, solver=solver, **options).fit(X)
+    atoms = found.atoms_[np.argsort(found.atoms_ @ np.arange(BINS))]
+    # the blur of eps widens a barycenter, so that atoms are narrower than the ends; their places are what is found
+    for atom, end in zip(atoms, X[[0, -1]]):
+        assert wt.wasserstein_1d(atom, end) ** 0.5 < 0.8
+        assert abs((atom - end) @ np.arange(BINS)) < 0.3
+    share = found.weights_[:, np.argmin(found.atoms_ @ np.arange(BINS))]
+    assert_close(share, np.linspace(1, 0, 9), atol=0.04)
+
+
+def test_two_atoms_of_a_path_beat_two_components_of_pca_and_nmf():
+    from sklearn.decomposition import NMF, PCA
+
+    X = path(15)
+    ours = model(loss="kl", n_iter=30, max_iter=60, init="extremes", init_weights="uniform").fit(X)
+    own = np.abs(ours.inverse_transform(ours.weights_) - X).sum(1).mean()
+    pca = PCA(2).fit(X)
+    pca_error = np.abs(pca.inverse_transform(pca.transform(X)) - X).sum(1).mean()
+    nmf = NMF(2, max_iter=2000, init="nndsvda").fit(X)
+    nmf_error = np.abs(nmf.inverse_transform(nmf.transform(X)) - X).sum(1).mean()
+    assert own < 0.1 < 0.4 < min(pca_error, nmf_error)
+
+
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+@pytest.mark.parametrize("loss", NAMES)
+def test_every_loss_goes_down(loss, solver):
+    found = model(loss=loss, solver=solver, locality=0.01).fit(path())
+    curve = found.loss_curve_
+    start, end = curve[0], curve[-1]
+    assert end < start - 0.2 * abs(start)
+    assert found.loss_ == min(curve)
+    if solver == "lbfgs":
+        assert all(b <= a for a, b in itertools.pairwise(curve))
+
+
+@pytest.mark.parametrize("options", [{"momentum": -0.2}, {"marginal_weight": 50.0}, {"n_iter": None, "max_iter": 4}])
+def test_every_variant_goes_down(options):
+    found = model(**options).fit(path())
+    assert found.loss_ < 0.8 * found.loss_curve_[0]
+    assert np.isfinite(found.atoms_).all()
+
+
+def test_what_is_fitted_is_on_the_simplex_in_the_backend_of_the_data(xp):
+    X = xp.array(path(5))
+    found = model(max_iter=3, callback=lambda t, value, atoms, weights: seen.append((t, value, atoms, weights)))
+    seen: list = []
+    found.fit(X)
+    for x in (found.atoms_, found.weights_, found.transform(X), found.inverse_transform(found.weights_)):
+        assert type(x) is type(X) and x.dtype == X.dtype
+    for x in (found.atoms_, found.weights_):
+        assert_close(xp.numpy(x).sum(-1), np.ones(x.shape[0]), atol=1e-12)
+    assert [t for t, *_ in seen] == [0, 1, 2, 3]
+    assert [value for _, value, *_ in seen] == found.loss_curve_
+    assert np.array_equal(xp.numpy(seen[-1][2]), xp.numpy(found.atoms_))
+
+
+def test_every_backend_fits_the_same(xp):
+    for solver in ("adam", "lbfgs"):
+        there, here = (model(max_iter=4, solver=solver).fit(x) for x in (xp.array(path(5)), path(5)))
+        assert_close(there.loss_curve_, here.loss_curve_, rtol=1e-9)
+        assert_close(there.atoms_, here.atoms_, atol=1e-8)
+
+
+def test_the_loss_is_the_objective_at_what_is_held():
+    found = model(loss="wasserstein", locality=0.05).fit(path())
+    again = wdl_objective(
+        path(), found.atoms_, found.weights_, LINE, eps=2.0, loss="wasserstein", n_iter=15, locality=0.05
+    )
+    assert again.value == pytest.approx(found.loss_, rel=1e-12)
+
+
+def test_float32_stays_float32_and_agrees_with_float64():
+    double, single = (model(max_iter=5).fit(path().astype(kind)) for kind in (np.float64, np.float32))
+    assert single.atoms_.dtype == single.weights_.dtype == single.transform(path().astype(np.float32)).dtype
+    assert single.atoms_.dtype == np.float32
+    assert single.loss_curve_[0] == pytest.approx(double.loss_curve_[0], rel=1e-4)
+    assert single.loss_ == pytest.approx(double.loss_, rel=0.05)
+
+
+def test_torch_float32_stays_torch_float32():
+    torch = pytest.importorskip("torch")
+    X = torch.tensor(path(), dtype=torch.float32)
+    found = model(max_iter=3).fit(X)
+    assert found.atoms_.dtype == found.weights_.dtype == found.inverse_transform(found.weights_).dtype == torch.float32
+
+
+# -- starts and seeds
+
+
+def test_a_seed_repeats_the_fit_to_the_bit_and_another_differs():
+    one, again, other = (model(random_state=seed, n_restarts=2).fit(path()) for seed in (3, 3, 4))
+    assert same_fit(one, again)
+    assert not np.array_equal(one.atoms_, other.atoms_)
+
+
+def test_threads_and_cores_change_no_bit_of_a_fit():
+    one, two = (model(n_jobs=n, chunk_size=2).fit(path()) for n in (1, 2))
+    assert same_fit(one, two)
+
+
+def test_starts_that_are_given_are_used_as_given():
+    atoms = np.stack([gaussian(BINS, 9, 3), gaussian(BINS, 21, 3)])
+    weights = np.linspace([0.9, 0.1], [0.1, 0.9], 9)
+    seen: list = []
+    found = model(init_atoms=atoms, init_weights=weights, max_iter=1, callback=lambda *now: seen.append(now))
+    found.fit(path())
+    _, value, first_atoms, first_weights = seen[0]
+    assert_close(first_atoms, atoms, atol=1e-11)  # zeros become 1e-12
+    assert_close(first_weights, weights, atol=1e-14)
+    start = wdl_objective(path(), atoms, weights, LINE, eps=2.0, loss="quadratic", n_iter=15)
+    assert value == pytest.approx(start.value, rel=1e-9)
+    assert found.init_atoms is atoms and found.init_weights is weights
+
+
+@pytest.mark.parametrize("init", ["kmeans++", "extremes", "data", "random", "uniform"])
+def test_every_start_leads_somewhere(init):
+    found = model(init=init, max_iter=5).fit(path())
+    assert found.loss_ < found.loss_curve_[0]
+
+
+def test_the_weights_scale_moves_weights_faster_and_leaves_the_start_alone():
+    def moved(scale):
+        seen: list = []
+        keep = {"solver": "adam", "init_weights": np.linspace([0.8, 0.2], [0.2, 0.8], 9), "max_iter": 1}
+        model(weight_scale=scale, callback=lambda *now: seen.append(now), **keep).fit(path())
+        (_, first, atoms0, weights0), (_, _, atoms1, weights1) = seen
+        return first, np.abs(atoms1 - atoms0).max(), np.abs(weights1 - weights0).max()
+
+    one, five = moved(1.0), moved(5.0)
+    assert five[0] == pytest.approx(one[0], rel=1e-12)
+    assert five[1] == pytest.approx(one[1], rel=1e-6)
+    assert five[2] > 3 * one[2]
+
+
+def test_restarts_keep_the_best_of_them():
+    ends: dict[int, float] = {}
+    restart = itertools.count(-1)
+
+    def watch(t, value, atoms, weights):
+        number = next(restart) + 1 if t == 0 else len(ends) - 1
+        ends[number] = min(value, ends.get(number, math.inf))
+
+    found = model(n_restarts=4, init="random", max_iter=6, callback=watch).fit(path())
+    assert len(ends) == 4 and len(set(ends.values())) == 4
+    assert found.loss_ == min(ends.values()) == min(found.loss_curve_)
+    assert len(found.loss_curve_) == 7 and found.n_iter_ == 6
+
+
+def test_samples_without_weight_do_not_count():
+    X = np.concatenate([path(), np.eye(BINS)[[0, 29]] + 0.0])
+    weights = np.concatenate([np.ones(9), np.zeros(2)])
+    start = {"init_atoms": path()[[0, -1]], "init_weights": np.full((11, 2), 0.5)}
+    found = model(**start).fit(X, sample_weight=weights)
+    plain = model(**(start | {"init_weights": np.full((9, 2), 0.5)})).fit(path())
+    assert_close(found.atoms_, plain.atoms_, atol=1e-9)
+    assert found.loss_ == pytest.approx(plain.loss_, rel=1e-9)
+
+
+# -- when to stop
+
+
+def test_without_a_tolerance_exactly_max_iter_steps_run_and_nothing_is_said():
+    for solver in ("adam", "lbfgs"):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            found = model(solver=solver, max_iter=7).fit(path())
+        assert found.n_iter_ == 7 and len(found.loss_curve_) == 8
+
+
+def test_a_fit_that_has_not_settled_says_so():
+    with pytest.warns(wt.ConvergenceWarning, match=r"stopped after 3 steps with loss .* tol=1e-09. Raise max_iter"):
+        found = model(max_iter=3, tol=1e-9).fit(path())
+    assert not found.converged_
+
+
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+def test_a_fit_that_has_settled_stops(solver):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        options = {"learning_rate": 0.03, "init": "extremes", "init_weights": "uniform"}
+        found = model(max_iter=300, tol=0.2, solver=solver, **options).fit(path())
+    assert found.converged_ and found.n_iter_ < 300
+    window = 20 if solver == "adam" else 5
+    recent = found.loss_curve_[-window - 1 :]
+    assert max(recent) - min(recent) <= 0.2 * abs(recent[-1])
+
+
+# -- transform
+
+
+@pytest.fixture(scope="module")
+def fitted() -> WassersteinDictionary:
+    return model(loss="kl", n_iter=20, max_iter=40, init="extremes", init_weights="uniform").fit(path())
+
+
+def test_a_rows_weights_do_not_depend_on_its_batch(fitted):
+    rng = np.random.default_rng(0)
+    X = path(7)
+    together = fitted.transform(X)
+    alone = np.concatenate([fitted.transform(row[None]) for row in X])
+    assert_close(together, alone, atol=1e-8)
+    order = rng.permutation(7)
+    assert_close(fitted.transform(X[order]), together[order], atol=1e-8)
+
+
+def test_transform_of_the_training_data_is_about_as_good_as_the_fit(fitted):
+    weights = fitted.transform(path())
+    assert_close(weights.sum(1), np.ones(9), atol=1e-12)
+    score = -fitted.score(path())
+    assert score <= fitted.loss_ * 1.02 + 1e-6
+    value = wdl_objective(path(), fitted.atoms_, weights, LINE, eps=2.0, loss="kl", n_iter=20).value
+    assert score == pytest.approx(value, rel=1e-10)
+    assert_close(weights, fitted.weights_, atol=0.02)
+
+
+def test_transform_finds_the_weights_of_a_barycenter(fitted):
+    weights = np.linspace([0.95, 0.05], [0.05, 0.95], 6)
+    X = wt.normalize(fitted.inverse_transform(weights))
+    assert_close(fitted.transform(X), weights, atol=4e-3)  # its hundred steps, not the last digit
+
+
+def test_score_is_larger_for_samples_it_was_made_for_and_takes_weights(fitted):
+    other = np.stack([gaussian(BINS, 15, 6)])
+    assert fitted.score(path()) > fitted.score(other)
+    both = np.concatenate([path(), other])
+    weighted = fitted.score(both, sample_weight=np.r_[np.zeros(9), 1])
+    assert weighted == pytest.approx(fitted.score(other), rel=1e-6)
+
+
+def test_inverse_transform_is_the_barycenter(fitted):
+    weights = np.random.default_rng(0).dirichlet(np.ones(2), size=300)
+    direct = wt.barycenter(fitted.atoms_, weights, LINE, eps=2.0, n_iter=20).histogram
+    assert_close(fitted.inverse_transform(weights), direct, atol=1e-13)
+    assert_close(fitted.inverse_transform([[0.5, 0.5]]), fitted.inverse_transform(np.array([[0.5, 0.5]])))
+
+
+def test_fit_transform_is_fit_then_transform():
+    assert np.array_equal(model().fit_transform(path()), model().fit(path()).transform(path()))
+
+
+# -- scikit-learn manners
+
+
+def test_the_constructor_stores_its_arguments_untouched_and_clones():
+    from sklearn.base import clone
+
+    cost, atoms = wt.cost_matrix(np.arange(BINS)), path()[:2]
+    one = WassersteinDictionary(2, cost=cost, eps=2, init_atoms=atoms, betas=[0.9, 0.95])
+    params = one.get_params()
+    assert params["cost"] is cost and params["init_atoms"] is atoms and params["eps"] == 2
+    copy = clone(one)
+    assert not hasattr(copy, "atoms_") and copy.get_params()["betas"] == [0.9, 0.95]
+    assert one.set_params(eps=3.0, solver="adam") is one and one.eps == 3.0 and one.solver == "adam"
+    with pytest.raises(ValueError, match="Invalid parameter 'gamma'"):
+        one.set_params(gamma=1)
+    assert "WassersteinDictionary" in repr(one)
+
+
+@pytest.mark.parametrize("cost", [LINE, wt.LineCost(np.arange(float(BINS)))])
+def test_a_clone_fits_as_its_original(cost):
+    from sklearn.base import clone
+
+    one = model(cost=cost, max_iter=3)
+    assert same_fit(one.fit(path()), clone(one).fit(path()))
+
+
+def test_it_works_in_a_pipeline():
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import FunctionTransformer
+
+    pipe = make_pipeline(FunctionTransformer(wt.normalize), model(max_iter=5))
+    counts = 100 * path() + 1
+    weights = pipe.fit_transform(counts)
+    assert weights.shape == (9, 2)
+    assert_close(pipe.transform(counts), weights, atol=1e-12)
+    assert math.isfinite(pipe.score(counts))
+    assert pipe.inverse_transform(weights).shape == (9, BINS)
+
+
+def test_a_model_without_atoms_says_what_to_do(tmp_path):
+    from sklearn.exceptions import NotFittedError
+
+    for use in (
+        lambda m: m.transform(path()),
+        lambda m: m.inverse_transform([[0.5, 0.5]]),
+        lambda m: m.score(path()),
+        lambda m: m.save(tmp_path / "model.npz"),
+    ):
+        with pytest.raises(NotFittedError, match=r"call fit\(X\) first"):
+            use(model())
+
+
+def test_refitting_forgets_the_first_fit():
+    twice = model(max_iter=6).fit(path()[::-1] + 0.0)
+    assert same_fit(twice.fit(path()), model(max_iter=6).fit(path()))
+
+
+# -- save and load
+
+
+@pytest.mark.parametrize(
+    "cost", [wt.cost_matrix(np.arange(BINS)), LINE, wt.LineCost(np.linspace(400, 900, BINS), scale=0.02)]
+)
+def test_a_saved_model_comes_back_without_pickle(cost, tmp_path):
+    file = tmp_path / "model.npz"
+    saved = model(cost=cost, init_atoms=path()[[0, -1]], max_iter=3, betas=(0.8, 0.9)).fit(path())
+    saved.save(file)
+    with np.load(file, allow_pickle=False) as entries:
+        assert all(entries[name].dtype.kind in "fiU" for name in entries)
+    loaded = WassersteinDictionary.load(file)
+    assert same_fit(saved, loaded)
+    assert type(loaded.cost) is type(cost)
+    assert loaded.betas == (0.8, 0.9) and loaded.random_state == 0 and loaded.tol is None
+    assert np.array_equal(loaded.transform(path()), saved.transform(path()))
+    assert same_fit(loaded.fit(path()), saved)
+    assert os.listdir(tmp_path) == ["model.npz"]
+
+
+def test_a_torch_model_is_saved_and_comes_back_as_numpy(tmp_path):
+    torch = pytest.importorskip("torch")
+    saved = model(cost=torch.tensor(wt.cost_matrix(np.arange(BINS))), max_iter=2).fit(torch.tensor(path()))
+    saved.save(tmp_path / "model.npz")
+    loaded = WassersteinDictionary.load(tmp_path / "model.npz")
+    assert_close(loaded.atoms_, saved.atoms_)
+    assert_close(loaded.transform(path()), saved.transform(torch.tensor(path())), atol=1e-9)
+
+
+def test_a_file_that_holds_no_model_is_refused(tmp_path):
+    whole = tmp_path / "model.npz"
+    model(max_iter=1).fit(path()).save(whole)
+    for name, content in {
+        "cut.npz": whole.read_bytes()[:-200],
+        "empty.npz": b"",
+        "text.npz": b"no numbers at all",
+    }.items():
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(ValueError, match=f"{name} is no saved WassersteinDictionary, or is damaged"):
+            WassersteinDictionary.load(tmp_path / name)
+    np.savez(tmp_path / "other.npz", x=np.ones(3))
+    with pytest.raises(ValueError, match=r"other.npz is no saved WassersteinDictionary"):
+        WassersteinDictionary.load(tmp_path / "other.npz")
+    with pytest.raises(FileNotFoundError):
+        WassersteinDictionary.load(tmp_path / "nowhere.npz")
+
+
+# -- checkpoints
+
+
+class Stop(Exception):
+    """What a test raises to end a fit at a step of its choice."""
+
+
+def stopped_at(step: int, restart: int = 0):
+    """A callback that ends the fit after ``step`` steps of a restart."""
+    starts = itertools.count()
+
+    def callback(t, value, atoms, weights):
+        if t == 0:
+            callback.restart = next(starts)
+        if t == step and callback.restart == restart:
+            raise Stop
+
+    return callback
+
+
+@pytest.mark.parametrize("backend", ["numpy", "torch"])
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+@pytest.mark.parametrize("restart, step", [(0, 5), (0, 11), (1, 0), (1, 7)])
+def test_a_checkpoint_goes_on_to_the_same_result_to_the_last_bit(solver, restart, step, backend, tmp_path):
+    X = path() if backend == "numpy" else pytest.importorskip("torch").tensor(path())
+    options = {"solver": solver, "n_restarts": 2, "schedule": "cosine", "init": "random", "weight_scale": 2.0}
+    whole = model(**options).fit(X)
+    options |= {"checkpoint": tmp_path / "state.npz", "checkpoint_every": 3}
+    with pytest.raises(Stop):
+        model(callback=stopped_at(step, restart), **options).fit(X)
+    assert (tmp_path / "state.npz").exists()
+    resumed = model(**options).fit(X)
+    assert same_fit(whole, resumed)
+    assert os.listdir(tmp_path) == ["state.npz"]
+
+
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+def test_a_checkpoint_of_a_finished_fit_gives_its_result_again_at_once(solver, tmp_path):
+    options = {
+        "solver": solver,
+        "checkpoint": tmp_path / "state.npz",
+        "tol": 0.2,
+        "max_iter": 300,
+        "learning_rate": 0.03,
+    }
+    options |= {"init": "extremes", "init_weights": "uniform"}
+    steps: list = []
+    first = model(**options).fit(path())
+    again = model(callback=lambda *now: steps.append(now), **options).fit(path())
+    assert first.converged_ and same_fit(first, again) and first.domain_ == again.domain_
+    assert steps == []
+
+
+def test_settings_that_do_not_matter_may_change_between_checkpoints(tmp_path):
+    options = {"checkpoint": tmp_path / "state.npz", "chunk_size": 3}
+    with pytest.raises(Stop):
+        model(checkpoint_every=2, callback=stopped_at(5), **options).fit(path())
+    resumed = model(n_jobs=2, checkpoint_every=4, **(options | {})).fit(path())
+    assert same_fit(resumed, model(chunk_size=3).fit(path()))
+
+
+def test_a_checkpoint_of_other_data_or_settings_is_refused(tmp_path):
+    file = tmp_path / "state.npz"
+    model(max_iter=2, checkpoint=file).fit(path())
+    message = "state.npz belongs to other data or settings. Delete it"
+    for other in (
+        lambda: model(max_iter=2, checkpoint=file, eps=2.5).fit(path()),
+        lambda: model(max_iter=2, checkpoint=file, cost=wt.GridCost(BINS, spacing=2)).fit(path()),
+        lambda: model(max_iter=2, checkpoint=file).fit(path()[::-1]),
+        lambda: model(max_iter=2, checkpoint=file).fit(path(), sample_weight=np.arange(9)),
+        lambda: model(max_iter=2, checkpoint=file).fit(path().astype(np.float32)),
+    ):
+        with pytest.raises(ValueError, match=message):
+            other()
+
+
+def test_a_damaged_checkpoint_is_refused_with_one_clear_error(tmp_path):
+    file = tmp_path / "state.npz"
+    model(max_iter=2, checkpoint=file).fit(path())
+    whole = file.read_bytes()
+    for content in (whole[: len(whole) // 2], whole[:-30], whole[:10], b""):
+        file.write_bytes(content)
+        with pytest.raises(ValueError, match=r"state.npz is no checkpoint, or is damaged .*Delete it"):
+            model(max_iter=2, checkpoint=file).fit(path())
+
+
+def test_a_model_is_not_taken_for_a_checkpoint(tmp_path):
+    model(max_iter=1).fit(path()).save(tmp_path / "model.npz")
+    with pytest.raises(ValueError, match="belongs to other data or settings"):
+        model(max_iter=1, checkpoint=tmp_path / "model.npz").fit(path())
+
+
+# -- Ctrl-C
+
+CHILD = """
+    import sys, warnings
+    import numpy as np
+    import wdl_tutorial as wt
+    from wdl_tutorial import initialise
+
+    moment, solver = sys.argv[1], sys.argv[2]
+    x = np.arange(40)
+    X = wt.normalize(np.exp(-0.5 * ((x - np.linspace(10, 30, 600)[:, None]) / 2.5) ** 2))
+    say = lambda what: print(what, flush=True)
+
+    plain = initialise.distances
+    def distances(*args, **options):
+        say("choosing")
+        return plain(*args, **options)
+    initialise.distances = distances
+
+    def callback(t, value, atoms, weights):
+        say(f"step {t}")
+
+    model = wt.WassersteinDictionary(2, cost=wt.GridCost(40), eps=2.0, n_iter=20, loss="kl", solver=solver, max_iter=30,
+                                     tol=None, random_state=0, callback=callback, n_jobs=2)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        model.fit(X)
+    said = any("interrupted" in str(w.message) and "best so far" in str(w.message) for w in caught)
+    np.savez(sys.argv[3], atoms=model.atoms_, weights=model.weights_, loss=model.loss_, curve=model.loss_curve_,
+             interrupted=model.interrupted_, said=said, rebuilt=model.inverse_transform(model.weights_[:3]))
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+@pytest.mark.parametrize("moment", ["choosing", "step 12", "step 28"])
+def test_ctrl_c_keeps_the_best_so_far(moment, solver, tmp_path):
+    script, out = tmp_path / "child.py", tmp_path / "held.npz"
+    script.write_text(textwrap.dedent(CHILD))
+    env = os.environ | {"PYTHONPATH": str(Path(wt.__file__).parents[1]), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, str(script), moment, solver, str(out)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env) as child:
+        for line in child.stdout:
+            if line.strip() == moment:
+                child.send_signal(signal.SIGINT)
+                break
+        rest, errors = child.communicate(timeout=300)
+    assert child.returncode == 0, errors
+    held = np.load(out)
+    assert held["interrupted"] and held["said"]
+    for x in (held["atoms"], held["weights"]):
+        assert np.isfinite(x).all() and x.min() >= 0
+        assert_close(x.sum(1), np.ones(len(x)), atol=1e-12)
+    assert np.isfinite(held["rebuilt"]).all()
+    assert "step 30" not in rest
+    steps = len(held["curve"])
+    if moment == "choosing":
+        assert steps == 0
+    else:
+        assert int(moment.split()[1]) < steps <= 30
+        assert held["loss"] == held["curve"].min()
+        assert held["loss"] < held["curve"][0]
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="timers of POSIX")
+def test_ctrl_c_at_any_moment_leaves_a_model_that_agrees_with_itself():
+    before = signal.signal(signal.SIGALRM, signal.default_int_handler)
+    interrupted = 0
+    try:
+        for delay in np.geomspace(0.002, 0.2, 25):
+            found = model(n_restarts=2, loss="kl", max_iter=40, solver="adam", callback=lambda *now: None)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", wt.ConvergenceWarning)
+                signal.setitimer(signal.ITIMER_REAL, delay)
+                try:
+                    found.fit(path())
+                except KeyboardInterrupt:  # so early that fit was still looking at its arguments
+                    continue
+                finally:
+                    signal.setitimer(signal.ITIMER_REAL, 0)
+            interrupted += found.interrupted_
+            assert found.loss_ == min(found.loss_curve_, default=math.inf)
+            assert_close(found.atoms_.sum(1), np.ones(2), atol=1e-12)
+            if found.loss_curve_:
+                value = wdl_objective(path(), found.atoms_, found.weights_, LINE, eps=2.0, loss="kl", n_iter=15).value
+                assert value == pytest.approx(found.loss_, rel=1e-10)
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert interrupted > 5
+
+
+# -- bad input
+
+SETTINGS = {"n_atoms": 2}
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ({"n_atoms": 0}, "n_atoms must be a positive integer; got 0"),
+        ({"n_atoms": 2.0}, "n_atoms must be a positive integer; got 2.0"),
+        ({"n_atoms": "two"}, "n_atoms must be a positive integer; got 'two'"),
+        ({"n_atoms": 10}, "n_atoms=10 is more than the 9 samples; use fewer atoms"),
+        ({"eps": -1}, "eps must be positive; got -1"),
+        ({"loss": "l2"}, "loss must be one of .*; got 'l2'"),
+        ({"n_iter": 0}, "n_iter must be .* got 0"),
+        ({"solver": "sgd"}, "solver must be one of lbfgs, adam; got 'sgd'"),
+        ({"schedule": "steps"}, "schedule must be one of constant, cosine; got 'steps'"),
+        ({"learning_rate": 0}, "learning_rate must be a positive number; got 0"),
+        ({"weight_scale": -2}, "weight_scale must be a positive number; got -2"),
+        ({"max_iter": 0}, "max_iter must be an integer of at least 1; got 0"),
+        ({"n_restarts": 1.5}, "n_restarts must be an integer of at least 1; got 1.5"),
+        ({"checkpoint_every": 0}, "checkpoint_every must be an integer of at least 1; got 0"),
+        ({"init": "k-means"}, "init must be one of .*, or an array; got 'k-means'"),
+        ({"init_atoms": path()[:3]}, r"must have shape \(2, 30\); got \(3, 30\)"),
+        ({"init_weights": np.full((9, 2), 0.4)}, "init_weights must sum to 1 .* worst row sums to 0.8"),
+        ({"cost": np.zeros((30, 29))}, r"cost must be square.* got shape \(30, 29\)"),
+        ({"cost": wt.GridCost(31)}, r"X has 30 bins but cost has shape \(31, 31\)"),
+        ({"n_jobs": 0}, "n_jobs must be a positive number, or -1 .* got 0"),
+    ],
+)
+def test_settings_that_mean_nothing_are_refused(change, message):
+    with pytest.raises(ValueError, match=message):
+        model(**change).fit(path())
+
+
+@pytest.mark.parametrize(
+    "spoil, message",
+    [
+        (lambda X: X * 2, "X must sum to 1 along its last axis; worst row sums to 2. .*normalize"),
+        (lambda X: np.where(np.arange(9)[:, None] == 4, 0, X), "X must sum to 1 .* worst row sums to 0. "),
+        (lambda X: X - 0.01, "X must not be negative; its smallest entry is -0.01"),
+        (lambda X: np.where(X > 0.19, np.nan, X), "X holds .* NaN or infinite entries .row 0"),
+        (lambda X: X[0], r"X must be \(n_samples, n_bins\); got shape \(30,\)"),
+        (lambda X: X[:0], "X has no samples"),
+        (lambda X: X[:, :29] / X[:, :29].sum(1, keepdims=True), "X has 29 bins but cost has shape"),
+    ],
+)
+def test_data_that_are_no_histograms_are_refused_by_fit_and_transform(fitted, spoil, message):
+    with pytest.raises(ValueError, match=message):
+        model().fit(spoil(path()))
+    with pytest.raises(ValueError, match=message):
+        fitted.transform(spoil(path()))
+    with pytest.raises(ValueError, match=message):
+        fitted.score(spoil(path()))
+
+
+def test_weights_off_the_simplex_are_refused(fitted):
+    with pytest.raises(ValueError, match=r"weights must sum to 1 .* worst row sums to 1.5"):
+        fitted.inverse_transform([[1.0, 0.5]])
+    with pytest.raises(ValueError, match=r"weights must not be negative; its smallest entry is -0.5"):
+        fitted.inverse_transform([[1.5, -0.5]])
+    with pytest.raises(ValueError, match=r"\(1, 3\)"):
+        fitted.inverse_transform([[0.5, 0.25, 0.25]])
+
+
+def test_data_from_another_backend_than_the_atoms_are_refused(fitted):
+    torch = pytest.importorskip("torch")
+    with pytest.raises(TypeError, match="one backend; got"):
+        fitted.transform(torch.tensor(path()))
+    with pytest.raises(TypeError, match="one backend; got"):
+        model(init_atoms=path()[:2]).fit(torch.tensor(path()))
+    with pytest.raises(TypeError, match="one backend; got"):
+        model(cost=wt.cost_matrix(np.arange(BINS))).fit(torch.tensor(path()))
+
+
+def test_lists_and_integers_and_a_list_for_a_cost_simply_work():
+    X = np.eye(4, dtype=int)
+    dense = wt.cost_matrix(np.arange(4))
+    one = model(cost=dense.tolist(), eps=1.0, max_iter=3).fit(X.tolist())
+    other = model(cost=dense, eps=1.0, max_iter=3).fit(X)
+    assert same_fit(one, other)
+    assert one.transform(X.tolist()).dtype == np.float64
+
+
+def test_a_fit_leaves_its_arguments_alone(xp):
+    given = [path(5), path(5)[[0, 4]], np.full((5, 2), 0.5), wt.cost_matrix(np.arange(BINS)), np.arange(1.0, 6.0)]
+    X, atoms, weights, cost, importance = (xp.array(x) for x in given)
+    found = model(cost=cost, init_atoms=atoms, init_weights=weights, max_iter=2).fit(X, sample_weight=importance)
+    found.transform(X)
+    found.inverse_transform(weights)
+    assert all(np.array_equal(xp.numpy(x), y) for x, y in zip((X, atoms, weights, cost, importance), given))
