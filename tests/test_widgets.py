@@ -21,6 +21,7 @@ from conftest import assert_close, gaussian, random_histograms
 import wdl_tutorial as wt
 from wdl_tutorial import barycenters, costs, transport
 from wdl_tutorial.widgets import source
+from wdl_tutorial.widgets.shapes import shaded_minerals
 
 HERE = Path(__file__).resolve().parent
 NODE = shutil.which("node")
@@ -217,8 +218,7 @@ def test_fractions_in_javascript_are_the_packages(rng):
 
 @needs_node
 def test_twenty_percent_shade_misleads_fcls_and_not_nnls():
-    demo = wt.widgets.ShadeTriangle()
-    truth, spectra = np.array(demo.weights), np.array(demo.endmembers)
+    truth, spectra = np.array([0.5, 0.3, 0.2]), shaded_minerals()[0]
     problems = [
         {"run": "fractions", "pixel": shade * truth @ spectra, "spectra": spectra, "sum_to_one": constrained}
         for constrained in (True, False)

@@ -43,7 +43,7 @@ export default demo({ name: "barycenter-triangle", title: "The average of three 
       pictures: flat ? null : atoms.map((p) => { const most = Math.max(...p); return p.map((v) => v / most); }) });
     if (flat) drawLine(picture, x, atoms, average, mixture, fine);
     else drawPlane(picture, side, average, mixture, fine);
-    if (!fine) return `${setting} exp(\u2212cost/eps) underflowed: the shapes are too far apart for this eps, and a sum became 0. Widen the blur.`;
+    if (!fine) return `${setting} exp(\u2212cost/eps) underflowed: the shapes are too far apart for this eps, and a sum became 0. Widen the blur here; the package would go on with logarithms.`;
 
     const corner = weights.findIndex((w) => w > 0.995);
     if (flat) {

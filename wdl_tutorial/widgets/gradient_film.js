@@ -13,7 +13,7 @@ const nudged = (bin, h) => [ATOMS[0].map((v, i) => v + (i === bin ? h : 0)), ATO
 
 export default demo({ name: "gradient-film", title: "Which bin would you push?", keys: ["bin", "nudge"] }, (ui) => {
   const base = barycenterGradient(ATOMS, WEIGHTS, KERNEL, LAYERS, slope), arrows = base.gradAtoms[0], biggest = Math.max(...arrows.map(Math.abs));
-  const backward = ui.panelOf({ label: "Backward: the slope of the loss in every bin of atom A", height: (w, f) => 13 * f });
+  const backward = ui.panelOf({ label: "Backward: the slope of the loss in every bin of atom A", height: (w, f) => 17 * f });
   const forward = ui.panelOf({ label: "Forward: what the nudge changes in each of the five layers", height: (w, f) => 20 * f });
   ui.slider("bin", { label: "bin of atom A that is pushed", min: 0, max: N - 1, step: 1, text: (v) => `bin ${v}` });
   ui.slider("nudge", { label: "size of the push (mass)", values: NUDGES, text: (v) => number(v, 2) });
@@ -26,7 +26,7 @@ export default demo({ name: "gradient-film", title: "Which bin would you push?",
     const actual = lossOf(moved.histogram) - lossOf(base.histogram), promised = arrows[bin] * h;
 
     const top = 1.25 * Math.max(...ATOMS[0], ...DATA);
-    backward.begin({ x: [-0.8, N - 0.2], y: [-0.75 * top, top], title: "Backward: an arrow on every bin of atom A", xLabel: "bin", yTicks: false,
+    backward.begin({ x: [-0.8, N - 0.2], y: [-0.8 * top, top], title: "Backward: an arrow on every bin of atom A", xLabel: "bin", yTicks: false,
       legend: [["atom A", { colour: "red", dash: "dash" }], ["atom B", { colour: "green", dash: "dot" }], ["data", { colour: "ink", dash: "dashdot" }], ["answer P", { colour: "blue", fill: "blue" }]] });
     backward.area(x, base.histogram, { colour: "blue", alpha: 0.25 });
     backward.curve(x, base.histogram, { colour: "blue", width: 1.6 });
@@ -34,10 +34,10 @@ export default demo({ name: "gradient-film", title: "Which bin would you push?",
     backward.curve(x, ATOMS[1], { colour: "green", dash: "dot" });
     backward.curve(x, DATA, { colour: "ink", dash: "dashdot", width: 1.6 });
     for (let i = 0; i < N; i++) {  // down the slope: up where pushing mass in lowers the loss
-      const length = -arrows[i] / biggest * 0.55 * top;
+      const length = -arrows[i] / biggest * 0.7 * top;
       backward.arrow(i, 0, i, length, { colour: i === bin ? "red" : "muted", width: i === bin ? 3 : 1.5, head: i === bin ? 7 : 4 });
     }
-    backward.label(arrows[bin] < 0 ? "push in" : "take out", bin, arrows[bin] < 0 ? -0.15 * top : -arrows[bin] / biggest * 0.55 * top, { colour: "red", bold: true, dy: arrows[bin] < 0 ? 0 : 0.8 });
+    backward.label(arrows[bin] < 0 ? "push in" : "take out", bin, arrows[bin] < 0 ? -0.15 * top : -arrows[bin] / biggest * 0.7 * top, { colour: "red", bold: true, dy: arrows[bin] < 0 ? 0 : 0.8 });
 
     const changes = moved.layers.map((P, l) => P.map((v, i) => v - base.layers[l][i])), most = Math.max(...changes.flatMap((d) => [...d.map(Math.abs)]));
     forward.begin({ x: [-0.8, N - 0.2], y: [LAYERS + 0.55, 0.2], title: "Forward: what the push changes in each layer", xLabel: "bin",

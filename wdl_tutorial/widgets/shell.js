@@ -35,7 +35,7 @@ class Demo {
     this.tools = element("span", { class: "wdl-tools" });
     this.root = element("div", { class: "wdl-demo", role: "group", "aria-label": title, "aria-describedby": `${id}-readout` },
       element("div", { class: "wdl-head" }, element("span", { class: "wdl-title" }, title), this.tools),
-      this.board, this.panel, this.readout, this.live);
+      this.board, this.panel, this.live, this.readout);
     if (model.get("caption")) this.root.append(element("p", { class: "wdl-caption" }, model.get("caption")));
     el.append(this.root);
     this.initial = Object.fromEntries(keys.map((key) => [key, model.get(key)]));
@@ -195,10 +195,15 @@ class Demo {
       return { plots, widths, heights: beside ? heights.map(() => Math.max(...heights)) : heights, beside };
     });
     const total = sized.reduce((s, { heights, beside }) => s + (beside ? heights[0] : heights.reduce((x, y) => x + y, 0)), 0);
-    const others = this.root.scrollHeight - this.board.clientHeight;
-    const factor = full ? clamp((window.innerHeight - others - 24) / total, 0.6, 2.5) : 1;
+    const factor = full ? clamp((window.innerHeight - this.#besides() - 24) / total, 0.6, 3) : 1;
     for (const { plots, widths, heights } of sized)
       plots.forEach((plot, k) => plot.resize(widths[k], Math.round(heights[k] * factor), scheme, font));
+  }
+
+  /* The height of everything but the panels. */
+  #besides() {
+    const bottom = this.root.lastElementChild.getBoundingClientRect().bottom, top = this.root.getBoundingClientRect().top - this.root.scrollTop;
+    return bottom - top - this.board.clientHeight;
   }
 
   /* ---- drawing ---- */

@@ -2,7 +2,7 @@
 
 import { costMatrix, linspace } from "./transport.js";
 import { number, tenTo } from "./draw.js";
-import { demo, fixed } from "./shell.js";
+import { demo, fixed, list } from "./shell.js";
 
 const N = 8, SOURCE = linspace(0, 7, N), TARGET = linspace(8, 15, N), COST = costMatrix(SOURCE, TARGET, 2);
 const EPS = Array.from({ length: 27 }, (_, k) => Number((100 * 10 ** (-k / 8)).toPrecision(2)));
@@ -53,7 +53,7 @@ export default demo({ name: "underflow", title: "Where the numbers end", keys: [
     if (logarithms) return `eps = ${number(eps, 2)}, log domain: what is kept is \u2212cost/eps, and the smallest, ${number(-COST[N - 1] / eps, 4)}, is an ordinary number. Nothing is lost at any eps.`;
     if (count === 0) return `eps = ${number(eps, 2)}: all ${N * N} entries survive. The smallest, about ${tenTo(Math.round(smallest))}, belongs to the pair that is farthest apart, ${farthest}.`;
     const loss = `eps = ${number(eps, 2)}: exp(\u2212cost/eps) underflowed to 0 in ${count} of ${N * N} entries, the farthest pair (${farthest}) first.`;
-    return dead.length ? `${loss} ${dead.length === 1 ? `Row ${dead[0]} is` : `Rows ${dead[0]} to ${dead[dead.length - 1]} are`} all 0: scaling ${dead.length === 1 ? "it" : "them"} divides by 0, which gives infinity, and infinity times 0 is not a number.`
+    return dead.length ? `${loss} ${dead.length === 1 ? `Row ${dead[0]} is` : `Rows ${list(dead)} are`} all 0: scaling ${dead.length === 1 ? "it" : "them"} divides by 0, which gives infinity, and infinity times 0 is not a number.`
       : `${loss} Every row still has a number in it, so no sum is 0 yet.`;
   };
 });
