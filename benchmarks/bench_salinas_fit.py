@@ -12,7 +12,11 @@ from __future__ import annotations
 import sys
 import time
 
+import numpy as np
+
 import wdl_tutorial as wt
+from wdl_tutorial.costs import gibbs_kernel
+from wdl_tutorial.losses import Accuracy, evaluate, locality_term
 from wdl_tutorial.unmixing import wahu
 
 TARGET = -0.3391
@@ -45,12 +49,10 @@ def main() -> None:
 def value_at(x, model, n_iter: int, settings: dict) -> float:
     """The objective with this many inner iterations; gradients are not needed, so that nothing has to be recorded."""
     reconstruction = wt.barycenter(model.atoms_, model.weights_, model.cost, eps=model.eps, n_iter=n_iter).histogram
-    from wdl_tutorial.costs import gibbs_kernel
-    from wdl_tutorial.losses import Accuracy, evaluate, locality_term
-
     kernel, accuracy = gibbs_kernel(model.cost, model.eps), Accuracy(n_iter)
-    fidelity = evaluate("wasserstein", reconstruction, x, kernel, accuracy).value
-    near = locality_term(x, model.atoms_, model.weights_, kernel, accuracy).value
+    with np.errstate(all="ignore"):  # empty bins of a pixel have scaling 0
+        fidelity = evaluate("wasserstein", reconstruction, x, kernel, accuracy).value
+        near = locality_term(x, model.atoms_, model.weights_, kernel, accuracy).value
     return float((fidelity + settings["locality"] * near).mean())
 
 
