@@ -73,6 +73,9 @@ def test_costs_say_what_they_are():
 def test_symmetry_is_seen():
     assert is_symmetric(wt.GridCost(3)) and is_symmetric(wt.LineCost([0, 1])) and is_symmetric(np.ones((2, 2)))
     assert not is_symmetric(np.array([[0.0, 1.0], [2.0, 0.0]])) and not is_symmetric(np.ones((2, 3)))
+    rounded = wt.cost_matrix(np.linspace(0, 1, 5))
+    rounded[0, 4] *= 1 + 4e-16  # as a distance computed one way, then the other
+    assert is_symmetric(rounded)
 
 
 # ------------------------------------------------------------------------------------------------------------- blur
@@ -257,7 +260,13 @@ def test_eps_must_be_a_positive_number(eps, error, message):
         (lambda: wt.cost_matrix([0, 1], power=0), "power must be a positive number; got 0. Use 1 or 2"),
         (lambda: wt.GridCost(0), "shape must be positive integers; got 0"),
         (lambda: wt.GridCost((2, 1.5)), r"shape must be positive integers; got \(2, 1.5\)"),
+        (lambda: wt.GridCost(2.5), "shape must be positive integers; got 2.5"),
         (lambda: wt.GridCost(3, spacing=-1), "spacing must be positive; got -1"),
+        (lambda: wt.GridCost(3, spacing="a"), "spacing must be positive; got 'a'"),
+        (lambda: wt.GridCost((3, 2), spacing=(1, 2, 3)), r"spacing must be one number, or one per axis \(2\); got 3"),
+        (lambda: wt.cost_matrix([0, 1], power=True), "power must be a positive number; got True"),
+        (lambda: wt.eps_for_blur(float("inf"), wt.GridCost(3)), "width must be positive; got inf"),
+        (lambda: wt.eps_for_blur("a", wt.GridCost(3)), "width must be positive; got 'a'"),
         (lambda: wt.LineCost([0, 2, 1]), "positions must increase; positions 1 and 2 are 2 and 1. Sort"),
         (lambda: wt.LineCost([0, float("nan")]), "positions hold NaN or infinite entries; drop those bins"),
         (lambda: wt.LineCost([[0, 1]]), r"positions must be a vector; got shape \(1, 2\)"),
@@ -271,3 +280,17 @@ def test_eps_must_be_a_positive_number(eps, error, message):
 def test_costs_say_what_does_not_fit(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+def test_a_power_may_be_a_number_of_numpy():
+    for power in (np.int64(2), np.float32(2)):
+        np.testing.assert_array_equal(wt.cost_matrix([0, 3], power=power), [[0, 9], [9, 0]])
+
+
+@pytest.mark.parametrize("domain", ["kernel", "log"])
+def test_a_dense_kernel_refuses_another_backend(domain):
+    torch = pytest.importorskip("torch")
+    kernel = wt.gibbs_kernel(np.ones((3, 3)), 1.0, domain=domain)
+    for product in (kernel.apply, kernel.apply_t):
+        with pytest.raises(TypeError, match="one backend; got numpy and torch"):
+            product(torch.ones(3))

@@ -132,6 +132,9 @@ def test_continuum_removal_ignores_brightness(rng):
     [
         ([1.0, 2.0], [1.0, 2.0, 3.0], r"2 bands but wavelengths has shape \(3,\)"),
         ([1.0, 2.0], [2.0, 1.0], "wavelengths must increase; sort the bands"),
+        ([1.0, 2.0], [1.0, float("nan")], "wavelengths hold NaN or infinite entries; drop those bands"),
+        ([1.0, 2.0], 3.0, r"2 bands but wavelengths has shape \(\)"),
+        (1.0, [1.0], r"0 bands but wavelengths has shape \(1,\)"),
         ([1.0, 0.0], [1.0, 2.0], "spectra must be positive.*smallest entry is 0"),
     ],
 )
@@ -151,5 +154,29 @@ def test_area_fractions_undo_what_normalising_did_to_a_linear_mixture(xp, rng):
 def test_area_fractions_refuse_dark_endmembers_and_loose_weights():
     with pytest.raises(ValueError, match="scales must be positive; the smallest is 0"):
         wt.area_fractions([0.5, 0.5], [1.0, 0.0])
+    with pytest.raises(ValueError, match="scales must be finite; the largest is inf"):
+        wt.area_fractions([0.5, 0.5], [1.0, float("inf")])
+    with pytest.raises(ValueError, match=r"scales need one entry per atom; got scales \(3,\) for weights \(2,\)"):
+        wt.area_fractions([0.5, 0.5], [1.0, 1.0, 1.0])
     with pytest.raises(ValueError, match="weights must sum to 1"):
         wt.area_fractions([0.5, 0.6], [1.0, 1.0])
+
+
+def test_a_sum_beyond_the_floating_type_is_refused_not_divided_by():
+    with pytest.raises(ValueError, match=r"a sum of x is beyond the range of float16 \(row 1 is the first\).*float64"):
+        wt.normalize(np.array([[1, 2], [6e4, 6e4]], dtype=np.float16))
+    with pytest.raises(ValueError, match="x must have its bins on the last axis; got a number"):
+        wt.normalize(3.0)
+
+
+@pytest.mark.parametrize("power", [0.5, -1, float("nan"), float("inf")])
+def test_quantiles_are_refused_where_the_monotone_plan_is_not_the_cheapest(power):
+    with pytest.raises(ValueError, match=f"power must be at least 1; got {power}"):
+        wt.wasserstein_1d([0.5, 0.5], [0.0, 1.0], power=power)
+
+
+def test_positions_of_the_line_must_be_numbers():
+    with pytest.raises(ValueError, match="positions hold NaN or infinite entries"):
+        wt.displacement([0.5, 0.5], [0.0, 1.0], [0.0, float("nan")])
+    with pytest.raises(ValueError, match=r"must be vectors of one length; got shapes \(\)"):
+        wt.displacement(1.0, 1.0)

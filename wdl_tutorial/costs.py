@@ -24,10 +24,15 @@ CACHE_ELEMENTS = 2**16  # temporaries of the log domain on the host, so that the
 DEVICE_ELEMENTS = 2**26
 
 
+def is_number(x: object) -> bool:
+    """True for a finite real number of Python or NumPy; a bool, a text and an array are none."""
+    return isinstance(x, int | float | np.integer | np.floating) and not isinstance(x, bool) and math.isfinite(x)
+
+
 def _check_power(power: float) -> float:
-    if not (isinstance(power, int | float) and math.isfinite(power) and power > 0):
+    if not (is_number(power) and power > 0):
         raise ValueError(f"power must be a positive number; got {power!r}. Use 1 or 2.")
-    return power
+    return power.item() if isinstance(power, np.generic) else power  # what JSON can hold
 
 
 def check_eps(eps: float) -> float:
@@ -92,13 +97,15 @@ class GridCost:
     """
 
     def __init__(self, shape: int | tuple[int, ...], *, power: float = 2, spacing: float | tuple[float, ...] = 1.0):
-        self.grid = (shape,) if isinstance(shape, int | np.integer) else tuple(shape)
-        if not self.grid or any(not isinstance(n, int | np.integer) or n < 1 for n in self.grid):
+        grid = tuple(shape) if np.iterable(shape) else (shape,)
+        if not grid or any(isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1 for n in grid):
             raise ValueError(f"shape must be positive integers; got {shape!r}.")
-        self.grid = tuple(int(n) for n in self.grid)
+        self.grid = tuple(int(n) for n in grid)
         self.power = _check_power(power)
-        steps = np.broadcast_to(np.asarray(spacing, dtype=float), (len(self.grid),))
-        if not np.all(np.isfinite(steps)) or np.any(steps <= 0):
+        steps = tuple(spacing) if np.iterable(spacing) else (spacing,) * len(grid)
+        if len(steps) != len(grid):
+            raise ValueError(f"spacing must be one number, or one per axis ({len(grid)}); got {len(steps)} of them.")
+        if not all(is_number(s) and s > 0 for s in steps):
             raise ValueError(f"spacing must be positive; got {spacing!r}.")
         self.spacing = tuple(float(s) for s in steps)
 
@@ -148,7 +155,7 @@ class LineCost:
                 f"positions must increase; positions {at} and {at + 1} are {x[at]:g} and {x[at + 1]:g}. "
                 "Sort the bins first."
             )
-        if not (isinstance(scale, int | float | np.floating | np.integer) and math.isfinite(scale) and scale > 0):
+        if not (is_number(scale) and scale > 0):
             raise ValueError(f"scale must be a positive number; got {scale!r}.")
         x.flags.writeable = False
         self.positions, self.power, self.scale = x, _check_power(power), float(scale)
@@ -192,8 +199,8 @@ def eps_for_blur(width: float, cost: Any) -> float:
     >>> eps_for_blur(1.0, GridCost(100))
     2.0
     """
-    if not width > 0:
-        raise ValueError(f"width must be positive; got {width}.")
+    if not (is_number(width) and width > 0):
+        raise ValueError(f"width must be positive; got {width!r}. It is in the units of the axis.")
     scale, power = _scale_and_power(cost)
     return float(power * scale * width**power)
 
@@ -277,11 +284,14 @@ def check_cost(cost: Any, *, square: bool = False) -> Any:
 
 
 def is_symmetric(cost: Any) -> bool:
-    """True where |x - y| costs what |y - x| does, as every GridCost and LineCost."""
+    """True where |x - y| costs what |y - x| does, to rounding, as every GridCost and LineCost."""
     if isinstance(cost, GridCost | LineCost):
         return True
+    if cost.shape[0] != cost.shape[1]:
+        return False
     xp = array_namespace(cost)
-    return cost.shape[0] == cost.shape[1] and bool(xp.all(cost == cost.T))
+    rounding = 16 * float(xp.finfo(cost.dtype).eps)
+    return bool(xp.all(xp.abs(cost - cost.T) <= rounding * xp.max(xp.abs(cost))))
 
 
 class _Kernel:
@@ -338,9 +348,11 @@ class DenseKernel(_KernelDomain):
         return twin
 
     def _times(self, x: Array) -> Array:
+        array_namespace(self.matrix, x)  # torch would multiply a NumPy matrix in silence
         return x @ self.matrix.T
 
     def _times_t(self, x: Array) -> Array:
+        array_namespace(self.matrix, x)
         return x @ self.matrix
 
     @property

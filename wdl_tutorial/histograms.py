@@ -75,8 +75,16 @@ def normalize(x: Array) -> Array:
     """
     x = as_float(x)
     xp = array_namespace(x)
+    if x.ndim == 0:
+        raise ValueError("x must have its bins on the last axis; got a number.")
     check_nonnegative(x, "x")
-    total = xp.sum(x, axis=-1, keepdims=True)
+    with np.errstate(over="ignore"):
+        total = xp.sum(x, axis=-1, keepdims=True)
+    if not bool(xp.all(xp.isfinite(total))):
+        row = _worst_row(~xp.isfinite(total[..., 0]))
+        raise ValueError(
+            f"a sum of x is beyond the range of {x.dtype} ({row} is the first). Scale x down, or use float64."
+        )
     empty = total[..., 0] <= 0
     if bool(xp.any(empty)):
         raise ValueError(
@@ -111,11 +119,13 @@ def displacement(p: Array, q: Array, positions: Array | None = None) -> Displace
     check_histograms(p, "p")
     check_histograms(q, "q")
     a, b = to_numpy(p), to_numpy(q)
-    x = np.arange(a.shape[0], dtype=float) if positions is None else to_numpy(as_float(positions))
+    x = np.arange(a.size, dtype=float) if positions is None else to_numpy(as_float(positions))
     if a.shape != b.shape or a.shape != x.shape or a.ndim != 1:
         raise ValueError(
             f"p, q and positions must be vectors of one length; got shapes {a.shape}, {b.shape} and {x.shape}."
         )
+    if not np.all(np.isfinite(x)):
+        raise ValueError("positions hold NaN or infinite entries; drop those bins first.")
     if np.any(np.diff(x) <= 0):
         raise ValueError("positions must increase; sort them, and p and q with them.")
     cp, cq = np.cumsum(a) / a.sum(), np.cumsum(b) / b.sum()
@@ -130,13 +140,15 @@ def displacement(p: Array, q: Array, positions: Array | None = None) -> Displace
 
 
 def wasserstein_1d(p: Array, q: Array, positions: Array | None = None, *, power: float = 2) -> float:
-    """Exact ``min_T <T, |x - y|**power>`` between two histograms on a sorted line, by quantiles.
+    """Exact ``min_T <T, |x - y|**power>`` between two histograms on a sorted line, by quantiles; ``power`` at least 1.
 
     Examples
     --------
     >>> wasserstein_1d([1, 0, 0], [0, 0, 1], power=2)
     4.0
     """
+    if not 1 <= power < float("inf"):
+        raise ValueError(f"power must be at least 1; got {power}. Below 1 the monotone plan is not the cheapest.")
     plan = displacement(p, q, positions)
     return float((plan.mass * abs(plan.start - plan.end) ** power).sum())
 
@@ -162,8 +174,11 @@ def continuum_removed(spectra: Array, wavelengths: Array) -> Array:
     """
     spectra = as_float(spectra)
     host, x = to_numpy(spectra), to_numpy(as_float(wavelengths))
-    if host.shape[-1] != x.shape[0] or x.ndim != 1:
-        raise ValueError(f"spectra have {host.shape[-1]} bands but wavelengths has shape {x.shape}; give one per band.")
+    if host.ndim == 0 or x.shape != host.shape[-1:]:
+        n_bands = host.shape[-1] if host.ndim else 0
+        raise ValueError(f"spectra have {n_bands} bands but wavelengths has shape {x.shape}; give one per band.")
+    if not np.all(np.isfinite(x)):
+        raise ValueError("wavelengths hold NaN or infinite entries; drop those bands first.")
     if np.any(np.diff(x) <= 0):
         raise ValueError("wavelengths must increase; sort the bands first.")
     check_nonnegative(spectra, "spectra")
@@ -207,8 +222,14 @@ def area_fractions(weights: Array, scales: Array) -> Array:
     weights = as_float(weights)
     scales = as_float(scales, like=weights)
     xp = array_namespace(weights, scales)
+    if scales.ndim > 1 or (scales.ndim == 1 and tuple(scales.shape) != tuple(weights.shape[-1:])):
+        raise ValueError(
+            f"scales need one entry per atom; got scales {tuple(scales.shape)} for weights {tuple(weights.shape)}."
+        )
     check_histograms(weights, "weights")
     if not bool(xp.all(scales > 0)):
         raise ValueError(f"scales must be positive; the smallest is {float(xp.min(scales)):.3g}.")
+    if not bool(xp.all(xp.isfinite(scales))):
+        raise ValueError(f"scales must be finite; the largest is {float(xp.max(scales)):.3g}.")
     area = weights / scales
     return area / xp.sum(area, axis=-1, keepdims=True)
