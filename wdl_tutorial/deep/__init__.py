@@ -1,21 +1,32 @@
-"""Networks, in torch: the only part of the package that needs it. Each name is loaded when it is first used."""
+"""The networks: :class:`SpectralVAE` (features for LAND) and :class:`IDNet` (unmixing). They need torch.
+
+Importing this package does not load torch; the first use of a network does.
+"""
 
 from __future__ import annotations
 
 import importlib
-import importlib.util
 
-_MODULES = {"IDNet": "idnet", "SpectralVAE": "vae"}
+_LAZY = {"SpectralVAE": "vae", "IDNet": "idnet"}
+_MODULES = {"vae", "idnet"}
+
 __all__ = ["IDNet", "SpectralVAE"]
 
 
 def __getattr__(name: str):
-    if name not in _MODULES:
+    if name not in _LAZY and name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    if importlib.util.find_spec("torch") is None:
-        raise ImportError(f"{name} needs torch, which is not installed: pip install 'wdl-tutorial[deep]'.")
-    return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)
+    try:
+        module = importlib.import_module(f"{__name__}.{_LAZY.get(name, name)}")
+    except ImportError as error:
+        if error.name != "torch":
+            raise
+        raise ImportError(
+            f"wdl_tutorial.deep.{name} needs torch, which is not installed. Use: pip install 'wdl-tutorial[deep]'",
+            name="torch",
+        ) from error
+    return getattr(module, name) if name in _LAZY else module
 
 
 def __dir__() -> list[str]:
-    return sorted(set(globals()) | set(_MODULES))
+    return sorted(set(globals()) | set(_LAZY) | _MODULES)

@@ -1,0 +1,247 @@
+"""The spectral VAE: its bound against quadrature and torch.distributions, and the promises of a fit."""
+
+from __future__ import annotations
+
+import math
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import assert_close
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+
+torch = pytest.importorskip("torch")
+
+from wdl_tutorial import LAND, deep  # noqa: E402
+from wdl_tutorial.deep import SpectralVAE, vae  # noqa: E402
+
+N_BANDS = 20
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def line_of_spectra(n: int = 400, seed: int = 0) -> np.ndarray:
+    """Spectra that one number explains: a ramp that tilts, in digital numbers, with a little noise."""
+    rng = np.random.default_rng(seed)
+    tilt = rng.uniform(-1, 1, (n, 1))
+    return 3000 + 900 * tilt * np.linspace(-1, 1, N_BANDS) + rng.normal(0, 10, (n, N_BANDS))
+
+
+def small(**changes) -> SpectralVAE:
+    options = {"n_latent": 3, "n_hidden": 16, "n_layers": 2, "n_epochs": 3, "batch_size": 50, "learning_rate": 1e-3}
+    return SpectralVAE(**(options | changes))
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    X = line_of_spectra()
+    return X, small().fit(X)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The bound
+
+
+@pytest.mark.parametrize(("mean", "log_variance"), [(0.0, 0.0), (1.3, -2.0), (-0.4, 0.7)])
+def test_the_divergence_is_the_integral(mean, log_variance):
+    z = np.linspace(-25, 25, 200_001)
+    log_q = -0.5 * ((z - mean) ** 2 / math.exp(log_variance) + log_variance + math.log(2 * math.pi))
+    log_p = -0.5 * (z**2 + math.log(2 * math.pi))
+    expected = np.trapezoid(np.exp(log_q) * (log_q - log_p), z)
+    found = vae.kl_per_latent(torch.tensor(mean).double(), torch.tensor(log_variance).double())
+    assert float(found) == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize("likelihood", ["bernoulli", "gaussian"])
+def test_the_loss_is_the_negative_bound_of_the_paper(fitted, likelihood):
+    net = small(likelihood=likelihood, n_epochs=0).fit(fitted[0])
+    x, noise = torch.rand(7, N_BANDS), torch.randn(7, 3)
+    mean, log_variance = net.encoder_(x)
+    posterior = torch.distributions.Normal(mean, torch.exp(0.5 * log_variance))
+    output = net.decoder_(posterior.mean + posterior.stddev * noise)
+    spread = torch.exp(0.5 * net.decoder_.log_variance)
+    model = {
+        "bernoulli": lambda: torch.distributions.Bernoulli(logits=output, validate_args=False),
+        "gaussian": lambda: torch.distributions.Normal(output, spread),
+    }[likelihood]()
+    prior = torch.distributions.Normal(torch.zeros(3), torch.ones(3))
+    bound = model.log_prob(x).sum(-1) - torch.distributions.kl_divergence(posterior, prior).sum(-1)
+    assert net._loss(x, noise).item() == pytest.approx(-bound.mean().item(), rel=1e-5)
+
+
+def test_the_networks_have_the_papers_shape():
+    net = SpectralVAE(n_epochs=0).fit(np.random.default_rng(0).random((50, 204)))
+    shapes = [tuple(p.shape) for p in net.encoder_.parameters() if p.ndim == 2]
+    assert shapes == [(128, 204), (128, 128), (128, 128), (40, 128), (40, 128)]
+    assert [tuple(p.shape) for p in net.decoder_.parameters() if p.ndim == 2][::-1][0] == (204, 128)
+    limit = math.sqrt(6 / (204 + 128))
+    first = net.encoder_.trunk[0]
+    assert 0.99 * limit < first.weight.abs().max().item() <= limit and not first.bias.any()
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# What a fit finds
+
+
+def test_one_number_is_enough_for_spectra_on_a_line():
+    X = line_of_spectra()
+    net = small(n_epochs=200, batch_size=100, likelihood="gaussian", learning_rate=1e-2).fit(X)
+    assert (net.kl_per_latent_ > 0.05).sum() == 1  # the other two latents are not worth their price
+    back = net.inverse_transform(net.transform(X))
+    assert np.sqrt(np.mean((back - X) ** 2)) < 0.06 * np.ptp(X)
+    assert net.loss_curve_[-1] < net.loss_curve_[0]
+    code = net.transform(X)[:, net.kl_per_latent_.argmax()]
+    assert abs(np.corrcoef(code, X[:, -1] - X[:, 0])[0, 1]) > 0.97
+    assert net.noise_std_ < 0.1
+
+
+def test_bernoulli_loss_descends_and_the_spectra_come_back_in_their_units():
+    X = line_of_spectra()
+    net = small(n_epochs=60, learning_rate=3e-3).fit(X)
+    assert net.loss_curve_[-1] < net.loss_curve_[0]
+    back = net.inverse_transform(net.transform(X))
+    assert back.shape == X.shape
+    assert (back >= net.minimum_ - 1e-9).all() and (back <= net.minimum_ + net.range_ + 1e-9).all()
+    assert np.mean((back - X) ** 2) < 0.5 * np.mean((X - X.mean(0)) ** 2)
+
+
+def test_transform_is_the_mean_of_the_posterior(fitted):
+    X, net = fitted
+    unit = torch.from_numpy(((X - X.min(0)) / np.ptp(X, axis=0)).astype(np.float32))
+    with torch.no_grad():
+        assert_close(net.transform(X), net.encoder_(unit)[0], atol=1e-6)
+    assert_close(net.kl_per_latent_, vae.kl_per_latent(*net.encoder_(unit)).mean(0), atol=1e-6)
+
+
+def test_zero_epochs_leave_the_first_encoder(fitted):
+    X, net = fitted
+    untrained = small(n_epochs=0).fit(X)
+    assert_close(untrained.kl_per_latent_, net.kl_curve_[0], atol=1e-12)
+    assert len(untrained.loss_curve_) == 0 and untrained.transform(X).std() > 0
+
+
+def test_the_same_seed_gives_the_same_code_and_leaves_the_global_generator_alone(fitted):
+    X, net = fitted
+    before = torch.random.get_rng_state()
+    again = small().fit(X)
+    assert torch.equal(before, torch.random.get_rng_state())
+    assert np.array_equal(again.transform(X), net.transform(X))
+    assert not np.array_equal(small(random_state=1).fit(X).transform(X), net.transform(X))
+
+
+def test_a_short_run_is_the_beginning_of_a_long_one(fitted):
+    X, net = fitted
+    longer = small(n_epochs=5).fit(X)
+    assert np.array_equal(longer.loss_curve_[:3], net.loss_curve_)
+    assert np.array_equal(longer.kl_curve_[:4], net.kl_curve_)
+
+
+def test_interrupting_keeps_the_best_epoch_so_far(monkeypatch, fitted):
+    X, net = fitted
+    epoch, calls = SpectralVAE._epoch, []
+
+    def interrupted(self, x, optimizer):
+        calls.append(1)
+        if len(calls) == 4:
+            raise KeyboardInterrupt
+        return epoch(self, x, optimizer)
+
+    monkeypatch.setattr(SpectralVAE, "_epoch", interrupted)
+    with pytest.warns(UserWarning, match="interrupted after 3 epochs"):
+        kept = small(n_epochs=10).fit(X)
+    assert np.array_equal(kept.transform(X), net.transform(X))  # the loss fell in each of the three epochs
+    assert len(kept.loss_curve_) == 3
+    calls[:] = [1, 1, 1]
+    with pytest.raises(KeyboardInterrupt):
+        small().fit(X)
+
+
+def test_torch_comes_in_and_torch_comes_out(xp, fitted):
+    X, net = fitted
+    found = net.transform(xp.array(X[:30]))
+    assert type(found) is type(xp.array(X))
+    assert_close(found, net.transform(X[:30]), atol=1e-6)
+
+
+def test_a_constant_band_is_no_division_by_zero():
+    X = line_of_spectra(60)
+    X[:, 4] = 7.0
+    assert np.isfinite(small(n_epochs=1).fit(X).transform(X)).all()
+
+
+def test_the_constructor_stores_and_clone_copies():
+    net = small(likelihood="of course")
+    assert clone(net).get_params() == net.get_params()
+    paper = SpectralVAE()
+    assert (paper.n_latent, paper.n_hidden, paper.n_layers) == (40, 128, 3)
+    assert (paper.learning_rate, paper.batch_size, paper.n_epochs) == (1e-4, 100, 50)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"likelihood": "poisson"}, "'bernoulli' or 'gaussian'; got 'poisson'"),
+        ({"n_latent": 0}, "n_latent must be an integer, at least 1; got 0"),
+        ({"n_epochs": -1}, "n_epochs must be an integer, at least 0; got -1"),
+        ({"learning_rate": 0.0}, "learning_rate must be positive and finite; got 0.0"),
+    ],
+)
+def test_bad_options_are_refused_by_name(fitted, options, message):
+    with pytest.raises(ValueError, match=message):
+        small(**options).fit(fitted[0])
+
+
+def test_bad_pixels_are_refused(fitted):
+    X, net = fitted
+    bad = X.copy()
+    bad[8, 3] = np.nan
+    with pytest.raises(ValueError, match="NaN or infinite values in 1 rows, first in row 8"):
+        small().fit(bad)
+    with pytest.raises(ValueError, match="X has 5 columns, and 20 are expected"):
+        net.transform(X[:, :5])
+    with pytest.raises(ValueError, match=r"shape \(n_pixels, n_bands\)"):
+        small().fit(np.zeros((2, 3, 4)))
+    with pytest.raises(NotFittedError):
+        small().transform(X)
+    with pytest.raises(FloatingPointError, match="lower learning_rate"):
+        small(learning_rate=1e12, n_epochs=5).fit(X)
+
+
+def test_without_torch_one_message_says_what_to_install():
+    code = (
+        "import sys; sys.modules['torch'] = None\n"
+        "import wdl_tutorial.deep as deep\n"
+        "for name in ('SpectralVAE', 'IDNet'):\n"
+        "    try: getattr(deep, name)\n"
+        "    except ImportError as error: print(error)\n"
+    )
+    env = os.environ | {"PYTHONPATH": str(Path(vae.__file__).parents[2])}
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=env)
+    lines = run.stdout.splitlines()
+    assert len(lines) == 2, run.stderr
+    assert all("needs torch, which is not installed. Use: pip install 'wdl-tutorial[deep]'" in line for line in lines)
+    with pytest.raises(AttributeError, match="no attribute 'GAN'"):
+        deep.GAN  # noqa: B018
+
+
+def test_an_untrained_code_of_salinas_a_is_enough_for_land():
+    from scipy.io import loadmat
+
+    folder = Path(os.environ.get("WDL_TUTORIAL_DATA", "")) / "salinas-a"
+    if not (folder / "SalinasA_corrected.mat").is_file():
+        pytest.skip("WDL_TUTORIAL_DATA does not name a folder with Salinas A")
+    X = loadmat(folder / "SalinasA_corrected.mat")["salinasA_corrected"].reshape(-1, 204).astype(float)
+    y = loadmat(folder / "SalinasA_gt.mat")["salinasA_gt"].ravel()
+    code = SpectralVAE(n_epochs=0, random_state=0).fit(X).transform(X)
+    curve = LAND().fit(code / np.linalg.norm(code, axis=1, keepdims=True)).curve(y, [10], candidates=y > 0)
+    assert curve.accuracy[0] > 0.97

@@ -1,0 +1,284 @@
+r"""A variational autoencoder of spectra: forty numbers for two hundred bands, learned without labels.
+
+Nguyen, Tasissa and Murphy (VAE-LAND), section 2.1. With z ~ N(0, I) and an encoder q(z|x) = N(m(x), diag(s^2(x))), the
+networks minimise, per pixel,
+
+    - E_{z ~ q(z|x)} log p(x|z)  +  KL(q(z|x), N(0, I))
+
+so that z keeps of x what is worth its price: a latent that tells nothing costs nothing, and its KL is 0. How many are
+left above .05 nat says whether the code has *collapsed*; read ``kl_per_latent_`` before you trust ``n_latent``.
+"""
+
+from __future__ import annotations
+
+import copy
+import itertools
+import math
+import warnings
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils.validation import check_is_fitted
+from torch import nn
+from torch.nn import functional
+
+from .._array import Array, is_numpy, to_backend, to_numpy
+
+CHUNK = 16_384  # pixels that pass the fitted networks at once
+
+
+def dense_layers(*sizes: int) -> nn.Sequential:
+    """Dense layers of these sizes, each followed by a ReLU; weights start as in Keras, which the paper's authors used.
+
+    That is uniform within +-sqrt(6 / (n_in + n_out)), with biases at zero.
+    """
+    layers = []
+    for n_in, n_out in itertools.pairwise(sizes):
+        layers += [_keras_start(nn.Linear(n_in, n_out)), nn.ReLU()]
+    return nn.Sequential(*layers)
+
+
+def _keras_start(layer: nn.Linear) -> nn.Linear:
+    nn.init.xavier_uniform_(layer.weight)
+    nn.init.zeros_(layer.bias)
+    return layer
+
+
+class Encoder(nn.Module):
+    """q(z|x): from spectra (..., n_bands) to the mean and the log-variance of each latent (..., n_latent)."""
+
+    def __init__(self, n_bands: int, n_latent: int, n_hidden: int, n_layers: int):
+        super().__init__()
+        self.trunk = dense_layers(n_bands, *[n_hidden] * n_layers)
+        self.mean = _keras_start(nn.Linear(n_hidden, n_latent))
+        self.log_variance = _keras_start(nn.Linear(n_hidden, n_latent))
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        features = self.trunk(x)
+        return self.mean(features), self.log_variance(features)
+
+
+class Decoder(nn.Module):
+    """p(x|z): from latents to logits (Bernoulli) or means (Gaussian, with one learned variance for all bands)."""
+
+    def __init__(self, n_bands: int, n_latent: int, n_hidden: int, n_layers: int):
+        super().__init__()
+        self.trunk = dense_layers(n_latent, *[n_hidden] * n_layers)
+        self.out = _keras_start(nn.Linear(n_hidden, n_bands))
+        self.log_variance = nn.Parameter(torch.tensor(math.log(0.01)))  # of bands in [0, 1]; unused by Bernoulli
+
+    def forward(self, z: torch.Tensor) -> torch.Tensor:
+        return self.out(self.trunk(z))
+
+
+def kl_per_latent(mean: torch.Tensor, log_variance: torch.Tensor) -> torch.Tensor:
+    """KL(N(mean, exp(log_variance)), N(0, 1)) of each latent, in nats, (..., n_latent)."""
+    return 0.5 * (mean**2 + torch.exp(log_variance) - log_variance - 1.0)
+
+
+def negative_log_likelihood(x: torch.Tensor, output: torch.Tensor, decoder: Decoder, likelihood: str) -> torch.Tensor:
+    """-log p(x|z), summed over bands: of Bernoulli variables with these logits, or of Gaussians with these means.
+
+    "bernoulli" is the reference's binary cross-entropy: bands in [0, 1] are no coin flips, so it is no likelihood of
+    them and its smallest value is not 0, but it has the right minimum.
+    """
+    if likelihood == "bernoulli":
+        return functional.binary_cross_entropy_with_logits(output, x, reduction="none").sum(-1)
+    log_variance = decoder.log_variance
+    terms = (x - output) ** 2 * torch.exp(-log_variance) + log_variance + math.log(2 * math.pi)
+    return 0.5 * terms.sum(-1)
+
+
+class SpectralVAE(TransformerMixin, BaseEstimator):
+    r"""Features of spectra from a variational autoencoder (the paper's: three dense layers of 128, 40 latents).
+
+    Bands are brought to [0, 1] by their minimum and maximum over the pixels of ``fit``.
+
+    Parameters
+    ----------
+    n_latent : numbers in the code of a spectrum.
+    n_hidden, n_layers : units of each dense layer, and layers, in the encoder and, mirrored, in the decoder.
+    n_epochs : passes over the pixels; 0 leaves the encoder untrained, the control that tells what training bought.
+    batch_size, learning_rate : of Adam. The mean of the loss over a batch is descended.
+    likelihood : "bernoulli" (binary cross-entropy, as the reference) or "gaussian" (with one learned variance).
+    device : where to train. ``None`` follows X: a torch tensor's device, the CPU for others.
+    verbose : show a progress bar.
+    random_state : int, ``numpy.random.Generator`` or None. The same seed gives the same code, and a run of fewer epochs
+        is the beginning of a longer one. The global generators are left as they were.
+
+    Attributes
+    ----------
+    kl_per_latent_ : (n_latent,), mean over pixels, in nats. Near 0: the latent is not used.
+    kl_curve_ : (n_epochs done + 1, n_latent), the same before training and after each epoch.
+    loss_curve_ : (n_epochs done,), mean negative bound of each epoch, in nats per pixel.
+    minimum_, range_ : (n_bands,), what brings bands to [0, 1]; the range of a constant band is taken as 1.
+    noise_std_ : of the Gaussian likelihood, in units of the bands in [0, 1]; None for Bernoulli.
+    encoder_, decoder_ : the networks, float32.
+
+    Examples
+    --------
+    >>> X = np.random.default_rng(0).random((200, 30))
+    >>> vae = SpectralVAE(n_latent=4, n_epochs=2, random_state=0).fit(X)
+    >>> vae.transform(X).shape, vae.kl_curve_.shape
+    ((200, 4), (3, 4))
+    """
+
+    def __init__(
+        self,
+        n_latent=40,
+        *,
+        n_hidden=128,
+        n_layers=3,
+        n_epochs=50,
+        batch_size=100,
+        learning_rate=1e-4,
+        likelihood="bernoulli",
+        device=None,
+        verbose=False,
+        random_state=0,
+    ):
+        self.n_latent = n_latent
+        self.n_hidden = n_hidden
+        self.n_layers = n_layers
+        self.n_epochs = n_epochs
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.likelihood = likelihood
+        self.device = device
+        self.verbose = verbose
+        self.random_state = random_state
+
+    def fit(self, X: Array, y: object = None) -> SpectralVAE:
+        """Train on pixels X (n_pixels, n_bands), in any units; ``y`` is ignored.
+
+        Ctrl-C ends the training with a warning and keeps the best epoch so far.
+
+        Raises
+        ------
+        ValueError
+            For NaN, a wrong shape, or a parameter out of its range.
+        FloatingPointError
+            If the loss stops being finite.
+        """
+        pixels = _checked_pixels(X)
+        self._check_parameters()
+        self.n_features_in_ = pixels.shape[1]
+        self.minimum_ = pixels.min(0)
+        width = np.ptp(pixels, axis=0)
+        self.range_ = np.where(width > 0, width, 1.0)
+        seed = int(np.random.default_rng(self.random_state).integers(2**62))
+        device = torch.device(self.device or (X.device if isinstance(X, torch.Tensor) else "cpu"))
+        sizes = (pixels.shape[1], self.n_latent, self.n_hidden, self.n_layers)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)  # networks, batches and draws are made on the CPU: the same on every device
+            self.encoder_, self.decoder_ = Encoder(*sizes).to(device), Decoder(*sizes).to(device)
+            self._train(torch.from_numpy(self._unit(pixels)).to(device))
+        gaussian = self.likelihood == "gaussian"
+        self.noise_std_ = float(torch.exp(0.5 * self.decoder_.log_variance.detach())) if gaussian else None
+        return self
+
+    def transform(self, X: Array) -> Array:
+        """The mean of q(z|x), (n_pixels, n_latent), in the backend of X."""
+        check_is_fitted(self, "encoder_")
+        pixels = _checked_pixels(X, n_bands=self.n_features_in_)
+        code = self._apply(lambda x: self.encoder_(x)[0], self._unit(pixels))
+        return code if is_numpy(X) or not hasattr(X, "dtype") else to_backend(code, X)
+
+    def inverse_transform(self, code: Array) -> np.ndarray:
+        """The spectra (n, n_bands), in the units of ``fit``, that the decoder makes of codes (n, n_latent)."""
+        check_is_fitted(self, "encoder_")
+        code = _checked_pixels(code, n_bands=self.n_latent, name="code").astype(np.float32)
+        squash = torch.sigmoid if self.likelihood == "bernoulli" else torch.nn.Identity()
+        return self.minimum_ + self.range_ * self._apply(lambda z: squash(self.decoder_(z)), code)
+
+    def _unit(self, pixels: np.ndarray) -> np.ndarray:
+        return ((pixels - self.minimum_) / self.range_).astype(np.float32)
+
+    def _apply(self, network, x: np.ndarray) -> np.ndarray:
+        device = next(self.encoder_.parameters()).device
+        with torch.inference_mode():
+            parts = [network(torch.from_numpy(x[i : i + CHUNK]).to(device)).cpu() for i in range(0, len(x), CHUNK)]
+        return torch.cat(parts).numpy().astype(np.float64)
+
+    def _train(self, x: torch.Tensor) -> None:
+        """Epochs until ``n_epochs`` or Ctrl-C; leaves the curves and the networks."""
+        networks = nn.ModuleList([self.encoder_, self.decoder_])
+        optimizer = torch.optim.Adam(networks.parameters(), lr=self.learning_rate)
+        losses, kls, best = [], [self._kl(x)], None
+        try:
+            with self._progress() as bar:
+                for _ in range(self.n_epochs):
+                    losses.append(self._epoch(x, optimizer))
+                    kls.append(self._kl(x))
+                    if losses[-1] <= min(losses):
+                        best = copy.deepcopy(networks.state_dict())
+                    bar.set_postfix(loss=f"{losses[-1]:.4g}", used=int((kls[-1] > 0.05).sum()))
+                    bar.update(1)
+        except KeyboardInterrupt:
+            if best is None:
+                raise  # not one epoch: there is nothing to keep
+            networks.load_state_dict(best)
+            losses = losses[: len(kls) - 1]
+            warnings.warn(f"interrupted after {len(losses)} epochs: keeping the best of them.", stacklevel=3)
+        self.loss_curve_, self.kl_curve_ = np.array(losses), np.array(kls)
+        self.kl_per_latent_ = self._kl(x)
+
+    def _epoch(self, x: torch.Tensor, optimizer: torch.optim.Optimizer) -> float:
+        """One pass over all pixels in a new order; the mean loss, in nats per pixel."""
+        order = torch.randperm(len(x)).to(x.device)
+        total = 0.0
+        for start in range(0, len(x), self.batch_size):
+            batch = x[order[start : start + self.batch_size]]
+            loss = self._loss(batch, torch.randn(len(batch), self.n_latent).to(x.device))
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            total += float(loss.detach()) * len(batch)
+        if not math.isfinite(total):
+            raise FloatingPointError(f"the loss is {total}: lower learning_rate (now {self.learning_rate:g}).")
+        return total / len(x)
+
+    def _loss(self, x: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
+        """The negative of the paper's bound L(x, z; theta, phi), one draw of z per pixel, mean over the batch."""
+        mean, log_variance = self.encoder_(x)
+        z = mean + torch.exp(0.5 * log_variance) * noise
+        misfit = negative_log_likelihood(x, self.decoder_(z), self.decoder_, self.likelihood)
+        return (misfit + kl_per_latent(mean, log_variance).sum(-1)).mean()
+
+    def _kl(self, x: torch.Tensor) -> np.ndarray:
+        """KL of each latent, mean over all pixels."""
+        with torch.no_grad():
+            total = sum(kl_per_latent(*self.encoder_(part)).double().sum(0) for part in x.split(CHUNK))
+        return total.cpu().numpy() / len(x)
+
+    def _progress(self):
+        from tqdm.auto import tqdm
+
+        return tqdm(total=self.n_epochs, desc="VAE", unit="epoch", disable=not self.verbose)
+
+    def _check_parameters(self) -> None:
+        for name, least in (("n_latent", 1), ("n_hidden", 1), ("n_layers", 1), ("n_epochs", 0), ("batch_size", 1)):
+            value = getattr(self, name)
+            if not isinstance(value, int | np.integer) or value < least:
+                raise ValueError(f"{name} must be an integer, at least {least}; got {value!r}.")
+        if not 0 < self.learning_rate < math.inf:
+            raise ValueError(f"learning_rate must be positive and finite; got {self.learning_rate!r}.")
+        if self.likelihood not in ("bernoulli", "gaussian"):
+            raise ValueError(f"likelihood must be 'bernoulli' or 'gaussian'; got {self.likelihood!r}.")
+
+
+def _checked_pixels(X: Array, *, n_bands: int | None = None, name: str = "X") -> np.ndarray:
+    pixels = np.asarray(to_numpy(X), dtype=np.float64)
+    if pixels.ndim != 2 or 0 in pixels.shape:
+        raise ValueError(
+            f"{name} must have shape (n_pixels, n_bands), got {pixels.shape}. Use cube.reshape(-1, n_bands)."
+        )
+    if n_bands is not None and pixels.shape[1] != n_bands:
+        raise ValueError(f"{name} has {pixels.shape[1]} columns, and {n_bands} are expected: those of fit.")
+    bad = ~np.isfinite(pixels).all(1)
+    if bad.any():
+        raise ValueError(
+            f"{name} holds NaN or infinite values in {int(bad.sum())} rows, first in row {int(bad.argmax())}."
+        )
+    return pixels
