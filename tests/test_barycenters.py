@@ -390,7 +390,7 @@ EYE = [[0, 1], [1, 0]]
     [
         ([[1.5, -0.5], [0.5, 0.5]], [0.5, 0.5], EYE, {}, "atoms must not be negative; its smallest entry is -0.5"),
         ([[0.5, float("nan")], [0, 1]], [0.5, 0.5], EYE, {}, "atoms holds 1 NaN or infinite entries.*Replace or mask"),
-        ([[0, 0], [0.5, 0.5]], [0.5, 0.5], EYE, {}, "an atom sums to 0.*Drop it, or use normalize"),
+        ([[0, 0], [0.5, 0.5]], [0.5, 0.5], EYE, {}, r"atoms sums to 0 \(row 0 is the first\): drop it"),
         (TWO_BINS, [1.2, -0.2], EYE, {}, "weights must not be negative; its smallest entry is -0.2"),
         (TWO_BINS, [0.5, float("nan")], EYE, {}, "weights holds 1 NaN"),
         (TWO_BINS, [0.2, 0.3, 0.5], EYE, {}, r"weights \(..., n_atoms\); got \(2, 2\) and \(3,\)"),
@@ -399,7 +399,13 @@ EYE = [[0, 1], [1, 0]]
         (TWO_BINS, [0.5, 0.5], np.ones((2, 3)), {}, r"cost must be square.*got shape \(2, 3\)"),
         (TWO_BINS, [0.5, 0.5], EYE, {"eps": 0.0}, "eps must be positive; got 0.0"),
         (TWO_BINS, [0.5, 0.5], EYE, {"eps": -2}, "eps must be positive; got -2"),
-        (TWO_BINS, [0.5, 0.5], EYE, {"n_iter": 0}, "must be an integer of at least 1; got 0"),
+        (TWO_BINS, [[0.5, 0.5], [0, 0]], EYE, {}, r"weights sums to 0 \(row 1 is the first\): drop it"),
+        (TWO_BINS, np.zeros((0, 2)), EYE, {}, r"weights is empty: it has shape \(0, 2\)"),
+        ([TWO_BINS] * 2, [[0.5, 0.5]] * 3, EYE, {}, r"leading axes of atoms and weights.*\(2, 2, 2\) and \(3, 2\)"),
+        (TWO_BINS, [0.5, 0.5], EYE, {"n_iter": 0}, "^n_iter must be an integer of at least 1, or None .* got 0"),
+        (TWO_BINS, [0.5, 0.5], EYE, {"n_iter": True}, "^n_iter must be an integer .* got True"),
+        (TWO_BINS, [0.5, 0.5], EYE, {"check_every": 0}, "check_every must be an integer of at least 1; got 0"),
+        (TWO_BINS, [0.5, 0.5], EYE, {"momentum": "a"}, r"momentum must be in \(-1, 0\]; got 'a'"),
         (TWO_BINS, [0.5, 0.5], EYE, {"momentum": 0.1}, r"momentum must be in \(-1, 0\]; got 0.1"),
         (TWO_BINS, [0.5, 0.5], EYE, {"marginal_weight": 0}, "marginal_weight must be positive.*got 0"),
         (TWO_BINS, [0.5, 0.5], EYE, {"domain": "logs"}, "domain must be 'auto', 'kernel' or 'log'; got 'logs'"),
@@ -415,6 +421,22 @@ def test_barycenter_says_what_does_not_fit(atoms, weights, cost, options, messag
 def test_a_mixture_says_what_does_not_fit():
     with pytest.raises(ValueError, match=r"one entry per atom.*got weights \(3,\) for atoms \(2, 2\)"):
         wt.linear_mixture(TWO_BINS, [0.2, 0.3, 0.5])
+    with pytest.raises(ValueError, match="weights holds NaN or infinite entries"):
+        wt.linear_mixture(TWO_BINS, [0.2, float("nan")])
+
+
+@pytest.mark.parametrize(
+    ("atoms", "weights", "message"),
+    [
+        (TWO_BINS, [1.0, 1.0], r"weights of a row sum to 2, not to 1: use normalize\(weights\)"),
+        (TWO_BINS, [[0.5, 0.5], [0.2, 0.2]], "weights of a row sum to 0.4"),
+        ([[0.5, 0.5], [0.2, 1.8]], [0.5, 0.5], r"atoms' sums differ, from 1 to 2: use normalize\(atoms\)"),
+        (np.float32(TWO_BINS), np.float32([0.5, 0.5]), "float32 resolves 1e-07: raise tol, or use float64"),
+    ],
+)
+def test_a_run_that_cannot_converge_says_why(atoms, weights, message):
+    with pytest.warns(ConvergenceWarning, match=message):
+        wt.barycenter(atoms, weights, EYE, eps=0.5, max_iter=2)
 
 
 def test_mixed_backends_and_devices_are_refused_by_name():

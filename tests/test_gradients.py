@@ -468,7 +468,7 @@ ATOMS, WEIGHTS, GRAD = [[0.5, 0.5], [0.1, 0.9]], [[0.5, 0.5]], [[1.0, 0.0]]
         ({"weights": [0.5, 0.5]}, r"weights \(n_samples, n_atoms\).*got \(2, 2\), \(2,\)"),
         ({"cost": wt.GridCost(3)}, r"atoms have 2 bins but cost has shape \(3, 3\)"),
         ({"eps": -1.0}, "eps must be positive; got -1.0"),
-        ({"n_iter": 0}, "must be an integer of at least 1; got 0"),
+        ({"n_iter": 0}, "n_iter must be an integer of at least 1, or None for converged runs; got 0"),
         ({"momentum": 0.5}, r"momentum must be in \(-1, 0\]; got 0.5"),
         ({"marginal_weight": -1}, "marginal_weight must be positive.*got -1"),
         ({"domain": "both"}, "domain must be 'auto', 'kernel' or 'log'; got 'both'"),
@@ -491,3 +491,8 @@ def test_check_gradient_says_what_does_not_fit():
         wt.check_gradient(np.sum, [1.0], [1.0], method="forward")
     with pytest.raises(ValueError, match=r"gradient must have the shape of x; got \(2,\) and \(1,\)"):
         wt.check_gradient(np.sum, [1.0], [1.0, 1.0])
+
+
+def test_an_implicit_gradient_that_stopped_short_says_by_how_much():
+    with pytest.warns(ConvergenceWarning, match=r"Implicit gradient stopped after 2 iterations with error [1-9]"):
+        wt.barycenter_vjp(ATOMS, WEIGHTS, wt.GridCost(2), GRAD, eps=0.1, n_iter=None, max_iter=2)

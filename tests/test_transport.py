@@ -437,6 +437,13 @@ EYE = [[0, 1], [1, 0]]
         (HALF, HALF, EYE, {"max_iter": 0}, "max_iter must be an integer of at least 1; got 0"),
         (HALF, HALF, EYE, {"max_iter": 1.5}, "max_iter must be an integer of at least 1; got 1.5"),
         (HALF, HALF, EYE, {"eps_scaling": 2}, r"eps_scaling must be a factor in \(0, 1\); got 2"),
+        (HALF, HALF, EYE, {"eps_scaling": "a"}, r"eps_scaling must be a factor in \(0, 1\); got 'a'"),
+        (HALF, HALF, EYE, {"tol": None}, "tol must be non-negative; got None"),
+        (HALF, HALF, EYE, {"check_every": 0}, "check_every must be an integer of at least 1; got 0"),
+        (HALF, HALF, EYE, {"marginal_weight": True}, "marginal_weight must be positive.*got True"),
+        (HALF, HALF, EYE, {"momentum": None}, r"momentum must be in \(-1, 0\]; got None"),
+        ([HALF] * 2, [HALF] * 3, EYE, {}, r"leading axes of p and q must broadcast.*\(2, 2\) and \(3, 2\)"),
+        (np.zeros((0, 2)), HALF, EYE, {}, r"p is empty: it has shape \(0, 2\)"),
     ],
 )
 def test_sinkhorn_says_what_does_not_fit(p, q, cost, options, message):
@@ -471,3 +478,14 @@ def test_a_plan_too_large_to_build_is_refused_with_its_size():
     found = wt.sinkhorn(np.full(n, 1 / n), np.full(n, 1 / n), wt.LineCost(np.arange(n)), eps=1e5, max_iter=50, tol=1.0)
     with pytest.raises(MemoryError, match=f"the plan has 2.7e[+]08 entries .{n} x {n} per problem.; ask for fewer"):
         _ = found.plan
+
+
+def test_the_divergence_needs_a_symmetric_cost():
+    with pytest.raises(ValueError, match="needs a symmetric cost"):
+        wt.sinkhorn_divergence(HALF, HALF, [[0, 1], [2, 0]], eps=1.0)
+
+
+def test_a_tolerance_that_float32_cannot_reach_is_said_to_be_so():
+    p, q = np.float32([0.3, 0.7]), np.float32([0.6, 0.4])
+    with pytest.warns(ConvergenceWarning, match="> tol 1.0e-09. float32 resolves 1e-07: raise tol, or use float64"):
+        wt.sinkhorn(p, q, EYE, eps=0.5, max_iter=2)

@@ -19,14 +19,16 @@ import numpy as np
 
 from ._array import Array, array_namespace, as_float, number
 from .costs import check_cost, check_eps, is_symmetric, kernel_for, safe_log
-from .histograms import check_nonnegative
+from .histograms import SUM_TOLERANCE, check_nonnegative, check_not_empty
 from .iterate import Run, nth, run, warn_not_converged
 from .transport import (
+    check_batch,
     check_options,
     check_run,
     proximal_exponent,
     relax,
     relax_log,
+    too_fine,
     trusted,
     underflow_error,
 )
@@ -72,13 +74,17 @@ def linear_mixture(atoms: Array, weights: Array) -> Array:
     """
     atoms = as_float(atoms, like=weights)
     weights = as_float(weights, like=atoms)
-    array_namespace(atoms, weights)
+    xp = array_namespace(atoms, weights)
     if atoms.ndim != 2 or weights.ndim == 0 or weights.shape[-1] != atoms.shape[0]:
         raise ValueError(
             f"weights need one entry per atom on their last axis; got weights {tuple(weights.shape)} "
             f"for atoms {tuple(atoms.shape)}."
         )
-    return weights @ atoms
+    for x, name in ((atoms, "atoms"), (weights, "weights")):
+        if not bool(xp.all(xp.isfinite(x))):
+            raise ValueError(f"{name} holds NaN or infinite entries; replace or mask them first.")
+    kind = xp.result_type(atoms.dtype, weights.dtype)
+    return xp.astype(weights, kind, copy=False) @ xp.astype(atoms, kind, copy=False)
 
 
 def log_mean(log_phi: Array, weights: Array, kappa: float) -> Array:
@@ -281,9 +287,12 @@ def barycenter(
     atoms, weights, cost = check_inputs(atoms, weights, cost)
     eps = check_eps(eps)
     check_options(domain, marginal_weight, momentum)
-    check_run(tol, max_iter if n_iter is None else n_iter)
+    check_run(tol, max_iter, n_iter, check_every=check_every)
     if debiased and (marginal_weight is not None or momentum != 0.0 or not is_symmetric(cost)):
-        raise ValueError("debiased needs a symmetric cost, momentum=0 and marginal_weight=None.")
+        raise ValueError(
+            "debiased needs a symmetric cost, momentum=0 and marginal_weight=None; got "
+            f"momentum={momentum:g}, marginal_weight={marginal_weight}, a cost {tuple(cost.shape)}."
+        )
     options = {"marginal_weight": marginal_weight, "momentum": momentum, "debiased": debiased}
     limits = {"tol": tol, "max_iter": max_iter, "check_every": check_every}
     with np.errstate(all="ignore"):
@@ -296,10 +305,23 @@ def barycenter(
     if not bool(xp.all(xp.isfinite(found.state.histogram))):
         raise underflow_error(eps, f"barycenter ({atoms.dtype})", kernel.domain)
     if n_iter is None and not bool(xp.all(found.converged)):
-        warn_not_converged(
-            "Barycenter", found.n_iter, found.error, tol, f"Raise max_iter, or eps (now {eps:g}), or use momentum=-0.3."
-        )
+        why = too_fine(tol, atoms) + ("" if marginal_weight is not None else _loose_masses(atoms, weights))
+        remedy = f"{why}Raise max_iter, or eps (now {eps:g}), or use momentum=-0.3."
+        warn_not_converged("Barycenter", found.n_iter, found.error, tol, remedy)
     return BarycenterResult(found.state.histogram, found.n_iter, found.error, found.converged, kernel.domain)
+
+
+def _loose_masses(atoms: Array, weights: Array) -> str:
+    """A sentence for the warning of a balanced run that has no fixed point, since masses differ; else nothing."""
+    xp = array_namespace(atoms, weights)
+    sums, mass = xp.sum(weights, axis=-1), xp.sum(atoms, axis=-1)
+    if bool(xp.any(xp.abs(sums - 1.0) > SUM_TOLERANCE)):
+        off = xp.max(sums) if number(xp.max(sums)) - 1 > 1 - number(xp.min(sums)) else xp.min(sums)
+        return f"The weights of a row sum to {number(off):.6g}, not to 1: use normalize(weights). "
+    low, high = number(xp.min(mass)), number(xp.max(mass))
+    if high - low > SUM_TOLERANCE * high:
+        return f"The atoms' sums differ, from {low:.6g} to {high:.6g}: use normalize(atoms). "
+    return ""
 
 
 def _solve(atoms: Array, weights: Array, kernel: Any, options: dict, limits: dict, n_iter: int | None) -> Run:
@@ -328,9 +350,9 @@ def check_inputs(atoms: Array, weights: Array, cost: Any) -> tuple[Array, Array,
         )
     if atoms.shape[-1] != cost.shape[0]:
         raise ValueError(f"atoms have {atoms.shape[-1]} bins but cost has shape {tuple(cost.shape)}; one bin each.")
-    check_nonnegative(atoms, "atoms")
-    check_nonnegative(weights, "weights")
-    if not bool(xp.all(xp.sum(atoms, axis=-1) > 0)):
-        raise ValueError("an atom sums to 0: an empty histogram has no barycenter. Drop it, or use normalize.")
+    check_batch(atoms, weights, "atoms and weights", bins=2)
+    for x, name in ((atoms, "atoms"), (weights, "weights")):
+        check_nonnegative(x, name)
+        check_not_empty(x, name)
     kind = xp.result_type(atoms.dtype, weights.dtype)
     return xp.astype(atoms, kind, copy=False), xp.astype(weights, kind, copy=False), cost

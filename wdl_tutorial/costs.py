@@ -277,7 +277,7 @@ def check_cost(cost: Any, *, square: bool = False) -> Any:
     if cost.ndim != 2:
         raise ValueError(f"cost must be a matrix, a GridCost or a LineCost; got an array of shape {tuple(cost.shape)}.")
     if square and cost.shape[0] != cost.shape[1]:
-        raise ValueError(f"cost must be square, the bins of the atoms twice; got shape {tuple(cost.shape)}.")
+        raise ValueError(f"cost must be square, the same bins on both sides; got shape {tuple(cost.shape)}.")
     if not bool(xp.all(xp.isfinite(cost))):
         raise ValueError("cost holds NaN or infinite entries; a forbidden move is a large finite cost.")
     return cost

@@ -32,7 +32,7 @@ from .barycenters import (
 )
 from .costs import check_eps, kernel_for
 from .iterate import run, warn_not_converged
-from .transport import check_options, check_run, proximal_exponent, underflow_error
+from .transport import check_options, check_run, proximal_exponent, too_fine, underflow_error
 
 
 class Adjoint(NamedTuple):
@@ -140,25 +140,20 @@ def implicit(
     """
     xp = array_namespace(atoms, weights)
     p_adjoint, adjoint = grad * state.histogram, Adjoint(xp.zeros_like(state.b), 0.0)
-    zeros, total, scale = not bool(xp.all(atoms > 0)), None, None
+    zeros, total = not bool(xp.all(atoms > 0)), None
     for n_iter in range(max_iter):
         from_loss = p_adjoint if n_iter == 0 else None
         adjoint, share = backward_step(
             atoms, weights, kernel, state, state.b, from_loss, adjoint, zeros=zeros, **options
         )
         total = share if total is None else Sweep(total[0] + share[0], total[1] + share[1])
-        if n_iter % 10 == 9:
+        if n_iter % 10 == 9 or n_iter == max_iter - 1:
             scale = float(xp.max(xp.sum(xp.abs(p_adjoint), axis=-1)))
             left = float(xp.max(xp.sum(xp.abs(adjoint.b), axis=(-2, -1))))
             if not left > tol * scale:
                 return total
-    warn_not_converged(
-        "Implicit gradient",
-        max_iter,
-        left / scale if scale else 0.0,
-        tol,
-        "Raise max_iter, or eps, or use momentum=-0.3.",
-    )
+    remedy = f"{too_fine(tol, atoms)}Raise max_iter, or eps, or use momentum=-0.3."
+    warn_not_converged("Implicit gradient", max_iter, left / max(scale, 1e-300), tol, remedy)
     return total
 
 
@@ -212,7 +207,7 @@ def barycenter_vjp(
     _check_grad(grad)
     eps = check_eps(eps)
     check_options(domain, marginal_weight, momentum)
-    check_run(tol, max_iter if n_iter is None else n_iter)
+    check_run(tol, max_iter, n_iter)
     options = {"marginal_weight": marginal_weight, "momentum": momentum}
     with np.errstate(all="ignore"):
         for attempt in ("kernel", "log") if domain == "auto" else (domain,):
@@ -251,9 +246,8 @@ def converged_state(
     error = fixed_point_error(atoms, kernel, options.get("marginal_weight"))
     found = run(steps_of(kernel)(atoms, weights, kernel, **options), error, tol=tol, max_iter=max_iter)
     if found.error < float("inf") and not bool(array_namespace(atoms).all(found.converged)):
-        warn_not_converged(
-            "Barycenter", found.n_iter, found.error, tol, "Raise max_iter, or eps, or use momentum=-0.3."
-        )
+        remedy = f"{too_fine(tol, atoms)}Raise max_iter, or eps, or use momentum=-0.3."
+        warn_not_converged("Barycenter", found.n_iter, found.error, tol, remedy)
     return found.state
 
 

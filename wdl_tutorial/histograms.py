@@ -39,6 +39,16 @@ def check_nonnegative(x: Array, name: str) -> None:
         )
 
 
+def check_not_empty(x: Array, name: str) -> None:
+    """Refuse rows that sum to zero, naming the first; and arrays without rows or bins."""
+    if 0 in x.shape:
+        raise ValueError(f"{name} is empty: it has shape {tuple(x.shape)}. Give at least one row of one bin.")
+    xp = array_namespace(x)
+    empty = xp.sum(x, axis=-1) <= 0
+    if bool(xp.any(empty)):
+        raise ValueError(f"{name} sums to 0 ({_worst_row(empty)} is the first): drop it, or give it some mass.")
+
+
 def check_histograms(x: Array, name: str) -> None:
     """Refuse rows that are not points of the simplex: negative, not finite, or not summing to one within 1e-6."""
     xp = array_namespace(x)

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ._array import Array, array_namespace, as_float, is_array, to_backend
-from .costs import check_cost, check_eps, kernel_for, safe_log
+from .costs import check_cost, check_eps, is_number, is_symmetric, kernel_for, safe_log
 from .histograms import check_histograms
 from .iterate import run, warn_not_converged
 
@@ -231,15 +231,8 @@ def potential_gradient(potential: Array, marginal_weight: float | None) -> Array
 
 def potentials(state: Any, kernel: Any) -> tuple[Array, Array]:
     """f = eps log u and g = eps log v of a state of either domain."""
-    u, v = state
-    return (
-        (kernel.eps * u, kernel.eps * v)
-        if kernel.domain == "log"
-        else (
-            kernel.eps * safe_log(u),
-            kernel.eps * safe_log(v),
-        )
-    )
+    u, v = state if kernel.domain == "log" else map(safe_log, state)
+    return kernel.eps * u, kernel.eps * v
 
 
 def plan_mass(state: Any, kernel: Any) -> Array:
@@ -254,22 +247,47 @@ def check_options(domain: str, marginal_weight: float | None, momentum: float) -
     """The options that Sinkhorn and the barycenters share."""
     if domain not in ("auto", "kernel", "log"):
         raise ValueError(f"domain must be 'auto', 'kernel' or 'log'; got {domain!r}.")
-    if marginal_weight is not None and not (marginal_weight > 0 and marginal_weight < float("inf")):
+    if marginal_weight is not None and not (is_number(marginal_weight) and marginal_weight > 0):
         raise ValueError(
-            f"marginal_weight must be positive, in the units of the cost; got {marginal_weight}. None is balanced."
+            f"marginal_weight must be positive, in the units of the cost; got {marginal_weight!r}. None is balanced."
         )
-    if not -1.0 < momentum <= 0.0:
+    if not (is_number(momentum) and -1.0 < momentum <= 0.0):
         raise ValueError(
-            f"momentum must be in (-1, 0]; got {momentum}. Negative values accelerate (tau of Algorithm 5)."
+            f"momentum must be in (-1, 0]; got {momentum!r}. Negative values accelerate (tau of Algorithm 5)."
         )
 
 
-def check_run(tol: float, max_iter: int) -> None:
-    """Tolerance and number of iterations."""
-    if not tol >= 0:
-        raise ValueError(f"tol must be non-negative; got {tol}.")
-    if isinstance(max_iter, bool) or not isinstance(max_iter, int | np.integer) or max_iter < 1:
-        raise ValueError(f"max_iter must be an integer of at least 1; got {max_iter!r}.")
+def check_count(name: str, n: int, unless: str = "") -> None:
+    """Refuse what is not an integer of at least 1."""
+    if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1:
+        raise ValueError(f"{name} must be an integer of at least 1{unless}; got {n!r}.")
+
+
+def check_run(tol: float, max_iter: int, n_iter: int | None = None, *, check_every: int = 1, prefix: str = "") -> None:
+    """Tolerance and numbers of iterations; ``prefix`` is what their names begin with where the caller was asked."""
+    if not (is_number(tol) and tol >= 0):
+        raise ValueError(f"{prefix}tol must be non-negative; got {tol!r}.")
+    check_count(f"{prefix}max_iter", max_iter)
+    check_count("check_every", check_every)
+    if n_iter is not None:
+        check_count("n_iter", n_iter, ", or None for converged runs")
+
+
+def check_batch(p: Array, q: Array, names: str, bins: int = 1) -> None:
+    """Leading axes that broadcast; the last ``bins`` axes of ``p``, and the last of ``q``, are not leading."""
+    try:
+        np.broadcast_shapes(tuple(p.shape[:-bins]), tuple(q.shape[:-1]))
+    except ValueError:
+        raise ValueError(
+            f"the leading axes of {names} must broadcast, one problem each; "
+            f"got shapes {tuple(p.shape)} and {tuple(q.shape)}."
+        ) from None
+
+
+def too_fine(tol: float, x: Array) -> str:
+    """A sentence for the warning of a run whose tolerance its floating type cannot reach; else nothing."""
+    resolved = float(array_namespace(x).finfo(x.dtype).eps)
+    return f"{x.dtype} resolves {resolved:.0e}: raise tol, or use float64. " if tol < resolved else ""
 
 
 def underflow_error(eps: float, what: str, domain: str = "kernel") -> FloatingPointError:
@@ -340,9 +358,9 @@ def sinkhorn(
     p, q, cost = _inputs(p, q, cost)
     eps = check_eps(eps)
     check_options(domain, marginal_weight, momentum)
-    check_run(tol, max_iter)
-    if eps_scaling is not None and not 0.0 < eps_scaling < 1.0:
-        raise ValueError(f"eps_scaling must be a factor in (0, 1); got {eps_scaling}.")
+    check_run(tol, max_iter, check_every=check_every)
+    if eps_scaling is not None and not (is_number(eps_scaling) and 0.0 < eps_scaling < 1.0):
+        raise ValueError(f"eps_scaling must be a factor in (0, 1); got {eps_scaling!r}.")
     options = {"marginal_weight": marginal_weight, "momentum": momentum}
     limits = {"tol": tol, "max_iter": max_iter, "check_every": check_every}
     with np.errstate(all="ignore"):
@@ -368,12 +386,15 @@ def _inputs(p: Array, q: Array, cost: Any) -> tuple[Array, Array, Any]:
     for x, name in ((p, "p"), (q, "q")):
         if x.ndim == 0:
             raise ValueError(f"{name} must have its bins on the last axis; got a number.")
+        if 0 in x.shape:
+            raise ValueError(f"{name} is empty: it has shape {tuple(x.shape)}. Give at least one row of one bin.")
         check_histograms(x, name)
     if (p.shape[-1], q.shape[-1]) != tuple(cost.shape):
         raise ValueError(
             f"cost has shape {tuple(cost.shape)} but p has {p.shape[-1]} bins and q {q.shape[-1]}; "
             f"it must be ({p.shape[-1]}, {q.shape[-1]})."
         )
+    check_batch(p, q, "p and q")
     kind = xp.result_type(p.dtype, q.dtype)
     return xp.astype(p, kind, copy=False), xp.astype(q, kind, copy=False), cost
 
@@ -400,7 +421,6 @@ def _all_alive(scaling: Array, histogram: Array) -> bool:
 
 def _anneal(p: Array, q: Array, cost: Any, eps: float, factor: float, options: dict, max_iter: int):
     """Potentials from a large eps down to the last one before ``eps``, as a start in the log domain."""
-    xp = array_namespace(p, q)
     level = _largest(cost)
     start, spent, f, g = None, 0, None, None
     while level * factor > eps and spent < max_iter // 2:
@@ -414,7 +434,7 @@ def _anneal(p: Array, q: Array, cost: Any, eps: float, factor: float, options: d
         f, g = potentials(found.state, kernel)
     if f is None:
         return None, 0
-    return SinkhornLogState(xp.asarray(f / eps), xp.asarray(g / eps)), spent
+    return SinkhornLogState(f / eps, g / eps), spent
 
 
 def _largest(cost: Any) -> float:
@@ -438,7 +458,7 @@ def _result(p: Array, q: Array, cost: Any, kernel: Any, found: Any, tol: float, 
             found.n_iter,
             found.error,
             tol,
-            f"Raise max_iter, or eps (now {kernel.eps:g}), or reach it in steps with eps_scaling=0.5.",
+            f"{too_fine(tol, p)}Raise max_iter, or eps (now {kernel.eps:g}), or reach it in steps with eps_scaling=0.5.",
         )
     return SinkhornResult(value, f, g, found.n_iter, found.error, found.converged, kernel.domain, cost, kernel.eps)
 
@@ -472,10 +492,7 @@ def sinkhorn_divergence(
     0.0
     """
     options = {"eps": eps, "tol": tol, "max_iter": max_iter, "domain": domain, "momentum": momentum}
-    check_cost(cost, square=True)
-    across, own_p, own_q = (
-        sinkhorn(p, q, cost, **options),
-        sinkhorn(p, p, cost, **options),
-        sinkhorn(q, q, cost, **options),
-    )
-    return across.value - (own_p.value + own_q.value) / 2
+    if not is_symmetric(check_cost(cost, square=True)):
+        raise ValueError("sinkhorn_divergence needs a symmetric cost: that of x -> y must be that of y -> x.")
+    across, own_p, own_q = (sinkhorn(x, y, cost, **options).value for x, y in ((p, q), (p, p), (q, q)))
+    return across - (own_p + own_q) / 2
