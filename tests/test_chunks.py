@@ -60,7 +60,7 @@ def test_a_backend_that_uses_the_cores_itself_gets_one_worker():
     assert worker_count(2, torch.zeros(1), 100) == 2
 
 
-@pytest.mark.parametrize("n_jobs", [0, -10_000])
+@pytest.mark.parametrize("n_jobs", [0, -10_000, 1.5])
 def test_a_number_of_workers_that_means_nothing_is_refused(n_jobs):
     with pytest.raises(ValueError, match=f"n_jobs must be a positive number, or -1 .* got {n_jobs}"):
         worker_count(n_jobs, np.zeros(1), 5)
@@ -85,6 +85,12 @@ def test_an_error_in_a_worker_reaches_the_caller(n_jobs):
 
     with pytest.raises(FloatingPointError, match="chunk 5 underflowed"), workers(n_jobs) as mapper:
         list(mapper(fails, slices(8, 1)))
+
+
+@pytest.mark.parametrize("length", [0, -3, 2.5, "a", True])
+def test_a_chunk_is_a_whole_number_of_samples(length):
+    with pytest.raises(ValueError, match=f"chunk_size must be an integer of at least 1, or None; got {length!r}"):
+        chunk_length(np.ones((4, 3)), 2, 5, length)
 
 
 def test_workers_can_be_used_again_and_again():

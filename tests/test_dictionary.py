@@ -319,6 +319,8 @@ GOOD = {"eps": 0.1, "loss": "quadratic", "n_iter": 5}
         ({"sample_weight": [1, 1, 1, 1, -2]}, ValueError, "sample_weight must not be negative; .* -2"),
         ({"sample_weight": [0] * 5}, ValueError, "sample_weight sums to 0"),
         ({"n_jobs": 0}, ValueError, "n_jobs must be a positive number, or -1 .* got 0"),
+        ({"locality": "a"}, ValueError, "locality must be non-negative; got 'a'"),
+        ({"chunk_size": 0}, ValueError, "chunk_size must be an integer of at least 1, or None; got 0"),
     ],
 )
 def test_the_objective_refuses_options_that_mean_nothing(change, error, message):
@@ -328,6 +330,10 @@ def test_the_objective_refuses_options_that_mean_nothing(change, error, message)
 
 def test_the_objective_refuses_arrays_that_do_not_fit():
     X, atoms, weights, cost = problem()
+    with pytest.raises(ValueError, match=r"X sums to 0 \(row 0 is the first\)"):
+        wdl_objective(0 * X, atoms, weights, cost, **GOOD)
+    with pytest.raises(ValueError, match=r"weights is empty: it has shape \(0, 3\)"):
+        wdl_objective(X[:0], atoms, weights[:0], cost, **GOOD)
     with pytest.raises(ValueError, match=r"got \(5, 11\), \(3, 11\) and \(4, 3\)"):
         wdl_objective(X, atoms, weights[:4], cost, **GOOD)
     with pytest.raises(ValueError, match=r"cost must be square.*\(11, 10\)"):
@@ -941,6 +947,16 @@ SETTINGS = {"n_atoms": 2}
         ({"cost": np.zeros((30, 29))}, r"cost must be square.* got shape \(30, 29\)"),
         ({"cost": wt.GridCost(31)}, r"X has 30 bins but cost has shape \(31, 31\)"),
         ({"n_jobs": 0}, "n_jobs must be a positive number, or -1 .* got 0"),
+        ({"init_atoms": 2 * path()[:2]}, "init_atoms must sum to 1 .* worst row sums to 2"),
+        ({"init": None}, "init must be one of .*, or an array; got None"),
+        ({"learning_rate": "a"}, "learning_rate must be a positive number; got 'a'"),
+        ({"tol": -1}, "^tol must be non-negative, or None to run max_iter steps; got -1"),
+        ({"tol": float("nan")}, "^tol must be non-negative, or None .* got nan"),
+        ({"betas": (0.9, 1.5)}, r"betas must be two numbers in \[0, 1\); got \(0.9, 1.5\)"),
+        ({"betas": 0.9}, r"betas must be two numbers in \[0, 1\); got 0.9"),
+        ({"sinkhorn_tol": -1}, "sinkhorn_tol must be non-negative; got -1"),
+        ({"sinkhorn_max_iter": 0}, "sinkhorn_max_iter must be an integer of at least 1; got 0"),
+        ({"chunk_size": 2.5}, "chunk_size must be an integer of at least 1, or None; got 2.5"),
     ],
 )
 def test_settings_that_mean_nothing_are_refused(change, message):
@@ -976,12 +992,17 @@ def test_weights_off_the_simplex_are_refused(fitted):
         fitted.inverse_transform([[1.5, -0.5]])
     with pytest.raises(ValueError, match=r"\(1, 3\)"):
         fitted.inverse_transform([[0.5, 0.25, 0.25]])
+    for weights in ([0.5, 0.5], 1.0, np.zeros((0, 2))):
+        with pytest.raises(ValueError, match=r"weights must be \(n_samples, n_atoms\), one row per sample and 2 atoms"):
+            fitted.inverse_transform(weights)
 
 
 def test_data_from_another_backend_than_the_atoms_are_refused(fitted):
     torch = pytest.importorskip("torch")
     with pytest.raises(TypeError, match="one backend; got"):
         fitted.transform(torch.tensor(path()))
+    with pytest.raises(TypeError, match="one backend; got"):
+        fitted.inverse_transform(torch.tensor([[0.5, 0.5]]))
     with pytest.raises(TypeError, match="one backend; got"):
         model(init_atoms=path()[:2]).fit(torch.tensor(path()))
     with pytest.raises(TypeError, match="one backend; got"):
@@ -1004,3 +1025,16 @@ def test_a_fit_leaves_its_arguments_alone(xp):
     found.transform(X)
     found.inverse_transform(weights)
     assert all(np.array_equal(xp.numpy(x), y) for x, y in zip((X, atoms, weights, cost, importance), given))
+
+
+def test_a_file_that_cannot_be_written_is_named_before_it_is_tried(fitted, tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"there is no folder .*nowhere. Make it first"):
+        fitted.save(tmp_path / "nowhere" / "model.npz")
+    with pytest.raises(IsADirectoryError, match="is a folder; give the path of a file in it"):
+        fitted.save(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_callback_that_cannot_be_called_is_refused_before_the_first_step():
+    with pytest.raises(TypeError, match=r"callback must be a function .* got 3"):
+        model(callback=3).fit(path())

@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
+
 from ._array import Array, is_numpy, on_host
 
 PANEL_ELEMENTS = 2**17  # of a chunk on the host: a compromise of cache and of calls
@@ -24,7 +26,9 @@ DEVICE_TAPE_ELEMENTS = 2**29
 def chunk_length(x: Array, n_atoms: int, n_iter: int | None, chunk_size: int | None = None) -> int:
     """Samples per chunk: what was asked for, or what fits the cache and bounds the memory of the recorded iterations."""
     if chunk_size is not None:
-        return max(1, int(chunk_size))
+        if isinstance(chunk_size, bool) or not isinstance(chunk_size, int | np.integer) or chunk_size < 1:
+            raise ValueError(f"chunk_size must be an integer of at least 1, or None; got {chunk_size!r}.")
+        return int(chunk_size)
     per_sample = n_atoms * x.shape[-1]
     recorded = per_sample * 2 * (n_iter or 1)
     limit = TAPE_ELEMENTS // recorded if on_host(x) else DEVICE_TAPE_ELEMENTS // recorded
@@ -48,8 +52,9 @@ def worker_count(n_jobs: int | None, x: Array, n_chunks: int) -> int:
     if n_jobs is None:
         n_jobs = -1 if is_numpy(x) else 1
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    if n_jobs == 0 or n_jobs < -cores:
-        raise ValueError(f"n_jobs must be a positive number, or -1 for all {cores} cores; got {n_jobs}.")
+    whole = isinstance(n_jobs, int | np.integer) and not isinstance(n_jobs, bool)
+    if not whole or n_jobs == 0 or n_jobs < -cores:
+        raise ValueError(f"n_jobs must be a positive number, or -1 for all {cores} cores; got {n_jobs!r}.")
     return max(1, min(n_jobs if n_jobs > 0 else cores + 1 + n_jobs, n_chunks))
 
 

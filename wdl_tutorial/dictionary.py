@@ -25,14 +25,14 @@ from . import panels
 from ._array import Array, array_namespace, as_float, device, is_array, softmax, to_backend, to_numpy
 from .barycenters import barycenter, check_inputs, kernel_domain_was_right
 from .chunks import Mapper, chunk_length, slices, worker_count, workers
-from .costs import GridCost, LineCost, check_cost, check_eps, kernel_for
+from .costs import GridCost, LineCost, check_cost, check_eps, is_number, kernel_for
 from .gradients import Sweep, converged_state, implicit, record, softmax_vjp, unrolled
-from .histograms import check_histograms, check_nonnegative
+from .histograms import check_histograms, check_nonnegative, check_not_empty
 from .initialise import ATOMS, WEIGHTS, check_start, first_atoms, first_weights
 from .iterate import ConvergenceWarning
 from .losses import Accuracy, check_loss, evaluate, locality_term
 from .optimize import AdamState, LBFGSState, Params, adam_steps, cosine, lbfgs_steps
-from .transport import check_options, check_run, underflow_error
+from .transport import check_count, check_options, check_run, underflow_error
 
 LOG_FLOOR = 1e-12  # what a zero becomes before its logarithm is an unconstrained variable
 
@@ -223,13 +223,15 @@ def wdl_objective(
     """
     atoms, weights, cost = check_inputs(atoms, weights, cost)
     X = as_float(X, like=atoms)
-    xp = array_namespace(X, atoms, weights)
+    array_namespace(X, atoms, weights)
     if atoms.ndim != 2 or weights.ndim != 2 or tuple(X.shape) != (weights.shape[0], atoms.shape[1]):
         raise ValueError(
             "wdl_objective needs X (n_samples, n_bins), atoms (n_atoms, n_bins) and weights (n_samples, n_atoms); "
             f"got {tuple(X.shape)}, {tuple(atoms.shape)} and {tuple(weights.shape)}."
         )
     check_nonnegative(X, "X")
+    check_not_empty(X, "X")
+    check_run(tol, max_iter, n_iter)
     terms = _check_terms(eps, loss, n_iter, locality, marginal_weight, momentum, domain, tol, max_iter, X)
     importance = check_importance(sample_weight, X)
     parts = slices(X.shape[0], chunk_length(X, atoms.shape[0], n_iter, chunk_size))
@@ -237,18 +239,15 @@ def wdl_objective(
         kernels = kernels_for(cost, eps, domain, X)
         total = evaluate_chunks(X, atoms, weights, importance, kernels, terms, parts, mapper, keep=True)
     panels.release()
-    return Objective(total.value, total.grad_atoms, total.grad_weights, xp.asarray(total.histogram))
+    return Objective(total.value, total.grad_atoms, total.grad_weights, total.histogram)
 
 
 def _check_terms(eps, loss, n_iter, locality, marginal_weight, momentum, domain, tol, max_iter, x) -> Terms:
     check_eps(eps)
     check_loss(loss, marginal_weight)
     check_options(domain, marginal_weight, momentum)
-    check_run(tol, max_iter)
-    if n_iter is not None and (isinstance(n_iter, bool) or not isinstance(n_iter, int | np.integer) or n_iter < 1):
-        raise ValueError(f"n_iter must be an integer of at least 1, or None for converged runs; got {n_iter!r}.")
-    if not (math.isfinite(locality) and locality >= 0):
-        raise ValueError(f"locality must be non-negative; got {locality}.")
+    if not (is_number(locality) and locality >= 0):
+        raise ValueError(f"locality must be non-negative; got {locality!r}.")
     if loss == "kl" and not bool(array_namespace(x).all(x > 0)):
         raise ValueError(
             'loss="kl" is KL(P|x), infinite where the data are 0. Add a small constant such as 1e-12 and normalise '
@@ -448,10 +447,15 @@ class WassersteinDictionary(TransformerMixin, BaseEstimator):
         """The barycenters (n_samples, n_bins) of the learned atoms with these weights."""
         self._check_fitted()
         weights = as_float(weights, like=self.atoms_)
+        xp = array_namespace(weights, self.atoms_)
+        if weights.ndim < 2 or weights.shape[-1] != self.n_atoms or 0 in weights.shape:
+            raise ValueError(
+                f"weights must be (n_samples, n_atoms), one row per sample and {self.n_atoms} atoms; "
+                f"got shape {tuple(weights.shape)}."
+            )
         check_histograms(weights, "weights")
         options = {"n_iter": self.n_iter, "tol": self.sinkhorn_tol, "max_iter": self.sinkhorn_max_iter}
         options |= {"marginal_weight": self.marginal_weight, "momentum": self.momentum, "domain": self.domain}
-        xp = array_namespace(weights)
         atoms = xp.astype(self.atoms_, weights.dtype, copy=False)
         parts = slices(weights.shape[0], chunk_length(atoms, self.n_atoms, None))
         rows = [barycenter(atoms, weights[p, :], self.cost, eps=self.eps, **options).histogram for p in parts]
@@ -557,8 +561,8 @@ class WassersteinDictionary(TransformerMixin, BaseEstimator):
     def _start(self, X, cost, rng, mapper) -> Params:
         """Logits of the first atoms and weights."""
         xp = array_namespace(X)
-        given = self.init if self.init_atoms is None else self.init_atoms
-        atoms = check_start("init", given, ATOMS, (self.n_atoms, X.shape[1]), X)
+        name, given = ("init", self.init) if self.init_atoms is None else ("init_atoms", self.init_atoms)
+        atoms = check_start(name, given, ATOMS, (self.n_atoms, X.shape[1]), X)
         given = "random" if self.init_weights is None else self.init_weights
         weights = check_start("init_weights", given, WEIGHTS, (X.shape[0], self.n_atoms), X)
         options = {"eps": self.eps, "n_iter": self.n_iter or 100, "domain": self.domain, "mapper": mapper}
@@ -639,7 +643,7 @@ class WassersteinDictionary(TransformerMixin, BaseEstimator):
         check_histograms(X, "X")
         return X, cost
 
-    def _terms(self, X: Array) -> Terms:
+    def _check_settings(self) -> None:
         if isinstance(self.n_atoms, bool) or not isinstance(self.n_atoms, int | np.integer) or self.n_atoms < 1:
             raise ValueError(f"n_atoms must be a positive integer; got {self.n_atoms!r}.")
         for name, value, known in (
@@ -649,12 +653,23 @@ class WassersteinDictionary(TransformerMixin, BaseEstimator):
             if value not in known:
                 raise ValueError(f"{name} must be one of {', '.join(known)}; got {value!r}.")
         for name, value in (("learning_rate", self.learning_rate), ("weight_scale", self.weight_scale)):
-            if not (value > 0 and math.isfinite(value)):
+            if not (is_number(value) and value > 0):
                 raise ValueError(f"{name} must be a positive number; got {value!r}.")
         for name in ("max_iter", "n_restarts", "checkpoint_every"):
-            value = getattr(self, name)
-            if not isinstance(value, int | np.integer) or value < 1:
-                raise ValueError(f"{name} must be an integer of at least 1; got {value!r}.")
+            check_count(name, getattr(self, name))
+        check_run(self.sinkhorn_tol, self.sinkhorn_max_iter, self.n_iter, prefix="sinkhorn_")
+        if self.tol is not None and not (is_number(self.tol) and self.tol >= 0):
+            raise ValueError(f"tol must be non-negative, or None to run max_iter steps; got {self.tol!r}.")
+        betas = tuple(self.betas) if np.iterable(self.betas) else ()
+        if len(betas) != 2 or not all(is_number(b) and 0 <= b < 1 for b in betas):
+            raise ValueError(f"betas must be two numbers in [0, 1); got {self.betas!r}.")
+        if self.callback is not None and not callable(self.callback):
+            raise TypeError(
+                f"callback must be a function of (iteration, value, atoms, weights); got {self.callback!r}."
+            )
+
+    def _terms(self, X: Array) -> Terms:
+        self._check_settings()
         return _check_terms(
             self.eps,
             self.loss,
@@ -780,6 +795,10 @@ def _read(path: str | os.PathLike, what: str) -> tuple[dict[str, np.ndarray], di
 def _write(path: str | os.PathLike, arrays: dict[str, np.ndarray]) -> None:
     """An .npz that is whole or not there: written beside, then renamed."""
     path = Path(path)
+    if path.is_dir():
+        raise IsADirectoryError(f"{path} is a folder; give the path of a file in it.")
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"{path} cannot be written: there is no folder {path.parent}. Make it first.")
     part = path.with_name(path.name + ".part")
     with open(part, "wb") as file:
         np.savez(file, **arrays)

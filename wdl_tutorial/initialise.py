@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from ._array import Array, array_namespace, as_float, to_backend, to_numpy
+from ._array import Array, array_namespace, as_float, device, to_backend, to_numpy
 from .chunks import Mapper, chunk_length, slices
 from .costs import kernel_for
+from .histograms import check_histograms
 from .losses import Accuracy, wasserstein
 
 ATOMS = ("kmeans++", "extremes", "data", "random", "uniform")
@@ -106,13 +107,7 @@ def first_atoms(
     n_bins = x.shape[1]
     if init == "random":
         return to_backend(rng.dirichlet(np.ones(n_bins), size=n_atoms), x)
-    return xp.full((n_atoms, n_bins), 1.0 / n_bins, dtype=x.dtype, device=_device(x))
-
-
-def _device(x: Array) -> Any:
-    from ._array import device
-
-    return device(x)
+    return xp.full((n_atoms, n_bins), 1.0 / n_bins, dtype=x.dtype, device=device(x))
 
 
 def first_weights(
@@ -136,12 +131,12 @@ def first_weights(
 
 def check_start(name: str, start: Any, known: tuple[str, ...], shape: tuple[int, int], x: Array) -> Any:
     """A rule's name as it is, or a given start as floats of the right shape on the simplex."""
-    from .histograms import check_histograms
-
     if isinstance(start, str):
         if start not in known:
             raise ValueError(f"{name} must be one of {', '.join(known)}, or an array; got {start!r}.")
         return start
+    if start is None:
+        raise ValueError(f"{name} must be one of {', '.join(known)}, or an array; got None.")
     start = as_float(start, like=x)
     array_namespace(start, x)
     if tuple(start.shape) != shape:
