@@ -304,6 +304,16 @@ def test_two_fits_are_the_same(fitted):
     assert np.array_equal(again.query(300), land.query(300))
 
 
+def test_one_search_serves_several_settings(fitted):
+    X, _, land = fitted
+    near = diffusion.nearest_neighbors(X, 50)
+    again = clone(land).fit(X, neighbors=near)
+    assert np.array_equal(again.eigenvectors_, land.eigenvectors_)
+    assert np.array_equal(again.density_, land.density_)
+    with pytest.raises(ValueError, match=r"300 points and at least 60 neighbours of each; got 300 and 50"):
+        clone(land).set_params(n_density_neighbors=60).fit(X, neighbors=near)
+
+
 def test_inputs_are_not_written_to(fitted):
     X = fitted[0].copy()
     X.flags.writeable = False

@@ -569,8 +569,13 @@ class LAND(BaseEstimator):
         self.search = search
         self.random_state = random_state
 
-    def fit(self, X: Array, y: object = None) -> LAND:
+    def fit(self, X: Array, y: object = None, *, neighbors: Neighbors | None = None) -> LAND:
         """Build the graph of the rows of X (n, n_features), its walk and its density; ``y`` is ignored.
+
+        Parameters
+        ----------
+        neighbors : what :func:`nearest_neighbors` found in X (in its distinct rows, with ``merge_duplicates``), as many
+            as are needed or more: to try several settings at the price of one search.
 
         Raises
         ------
@@ -589,7 +594,8 @@ class LAND(BaseEstimator):
         _check_count("n_density_neighbors", self.n_density_neighbors, 1, n - 1, n)
         _check_count("n_eigenpairs", self.n_eigenpairs, 1, n - 1, n)
         k = max(self.n_neighbors, self.n_density_neighbors)
-        near = nearest_neighbors(X, k, search=self.search, random_state=self.random_state)
+        near = neighbors or nearest_neighbors(X, k, search=self.search, random_state=self.random_state)
+        _check_neighbors(near, n, k)
         self.density_ = kernel_density(near.distances[:, : self.n_density_neighbors], bandwidth=self.density_bandwidth)
         self.order_ = density_order(self.density_)
         near = Neighbors(near.distances[:, : self.n_neighbors], near.indices[:, : self.n_neighbors])
@@ -817,6 +823,15 @@ def _check_count(name: str, value: int, low: int, high: int, n: int, of: str = "
         raise TypeError(f"{name} must be an integer, got {value!r}.")
     if not low <= value <= high:
         raise ValueError(f"{name} must be between {low} and {high} for {n} {of}, got {value}. Lower it, or add {of}.")
+
+
+def _check_neighbors(neighbors: Neighbors, n: int, k: int) -> None:
+    rows, columns = neighbors.indices.shape
+    if rows != n or columns < k:
+        raise ValueError(
+            f"neighbors must hold {n} points and at least {k} neighbours of each; got {rows} and {columns}. "
+            "Use nearest_neighbors(X, k), or leave it out."
+        )
 
 
 def _checked_time(time: float) -> float:
