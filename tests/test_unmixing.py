@@ -109,6 +109,12 @@ def test_the_settings_are_those_of_the_paper(setting):
         (lambda s: wt.unmix(s.cube[0], "fcls", 3), "cube"),
         (lambda s: wt.unmix(s, "fcls", 0), "n_endmembers must be a positive integer; got 0"),
         (lambda s: wahu(np.arange(5.0), setting="moon"), "setting must be one of"),
+        (lambda s: wahu([700.0]), "positions must be at least 2; got 1"),
+        (lambda s: wahu(700.0), r"positions must be a vector; got shape \(\)"),
+        (lambda s: wt.unmix(s, "wahu", n_training=0), "n_training must be an integer of at least 1; got 0"),
+        (lambda s: wt.unmix(s, "fcls", 2, endmembers=s.endmembers), r"n_endmembers=2; got shape \(3, "),
+        (lambda s: wt.compare(s, []), "at least one method and one seed; got 0 and 1"),
+        (lambda s: wt.compare(s, ["fcls"], random_state=[]), "at least one method and one seed; got 1 and 0"),
     ],
 )
 def test_bad_input_is_named(scene, call, message):
@@ -121,3 +127,26 @@ def test_a_nan_in_a_valid_pixel_is_refused(scene):
     cube[0, 0, 0] = np.nan
     with pytest.raises(ValueError, match="1 valid pixels hold NaN"):
         wt.unmix(cube, "fcls", 3)
+
+
+def test_pixels_of_zeros_are_counted_and_a_mask_lets_the_others_through(scene):
+    cube = scene.cube.copy()
+    cube[0, 2] = 0.0
+    with pytest.raises(ValueError, match=r"1 valid pixels are all zeros \(the first is number 2\).*mask="):
+        wt.unmix(cube, "fcls", 3)
+    masked = wt.datasets.Scene("masked", cube, mask=cube.any(axis=-1))
+    abundances = wt.unmix(masked, "fcls", 3).abundances
+    assert np.isnan(abundances[0, 2]).all() and np.isfinite(np.delete(abundances.reshape(-1, 3), 2, axis=0)).all()
+
+
+def test_endmembers_that_are_given_say_how_many_there_are(scene):
+    assert wt.unmix(scene.cube, "fcls", endmembers=scene.endmembers).abundances.shape[-1] == 3
+
+
+def test_a_comparison_of_one_method_takes_its_name(scene):
+    assert [row["method"] for row in wt.compare(scene, "fcls").rows] == ["fcls"]
+
+
+def test_a_scene_of_text_is_refused():
+    with pytest.raises(TypeError, match="expected numbers"):
+        wt.unmix("salinas", "fcls", 3)

@@ -16,11 +16,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from . import linear, metrics
-from ._array import to_numpy
+from ._array import as_float, to_numpy
 from .costs import LineCost
 from .datasets import Scene
 from .dictionary import WassersteinDictionary
 from .histograms import area_fractions, normalize
+from .transport import check_count
 
 
 class Unmixing(NamedTuple):
@@ -75,7 +76,9 @@ def wahu(positions: Any, *, setting: str = "salinas", **changes: Any) -> Wassers
     if setting not in SETTINGS:
         raise ValueError(f"setting must be one of {', '.join(SETTINGS)}; got {setting!r}.")
     own = SETTINGS[setting]
-    x = np.asarray(positions, dtype=float)
+    x = LineCost(positions).positions  # checked
+    if len(x) < 2:
+        raise ValueError(f"positions must be at least 2; got {len(x)}: there is nowhere to go on one band.")
     cost = LineCost(x, power=own["power"], scale=own["largest"] / (x[-1] - x[0]) ** own["power"])
     options = {
         "cost": cost,
@@ -108,7 +111,14 @@ def _nmf(x, n, scene, seed, verbose, **options) -> Fit:
 
 
 def _endmembers(x, n, seed, endmembers) -> np.ndarray:
-    return linear.vca(x, n, random_state=seed).endmembers if endmembers is None else np.asarray(endmembers, dtype=float)
+    if endmembers is None:
+        return linear.vca(x, n, random_state=seed).endmembers
+    endmembers = np.asarray(endmembers, dtype=float)
+    if endmembers.ndim != 2 or len(endmembers) != n:
+        raise ValueError(
+            f"endmembers must be (n_endmembers, n_bands) with n_endmembers={n}; got shape {endmembers.shape}."
+        )
+    return endmembers
 
 
 def _fcls(x, n, scene, seed, verbose, endmembers=None) -> Fit:
@@ -135,6 +145,7 @@ def _wahu(
     x, n, scene, seed, verbose, *, setting="salinas", n_training=1000, init_endmembers=None, area=False, **changes
 ) -> Fit:
     """Fit atoms on ``n_training`` pixels as histograms, weights on all; brightness is kept beside and put back."""
+    check_count("n_training", n_training)
     positions = np.arange(x.shape[1], dtype=float) if scene.wavelengths is None else scene.wavelengths
     offset = max(0.0, -float(x.min()))  # a histogram is not negative: lift the scene, as WaHU does
     light = x + offset
@@ -207,11 +218,17 @@ def unmix(
     scene = _as_scene(scene)
     if method not in METHODS:
         raise ValueError(f"method must be one of {', '.join(METHODS)}; got {method!r}.")
-    n = _count(scene, n_endmembers)
+    n = _count(scene, n_endmembers, options.get("endmembers"))
     x = scene.pixels()
     if not np.isfinite(x).all():
         bad = int((~np.isfinite(x)).any(axis=1).sum())
         raise ValueError(f"{bad} valid pixels hold NaN or infinite values; mask them, or drop the bad bands first.")
+    dark = ~x.any(axis=1)
+    if dark.any():
+        raise ValueError(
+            f"{int(dark.sum())} valid pixels are all zeros (the first is number {int(dark.argmax())}), which have no "
+            "direction to compare. Mask them: Scene(name, cube, mask=cube.any(axis=-1))."
+        )
     start = time.perf_counter()
     fit = METHODS[method](x, n, scene, random_state, verbose, **options)
     seconds = time.perf_counter() - start
@@ -230,14 +247,16 @@ def unmix(
 def _as_scene(scene: Scene | np.ndarray) -> Scene:
     if isinstance(scene, Scene):
         return scene
-    cube = to_numpy(scene).astype(float)
+    cube = to_numpy(as_float(scene)).astype(float)
     if cube.ndim != 3:
         raise ValueError(f"scene must be a Scene or a cube (rows, cols, bands); got an array of shape {cube.shape}.")
     return Scene("cube", cube)
 
 
-def _count(scene: Scene, n_endmembers: int | None) -> int:
+def _count(scene: Scene, n_endmembers: int | None, endmembers: Any = None) -> int:
     if n_endmembers is None:
+        if endmembers is not None:
+            return len(endmembers)
         if scene.endmembers is None:
             raise ValueError("n_endmembers is needed: the scene has no truth. See linear.estimate_n_endmembers.")
         return len(scene.endmembers)
@@ -297,7 +316,7 @@ def compare(
 
     Parameters
     ----------
-    methods : names, or a dict from names to the options of :func:`unmix`.
+    methods : a name, names, or a dict from names to the options of :func:`unmix`.
     random_state : a seed, or several: one run of every method each.
 
     Returns
@@ -305,7 +324,10 @@ def compare(
     Comparison
     """
     scene = _as_scene(scene)
-    seeds = [random_state] if isinstance(random_state, int | np.integer) else list(random_state)
+    seeds = list(random_state) if np.iterable(random_state) else [random_state]
+    methods = (methods,) if isinstance(methods, str) else methods
+    if not seeds or not methods:
+        raise ValueError(f"compare needs at least one method and one seed; got {len(methods)} and {len(seeds)}.")
     options = methods if isinstance(methods, dict) else {name: {} for name in methods}
     rows = []
     for seed in seeds:
