@@ -1,0 +1,225 @@
+"""Sphinx directive ``api``: the public names of a module, their signatures and docstrings, read from the source.
+
+The source is parsed, never imported: the page is the same where torch or anywidget is not installed. Text is rendered
+from the docstring's own layout (NumPy sections, doctests, indented blocks), so no docstring can break the build.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+from pathlib import Path
+
+from docutils import nodes
+from docutils.parsers.rst import Directive
+from sphinx import addnodes
+
+import wdl_tutorial
+
+PACKAGE = Path(wdl_tutorial.__file__).resolve().parent
+SECTION = re.compile(r"^(\S[^\n]*)\n-{3,}[ ]*$", re.M)
+INLINE = re.compile(r"``(.+?)``|:\w+:`~?(.+?)`|\*\*(.+?)\*\*|(?<!`)`([^`]+)`(?!`)", re.S)
+ENTRIES = {"Parameters", "Returns", "Yields", "Attributes", "Raises", "Warns"}
+Definition = ast.FunctionDef | ast.ClassDef
+
+
+def source_of(name: str) -> Path:
+    """The file of a module of the package: ``wdl_tutorial.linear`` -> ``linear.py``."""
+    path = PACKAGE.joinpath(*name.split(".")[1:])
+    return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+
+
+def definitions(path: Path) -> dict[str, Definition]:
+    """The public functions and classes that a file defines at its top level."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    return {
+        node.name: node
+        for node in tree.body
+        if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_")
+    }
+
+
+def reexported(path: Path) -> dict[str, str]:
+    """Name -> module, for the names that an ``__init__.py`` imports or loads at first use."""
+    found = {}
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.ImportFrom) and node.level == 1 and node.module:
+            found |= {alias.name: node.module for alias in node.names}
+        elif isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "_LAZY":
+            found |= ast.literal_eval(node.value)
+    return dict(sorted(found.items(), key=lambda item: item[0].lower()))
+
+
+def public(name: str) -> list[tuple[str, Definition, Path]]:
+    """The public names of a module, where each is defined; a module's own come in the order of its file."""
+    path = source_of(name)
+    if path.name != "__init__.py":
+        return [(key, node, path) for key, node in definitions(path).items()]
+    found = []
+    for key, module in reexported(path).items():
+        home = path.parent / f"{module}.py"
+        if home.exists():
+            found.append((key, definitions(home)[key], home))
+    return found
+
+
+def parameters(node: ast.FunctionDef, *, method: bool = False) -> str:
+    """The arguments without their annotations, which the docstring says better."""
+    arguments = ast.parse(ast.unparse(node.args).join(["def f(", "): pass"])).body[0].args
+    for argument in [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs, arguments.vararg, arguments.kwarg]:
+        if argument is not None:
+            argument.annotation = None
+    bound = method and not any(getattr(mark, "id", "") == "staticmethod" for mark in node.decorator_list)
+    if bound and arguments.args:
+        arguments.args.pop(0)
+    return f"({ast.unparse(arguments)})"
+
+
+def is_property(node: ast.FunctionDef) -> bool:
+    return any(getattr(mark, "id", "") == "property" for mark in node.decorator_list)
+
+
+def methods(node: ast.ClassDef) -> list[ast.FunctionDef]:
+    """The public methods that say what they do."""
+    return [
+        item
+        for item in node.body
+        if isinstance(item, ast.FunctionDef) and not item.name.startswith("_") and ast.get_docstring(item)
+    ]
+
+
+def signature(node: Definition) -> str:
+    if isinstance(node, ast.FunctionDef):
+        return parameters(node)
+    maker = [item for item in node.body if isinstance(item, ast.FunctionDef) and item.name == "__init__"]
+    if maker:
+        return parameters(maker[0], method=True)
+    return f"({', '.join(field_names(node))})" if fields(node, "") else ""
+
+
+def field_names(node: ast.ClassDef) -> list[str]:
+    return [item.target.id for item in node.body if isinstance(item, ast.AnnAssign)]
+
+
+def fields(node: Definition, source: str) -> list[tuple[str, str]]:
+    """The fields of a NamedTuple, each with the comment that stands beside it."""
+    if not isinstance(node, ast.ClassDef) or not any(ast.unparse(base) == "NamedTuple" for base in node.bases):
+        return []
+    lines = source.splitlines() or [""] * node.end_lineno
+    told = []
+    for item in node.body:
+        if isinstance(item, ast.AnnAssign):
+            comment = lines[item.end_lineno - 1].partition("  # ")[2]
+            told.append((item.target.id, comment))
+    return told
+
+
+def inline(text: str) -> list[nodes.Node]:
+    """Words, with what docstrings put into back-quotes as literals."""
+    found, last = [], 0
+    for match in INLINE.finditer(text):
+        literal = match[1] or match[2] or match[4]
+        found.append(nodes.Text(text[last : match.start()]))
+        found.append(nodes.literal("", literal) if literal else nodes.strong("", match[3]))
+        last = match.end()
+    return [*found, nodes.Text(text[last:])]
+
+
+def code(text: str) -> nodes.literal_block:
+    return nodes.literal_block(text, text, language="pycon" if text.startswith(">>>") else "none")
+
+
+def prose(text: str) -> list[nodes.Node]:
+    """Paragraphs; what is laid out by hand (doctests, tables, lists, indented lines) keeps its layout."""
+    found = []
+    for block in re.split(r"\n\s*\n", inspect.cleandoc(text)):
+        if not block.strip():
+            continue
+        by_hand = block.startswith((">>>", " ", "===", "* ", "- ", ".. ")) or "\n  " in block or "   " in block.strip()
+        if by_hand:
+            found.append(code(inspect.cleandoc(block)))
+        else:
+            found.append(nodes.paragraph("", "", *inline(re.sub(r"::$", ":", block))))
+    return found
+
+
+def joined(first: str, then: str) -> str:
+    """Two parts of a description as one: a sentence that runs on, or two sentences."""
+    if not first or not then:
+        return first or then
+    runs_on = then[0].islower() or then[0] == "`" or first.endswith((".", ":", ";", ","))
+    return f"{first}{' ' if runs_on else '. '}{then}"
+
+
+def entries(text: str) -> list[nodes.Node]:
+    """One term per argument or result: the line at the margin, and the indented lines below it."""
+    found = nodes.definition_list()
+    for block in re.split(r"\n(?=\S)", inspect.cleandoc(text)):
+        head, _, body = block.partition("\n")
+        name, _, same_line = re.sub(r"\s{2,}", "\n", head, count=1).partition("\n")
+        names, _, kind = name.partition(" : ")
+        told = joined(joined(kind, same_line.strip()), inspect.cleandoc(body))
+        definition = nodes.definition("", *(prose(told) or [nodes.paragraph()]))
+        found += nodes.definition_list_item("", nodes.term("", "", *inline(names)), definition)
+    return [found]
+
+
+def render(docstring: str) -> list[nodes.Node]:
+    """A NumPy docstring as document nodes."""
+    pieces = SECTION.split(docstring)
+    found = prose(pieces[0])
+    for title, body in zip(pieces[1::2], pieces[2::2]):
+        found.append(nodes.rubric(title, title))
+        found += entries(body) if title in ENTRIES and body.strip() else prose(body)
+    return found
+
+
+def entry(owner: str, name: str, signed: str, content: list[nodes.Node], kind: str) -> addnodes.desc:
+    """A signature with a link of its own, and what is below it."""
+    full = f"{owner}.{name}"
+    line = addnodes.desc_signature(full, "", ids=[full], fullname=full, classes=["sig-object", "py"])
+    line["_toc_parts"], line["_toc_name"] = (), ""
+    if kind == "class":
+        line += addnodes.desc_annotation("", "class ")
+    line += [addnodes.desc_name(name, name), nodes.inline("", signed, classes=["wdl-signature"])]
+    return addnodes.desc(
+        "", line, addnodes.desc_content("", *content), domain="py", objtype=kind, desctype=kind, classes=["py", kind]
+    )
+
+
+def described(owner: str, name: str, node: Definition, path: Path) -> addnodes.desc:
+    """One public function or class, with its fields and methods."""
+    content = render(ast.get_docstring(node) or "")
+    told = fields(node, path.read_text(encoding="utf-8"))
+    if told:
+        content.append(nodes.rubric("Fields", "Fields"))
+        content += entries("\n".join(f"{field}\n    {comment}" for field, comment in told))
+    if isinstance(node, ast.FunctionDef):
+        return entry(owner, name, signature(node), content, "function")
+    for method in methods(node):
+        signed = "" if is_property(method) else parameters(method, method=True)
+        content.append(entry(f"{owner}.{name}", method.name, signed, render(ast.get_docstring(method) or ""), "method"))
+    return entry(owner, name, signature(node), content, "class")
+
+
+class Api(Directive):
+    """``{api} wdl_tutorial.linear``: what the module offers, one entry per public name."""
+
+    required_arguments = 1
+
+    def run(self) -> list[nodes.Node]:
+        name = self.arguments[0]
+        environment = self.state.document.settings.env
+        opening = ast.get_docstring(ast.parse(source_of(name).read_text(encoding="utf-8"))) or ""
+        found = prose(opening.split("\n\n")[0])
+        environment.note_dependency(str(source_of(name)))
+        for key, node, path in public(name):
+            environment.note_dependency(str(path))
+            found.append(described(name, key, node, path))
+        return found
+
+
+def setup(app) -> dict:
+    app.add_directive("api", Api)
+    return {"version": wdl_tutorial.__version__, "parallel_read_safe": True, "parallel_write_safe": True}
