@@ -24,14 +24,15 @@ BROWSER := tests/browser/node_modules/installed
 # Nothing of the tests or of the book calls out, or reads settings of the person who runs them.
 QUIET := JUPYTER_PLATFORM_DIRS=1 IPYTHONDIR=$(CURDIR)/.venv/ipython OMP_NUM_THREADS=1 PYTHONHASHSEED=0
 
-.PHONY: lab test lint unit chapters book bench strip outputs figure browser clean help
+.PHONY: lab test lint unit chapters book handout bench strip outputs figure browser clean help
 
 help:
 	@printf '%s\n' \
 	  'make lab       open JupyterLab on the first chapter' \
 	  'make test      lint, unit tests, docstring examples, every chapter against its stored outputs' \
 	  'make book      the static book in _build/html' \
-	  'make browser   the built book and JupyterLab in a real browser (needs Node.js and Chromium)' \
+	  'make handout   one zip for a room without a network: dist/wdl_tutorial_handout.zip' \
+  'make browser   the built book and JupyterLab in a real browser (needs Node.js and Chromium)' \
 	  'make bench     speed and memory beside other packages' \
 	  'make outputs   run chapters and store their text outputs (CHAPTERS=book/NN_name.ipynb for one)' \
 	  'make strip     drop images and widget state from the chapters' \
@@ -79,6 +80,10 @@ _build/.package: $(STAMP) $(shell find wdl_tutorial -name '*.py' -o -name '*.js'
 book: _build/.package
 	$(QUIET) $(BIN)/python book/execute.py --cache _build/.jupyter_cache --jobs $(JOBS) $(CHAPTERS)
 	$(QUIET) $(BIN)/jupyter-book build book --config _config.yml --path-output . -W --keep-going
+
+# The built book, the notebooks, the wheel, the pins and a page that says how to start.
+handout: book
+	$(BIN)/python book/handout.py
 
 bench: $(STAMP)
 	@for script in benchmarks/bench_*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
