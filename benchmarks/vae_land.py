@@ -26,6 +26,13 @@ PAPER = {
     "LAND": {10: 84.44, 20: 84.50, 100: 88.41, 400: 90.67, 1000: 97.98, 2000: 99.36},
     "VAE-LAND": {10: 96.97, 20: 96.97, 100: 97.76, 400: 98.35, 1000: 98.82, 2000: 99.31},
 }
+ARMS = {
+    "untrained": {"n_epochs": 0},
+    "trained": {},
+    "trained, Gaussian": {"likelihood": "gaussian"},
+    "untrained, Keras' first weights": {"n_epochs": 0, "init": "keras"},
+    "trained, Keras' first weights": {"init": "keras"},
+}
 SETTINGS = {"k=30, k_density=100": (30, 100), "k=100, k_density=20": (100, 20)}
 
 
@@ -73,11 +80,7 @@ def main(n_seeds: int = 10) -> None:
     runs: dict[str, list[np.ndarray]] = {}
     used, seconds = [], []
     for seed in range(n_seeds):
-        for kind, options in {
-            "untrained": {"n_epochs": 0},
-            "trained": {},
-            "trained, Gaussian": {"likelihood": "gaussian"},
-        }.items():
+        for kind, options in ARMS.items():
             started = time.process_time()
             vae = SpectralVAE(random_state=seed, **options).fit(X)
             if kind == "trained":
@@ -85,7 +88,7 @@ def main(n_seeds: int = 10) -> None:
             used.append((kind, int((vae.kl_per_latent_ > 0.05).sum())))
             for setting, accuracy in curves(unit_rows(vae.transform(X)), labels, seed).items():
                 runs.setdefault(f"{kind} encoder, {setting}", []).append(accuracy)
-        print(f"seed {seed}: " + ", ".join(f"{key}: {value[-1][0]:.2f}" for key, value in runs.items()), flush=True)
+                print(f"seed {seed}, {kind}, {setting}: " + " ".join(f"{a:.2f}" for a in accuracy), flush=True)
     for name, accuracies in runs.items():
         show(f"{name}, {len(accuracies)} seeds", accuracies)
     print()

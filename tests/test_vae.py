@@ -84,9 +84,13 @@ def test_the_networks_have_the_papers_shape():
     shapes = [tuple(p.shape) for p in net.encoder_.parameters() if p.ndim == 2]
     assert shapes == [(128, 204), (128, 128), (128, 128), (40, 128), (40, 128)]
     assert [tuple(p.shape) for p in net.decoder_.parameters() if p.ndim == 2][::-1][0] == (204, 128)
-    limit = math.sqrt(6 / (204 + 128))
-    first = net.encoder_.trunk[0]
-    assert 0.99 * limit < first.weight.abs().max().item() <= limit and not first.bias.any()
+
+
+@pytest.mark.parametrize(("init", "limit"), [("torch", 1 / math.sqrt(204)), ("keras", math.sqrt(6 / (204 + 128)))])
+def test_the_first_weights_are_those_of_the_framework(init, limit):
+    first = SpectralVAE(n_epochs=0, init=init).fit(np.random.default_rng(0).random((50, 204))).encoder_.trunk[0]
+    assert 0.99 * limit < first.weight.abs().max().item() <= limit
+    assert bool(first.bias.any()) == (init == "torch")
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -191,6 +195,7 @@ def test_the_constructor_stores_and_clone_copies():
     ("options", "message"),
     [
         ({"likelihood": "poisson"}, "'bernoulli' or 'gaussian'; got 'poisson'"),
+        ({"init": "zeros"}, "init must be 'torch' or 'keras'; got 'zeros'"),
         ({"n_latent": 0}, "n_latent must be an integer, at least 1; got 0"),
         ({"n_epochs": -1}, "n_epochs must be an integer, at least 0; got -1"),
         ({"learning_rate": 0.0}, "learning_rate must be positive and finite; got 0.0"),

@@ -29,20 +29,9 @@ CHUNK = 16_384  # pixels that pass the fitted networks at once
 
 
 def dense_layers(*sizes: int) -> nn.Sequential:
-    """Dense layers of these sizes, each followed by a ReLU; weights start as in Keras, which the paper's authors used.
-
-    That is uniform within +-sqrt(6 / (n_in + n_out)), with biases at zero.
-    """
-    layers = []
-    for n_in, n_out in itertools.pairwise(sizes):
-        layers += [_keras_start(nn.Linear(n_in, n_out)), nn.ReLU()]
-    return nn.Sequential(*layers)
-
-
-def _keras_start(layer: nn.Linear) -> nn.Linear:
-    nn.init.xavier_uniform_(layer.weight)
-    nn.init.zeros_(layer.bias)
-    return layer
+    """Dense layers of these sizes, each followed by a ReLU."""
+    pairs = itertools.pairwise(sizes)
+    return nn.Sequential(*[layer for n_in, n_out in pairs for layer in (nn.Linear(n_in, n_out), nn.ReLU())])
 
 
 class Encoder(nn.Module):
@@ -51,8 +40,8 @@ class Encoder(nn.Module):
     def __init__(self, n_bands: int, n_latent: int, n_hidden: int, n_layers: int):
         super().__init__()
         self.trunk = dense_layers(n_bands, *[n_hidden] * n_layers)
-        self.mean = _keras_start(nn.Linear(n_hidden, n_latent))
-        self.log_variance = _keras_start(nn.Linear(n_hidden, n_latent))
+        self.mean = nn.Linear(n_hidden, n_latent)
+        self.log_variance = nn.Linear(n_hidden, n_latent)
 
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         features = self.trunk(x)
@@ -65,11 +54,18 @@ class Decoder(nn.Module):
     def __init__(self, n_bands: int, n_latent: int, n_hidden: int, n_layers: int):
         super().__init__()
         self.trunk = dense_layers(n_latent, *[n_hidden] * n_layers)
-        self.out = _keras_start(nn.Linear(n_hidden, n_bands))
+        self.out = nn.Linear(n_hidden, n_bands)
         self.log_variance = nn.Parameter(torch.tensor(math.log(0.01)))  # of bands in [0, 1]; unused by Bernoulli
 
     def forward(self, z: torch.Tensor) -> torch.Tensor:
         return self.out(self.trunk(z))
+
+
+def start_as_keras(layer: nn.Module) -> None:
+    """First weights as in Keras' dense layers: uniform within +-sqrt(6 / (n_in + n_out)), biases at zero."""
+    if isinstance(layer, nn.Linear):
+        nn.init.xavier_uniform_(layer.weight)
+        nn.init.zeros_(layer.bias)
 
 
 def kl_per_latent(mean: torch.Tensor, log_variance: torch.Tensor) -> torch.Tensor:
@@ -102,6 +98,8 @@ class SpectralVAE(TransformerMixin, BaseEstimator):
     n_epochs : passes over the pixels; 0 leaves the encoder untrained, the control that tells what training bought.
     batch_size, learning_rate : of Adam. The mean of the loss over a batch is descended.
     likelihood : "bernoulli" (binary cross-entropy, as the reference) or "gaussian" (with one learned variance).
+    init : first weights, "torch" (uniform within +-1 / sqrt(n_in), biases too) or "keras" (:func:`start_as_keras`). The
+        paper is silent; its authors worked in TensorFlow. It matters: both are in ``benchmarks/vae_land.py``.
     device : where to train. ``None`` follows X: a torch tensor's device, the CPU for others.
     verbose : show a progress bar.
     random_state : int, ``numpy.random.Generator`` or None. The same seed gives the same code, and a run of fewer epochs
@@ -134,6 +132,7 @@ class SpectralVAE(TransformerMixin, BaseEstimator):
         batch_size=100,
         learning_rate=1e-4,
         likelihood="bernoulli",
+        init="torch",
         device=None,
         verbose=False,
         random_state=0,
@@ -145,6 +144,7 @@ class SpectralVAE(TransformerMixin, BaseEstimator):
         self.batch_size = batch_size
         self.learning_rate = learning_rate
         self.likelihood = likelihood
+        self.init = init
         self.device = device
         self.verbose = verbose
         self.random_state = random_state
@@ -172,7 +172,10 @@ class SpectralVAE(TransformerMixin, BaseEstimator):
         sizes = (pixels.shape[1], self.n_latent, self.n_hidden, self.n_layers)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)  # networks, batches and draws are made on the CPU: the same on every device
-            self.encoder_, self.decoder_ = Encoder(*sizes).to(device), Decoder(*sizes).to(device)
+            networks = nn.ModuleList([Encoder(*sizes), Decoder(*sizes)])
+            if self.init == "keras":
+                networks.apply(start_as_keras)
+            self.encoder_, self.decoder_ = networks.to(device)
             self._train(torch.from_numpy(self._unit(pixels)).to(device))
         gaussian = self.likelihood == "gaussian"
         self.noise_std_ = float(torch.exp(0.5 * self.decoder_.log_variance.detach())) if gaussian else None
@@ -264,8 +267,9 @@ class SpectralVAE(TransformerMixin, BaseEstimator):
                 raise ValueError(f"{name} must be an integer, at least {least}; got {value!r}.")
         if not 0 < self.learning_rate < math.inf:
             raise ValueError(f"learning_rate must be positive and finite; got {self.learning_rate!r}.")
-        if self.likelihood not in ("bernoulli", "gaussian"):
-            raise ValueError(f"likelihood must be 'bernoulli' or 'gaussian'; got {self.likelihood!r}.")
+        for name, names in (("likelihood", ("bernoulli", "gaussian")), ("init", ("torch", "keras"))):
+            if getattr(self, name) not in names:
+                raise ValueError(f"{name} must be {' or '.join(map(repr, names))}; got {getattr(self, name)!r}.")
 
 
 def _checked_pixels(X: Array, *, n_bands: int | None = None, name: str = "X") -> np.ndarray:
