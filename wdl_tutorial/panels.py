@@ -118,8 +118,7 @@ class Pass(NamedTuple):
         for i in range(n_iter - 1, -1, -1):
             p, b_next = self.p[i], self.b[i + 1][inner]
             np.log(b_next, out=logs)  # <log phi, P_> = <log P, P_> - <log b, P_>
-            np.multiply(logs, p_[:, :, None, :], out=logs)
-            grad_weights += (np.log(p) * p_).sum(axis=(0, 1)) - logs.sum(axis=(0, 1))
+            grad_weights += (np.log(p) * p_).sum(axis=(0, 1)) - np.einsum("bsmn,bsn->mn", logs, p_)
             np.multiply(self.weights, p_[:, :, None, :], out=y)
             if i < n_iter - 1:
                 np.add(y, b_, out=y)
@@ -154,8 +153,7 @@ def forward(atoms: np.ndarray, weights: np.ndarray, kernel: Any, n_iter: int) ->
         np.divide(d, kb[i], out=a[inner])
         kernel.columns_t(layout.panel(a), layout.panel(phi))
         np.log(phi, out=logs)
-        np.multiply(logs, w, out=logs)
-        np.sum(logs, axis=2, out=p[i])
+        np.einsum("bsmn,mn->bsn", logs, w, out=p[i])
         np.exp(p[i], out=p[i])
         np.divide(p[i][:, :, None, :], phi, out=b[i + 1][inner])
     histogram = layout.join(p[-1])
