@@ -45,7 +45,10 @@ def distances(
         return gap
 
     parts = slices(x.shape[0], chunk_length(x, 1, 1))
-    return xp.clip(xp.concat(list(mapper(chunk, parts)), axis=0), min=0.0)
+    found = xp.empty((x.shape[0],), dtype=x.dtype, device=device(x))
+    for part, gap in zip(parts, mapper(chunk, parts)):
+        found[part] = gap
+    return xp.clip(found, min=0.0)
 
 
 def kmeans_plus_plus(
