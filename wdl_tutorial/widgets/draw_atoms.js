@@ -4,7 +4,7 @@ import { barycenter, barycenterGradient, costMatrix, denseKernel, epsForBlur, li
 import { number } from "./draw.js";
 import { clamp, demo, element, fixed } from "./shell.js";
 
-const LINES = ["dash", "dot"], COLOURS = ["red", "green"], ITERATIONS = 12, STEPS = 150, RATE = 0.2, GRID = 9;
+const LINES = ["dash", "dot"], COLOURS = ["red", "green"], ITERATIONS = 18, STEPS = 150, RATE = 0.2, GRID = 11;
 
 /* One step of Adam on the logits `z`, in place. */
 function adam(z, gradient, memory, step) {
