@@ -17,7 +17,7 @@ LAB_ARGS ?=
 
 BIN := .venv/bin
 STAMP := .venv/installed
-CHAPTERS := $(sort $(wildcard book/*.ipynb))
+CHAPTERS := $(sort $(wildcard book/*.ipynb)) $(wildcard book/appendices/*.ipynb)
 ROOT_USER := $(if $(filter 0,$(shell id -u)),--allow-root)
 BROWSER := tests/browser/node_modules/installed
 
