@@ -112,3 +112,9 @@ def test_messages_name_the_backend(xp):
     assert _array.backend_name(xp.array([1.0])).startswith(expected)
     if xp.name != "cupy":
         assert _array.on_host(xp.array([1.0]))
+
+
+def test_a_mask_is_not_lost_in_silence():
+    with pytest.raises(TypeError, match=r"1 masked entries, whose mask would be lost.*x.filled"):
+        _array.as_float(np.ma.masked_array([1.0, 2.0], [False, True]))
+    assert type(_array.as_float(np.ma.masked_array([1.0, 2.0]))) is np.ndarray

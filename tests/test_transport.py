@@ -489,3 +489,8 @@ def test_a_tolerance_that_float32_cannot_reach_is_said_to_be_so():
     p, q = np.float32([0.3, 0.7]), np.float32([0.6, 0.4])
     with pytest.warns(ConvergenceWarning, match="> tol 1.0e-09. float32 resolves 1e-07: raise tol, or use float64"):
         wt.sinkhorn(p, q, EYE, eps=0.5, max_iter=2)
+
+
+def test_sums_that_differ_by_more_than_the_tolerance_are_why_it_did_not_converge():
+    with pytest.warns(ConvergenceWarning, match="The sums of p and q differ by 5.0e-07: use normalize"):
+        wt.sinkhorn([0.3, 0.7], [0.6, 0.4 + 5e-7], EYE, eps=0.5, max_iter=50)

@@ -77,6 +77,13 @@ def as_float(x: Any, like: Array | None = None) -> Array:
 
     A float32 array stays float32. Lists and NumPy scalars follow ``like`` where it is given.
     """
+    if isinstance(x, np.ma.MaskedArray):
+        if np.ma.is_masked(x):
+            raise TypeError(
+                f"expected numbers, got an array with {np.ma.count_masked(x)} masked entries, whose mask would be lost. "
+                "Drop them, or fill them: x.filled(value)."
+            )
+        x = x.data
     if not compat.is_array_api_obj(x) or isinstance(x, np.generic):
         try:
             x = np.asarray(x)

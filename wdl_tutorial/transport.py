@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ._array import Array, array_namespace, as_float, is_array, to_backend
+from ._array import Array, array_namespace, as_float, is_array, number, to_backend
 from .costs import check_cost, check_eps, is_number, is_symmetric, kernel_for, safe_log
 from .histograms import check_histograms
 from .iterate import run, warn_not_converged
@@ -453,13 +453,10 @@ def _result(p: Array, q: Array, cost: Any, kernel: Any, found: Any, tol: float, 
     if not bool(xp.all(xp.isfinite(value))):
         raise underflow_error(kernel.eps, f"sinkhorn ({p.dtype})", kernel.domain)
     if not bool(xp.all(found.converged)):
-        warn_not_converged(
-            "Sinkhorn",
-            found.n_iter,
-            found.error,
-            tol,
-            f"{too_fine(tol, p)}Raise max_iter, or eps (now {kernel.eps:g}), or reach it in steps with eps_scaling=0.5.",
-        )
+        gap = number(xp.max(xp.abs(xp.sum(p, axis=-1) - xp.sum(q, axis=-1)))) if marginal_weight is None else 0.0
+        loose = f"The sums of p and q differ by {gap:.1e}: use normalize. " if gap > tol else ""
+        remedy = f"Raise max_iter, or eps (now {kernel.eps:g}), or reach it in steps with eps_scaling=0.5."
+        warn_not_converged("Sinkhorn", found.n_iter, found.error, tol, (too_fine(tol, p) or loose) + remedy)
     return SinkhornResult(value, f, g, found.n_iter, found.error, found.converged, kernel.domain, cost, kernel.eps)
 
 
