@@ -31,6 +31,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -43,6 +44,7 @@ from sklearn.base import BaseEstimator
 from sklearn.cluster import MiniBatchKMeans
 from sklearn.neighbors import NearestNeighbors
 from sklearn.utils.validation import check_is_fitted
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from ._array import Array, to_numpy
 
@@ -122,22 +124,29 @@ def _cell_batches(X: np.ndarray, centred: np.ndarray, k: int, scale: float, seed
     centre is farther than this bound and the cell's radius together. Without structure in the data every cell counts.
     """
     cells = _Cells(centred, k, seed)
-    for cell in range(len(cells.members)):
-        for rows in np.array_split(cells.members[cell], 1 + cells.members[cell].size // 256):
-            if not rows.size:
-                continue
-            pool = cells.pool(rows, cell, k)
-            closeness, rounding = cells.closeness(rows, cell, pool)
-            n_candidates = k + 11
-            while rows.size:
-                n_candidates = min(n_candidates, pool.size)
-                best = np.argpartition(closeness, n_candidates - 1, axis=1)[:, :n_candidates]
-                distances, indices = _sorted_candidates(X, rows, pool[best], scale)
-                last = np.where(np.isfinite(distances), distances, -1.0).max(1)
-                done = last**2 - distances[:, k - 1] ** 2 > rounding + 1e-11 * scale * last
-                done |= n_candidates == pool.size
-                yield rows[done], distances[done], indices[done]
-                rows, closeness, n_candidates = rows[~done], closeness[~done], 2 * n_candidates
+    threads = max([pool["num_threads"] for pool in threadpool_info()], default=1)
+    with threadpool_limits(1), ThreadPoolExecutor(threads) as pool:  # the products are too small to be shared out
+        for batches in pool.map(lambda cell: list(_cell_members(X, cells, cell, k, scale)), range(len(cells.members))):
+            yield from batches
+
+
+def _cell_members(X: np.ndarray, cells: _Cells, cell: int, k: int, scale: float) -> Iterator[Batch]:
+    """The members of one cell with all their nearest neighbours."""
+    for rows in np.array_split(cells.members[cell], 1 + cells.members[cell].size // 256):
+        if not rows.size:
+            continue
+        pool = cells.pool(rows, cell, k)
+        closeness, rounding = cells.closeness(rows, cell, pool)
+        n_candidates = k + 11
+        while rows.size:
+            n_candidates = min(n_candidates, pool.size)
+            best = np.argpartition(closeness, n_candidates - 1, axis=1)[:, :n_candidates]
+            distances, indices = _sorted_candidates(X, rows, pool[best], scale)
+            last = np.where(np.isfinite(distances), distances, -1.0).max(1)
+            done = last**2 - distances[:, k - 1] ** 2 > rounding + 1e-11 * scale * last
+            done |= n_candidates == pool.size
+            yield rows[done], distances[done, :k], indices[done, :k]
+            rows, closeness, n_candidates = rows[~done], closeness[~done], 2 * n_candidates
 
 
 class _Cells:
@@ -323,13 +332,14 @@ def _lanczos(symmetric, known: np.ndarray, n_pairs: int, seed: int) -> tuple[np.
 
     start = np.random.default_rng(seed).standard_normal(n)
     try:
-        return eigsh(
-            LinearOperator((n, n), matvec=without_known, dtype=np.float64),
-            n_pairs,
-            which="LM",
-            v0=start - known @ (known.T @ start),
-            ncv=min(n, max(3 * n_pairs + 1, 40)),
-        )
+        with threadpool_limits(1, user_api="blas"):  # bound by memory: more threads would wait, not help
+            return eigsh(
+                LinearOperator((n, n), matvec=without_known, dtype=np.float64),
+                n_pairs,
+                which="LM",
+                v0=start - known @ (known.T @ start),
+                ncv=min(n, max(3 * n_pairs + 1, 40)),
+            )
     except ArpackNoConvergence as error:
         raise RuntimeError(
             f"Lanczos found {len(error.eigenvalues)} of {n_pairs} eigenpairs. "
