@@ -70,10 +70,8 @@ def main() -> None:
     beyond = {}
     for n, (step, cpu, peak, data, weights, history) in found.items():
         beyond[n] = peak - data - weights - history
-        print(
-            f"{n:7d} pixels: {step * 1e3:8.1f} ms a step ({cpu * 1e3:.1f} of CPU)   peak {peak:6.0f} MB = X {data:.0f} + weights {weights:.0f} "
-            f"+ history {history:.0f} + the rest {beyond[n]:.0f}"
-        )
+        print(f"{n:7d} pixels: {step * 1e3:8.1f} ms a step, {cpu * 1e3:8.1f} ms of CPU; peak {peak:.0f} MB", end=" = ")
+        print(f"X {data:.0f} + weights {weights:.0f} + history {history:.0f} + the rest {beyond[n]:.0f}")
     wall, cpu = (statistics.median(b[i] / a[i] for a, b in zip(rows[SIZES[0]], rows[SIZES[1]])) for i in (0, 1))
     growth = beyond[SIZES[1]] - beyond[SIZES[0]]
     print(f"the rest grows by {growth:.0f} MB (at most 100: {'ok' if growth <= 100 else 'MISSED'})")
