@@ -831,11 +831,12 @@ def test_a_model_is_not_taken_for_a_checkpoint(tmp_path):
 # -- Ctrl-C
 
 CHILD = """
-    import sys, warnings
+    import signal, sys, warnings
     import numpy as np
     import wdl_tutorial as wt
     from wdl_tutorial import initialise
 
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs are born deaf to it
     moment, solver = sys.argv[1], sys.argv[2]
     x = np.arange(40)
     X = wt.normalize(np.exp(-0.5 * ((x - np.linspace(10, 30, 600)[:, None]) / 2.5) ** 2))
