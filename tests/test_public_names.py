@@ -87,17 +87,6 @@ DEEP = {
     "deep.IDNet.reconstruct": lambda self: 0,
 }
 
-# modules that are promised and not yet part of the package: the set becomes empty, and goes, when they arrive
-PENDING = {"LAND", *DEEP, *(name for name in PROMISES if name.startswith("LAND"))}
-
-
-def listed(names):
-    """The names as parameters; those that are pending may fail, and only by not being there."""
-    reason = "promised, not yet part of the package"
-    late = pytest.mark.xfail(raises=(AttributeError, ModuleNotFoundError), strict=False, reason=reason)
-    return [pytest.param(name, marks=late if name in PENDING else ()) for name in names]
-
-
 FIELDS = {
     "SinkhornResult": ["value", "transport_cost", "plan", "f", "g", "n_iter", "error", "converged", "domain"],
     "BarycenterResult": ["histogram", "n_iter", "error", "converged", "domain"],
@@ -127,12 +116,12 @@ def keeps(promised: inspect.Signature, actual: inspect.Signature) -> list[str]:
     return broken
 
 
-@pytest.mark.parametrize("name", listed(PROMISES))
+@pytest.mark.parametrize("name", PROMISES)
 def test_a_public_name_keeps_its_signature(name):
     assert keeps(inspect.signature(PROMISES[name]), inspect.signature(operator.attrgetter(name)(wt))) == []
 
 
-@pytest.mark.parametrize("name", listed(DEEP))
+@pytest.mark.parametrize("name", DEEP)
 def test_a_public_name_of_the_networks_keeps_its_signature(name):
     pytest.importorskip("torch")
     assert keeps(inspect.signature(DEEP[name]), inspect.signature(operator.attrgetter(name)(wt))) == []
@@ -157,7 +146,7 @@ def test_eps_has_no_default_and_must_be_named(name):
     assert eps.default is eps.empty and eps.kind is eps.KEYWORD_ONLY
 
 
-@pytest.mark.parametrize("name", listed(wt.__all__))
+@pytest.mark.parametrize("name", wt.__all__)
 def test_every_name_that_is_listed_is_there(name):
     assert getattr(wt, name) is not None
     assert name in dir(wt)
