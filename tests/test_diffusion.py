@@ -213,8 +213,8 @@ def test_cells_leave_out_most_of_a_scene():
     X = 10 * rng.normal(size=(20, 30))[rng.integers(0, 20, 4000)] + rng.normal(size=(4000, 30))
     cells = diffusion._Cells(X - X.mean(0), 20, 0)
     rows = cells.members[0]
-    assert set(rows) <= set(cells.pool(rows, 0, 20))
-    assert len(cells.pool(rows, 0, 20)) < 1000
+    assert set(rows) <= set(cells.pool(rows, 0, 20)[0])
+    assert len(cells.pool(rows, 0, 20)[0]) < 1000
 
 
 # ---------------------------------------------------------------------------------------------------------------------

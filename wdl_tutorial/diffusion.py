@@ -123,9 +123,9 @@ def _cell_batches(X: np.ndarray, centred: np.ndarray, k: int, scale: float, seed
     A few near cells bound the distance to a row's k-th neighbour; by the triangle inequality no cell counts whose
     centre is farther than this bound and the cell's radius together. Without structure in the data every cell counts.
     """
-    cells = _Cells(centred, k, seed)
     threads = max([pool["num_threads"] for pool in threadpool_info()], default=1)
     with threadpool_limits(1), ThreadPoolExecutor(threads) as pool:  # the products are too small to be shared out
+        cells = _Cells(centred, k, seed)
         for batches in pool.map(lambda cell: list(_cell_members(X, cells, cell, k, scale)), range(len(cells.members))):
             yield from batches
 
@@ -133,20 +133,16 @@ def _cell_batches(X: np.ndarray, centred: np.ndarray, k: int, scale: float, seed
 def _cell_members(X: np.ndarray, cells: _Cells, cell: int, k: int, scale: float) -> Iterator[Batch]:
     """The members of one cell with all their nearest neighbours."""
     for rows in np.array_split(cells.members[cell], 1 + cells.members[cell].size // 256):
-        if not rows.size:
-            continue
-        pool = cells.pool(rows, cell, k)
-        closeness, rounding = cells.closeness(rows, cell, pool)
-        n_candidates = k + 11
-        while rows.size:
-            n_candidates = min(n_candidates, pool.size)
-            best = np.argpartition(closeness, n_candidates - 1, axis=1)[:, :n_candidates]
-            distances, indices = _sorted_candidates(X, rows, pool[best], scale)
-            last = np.where(np.isfinite(distances), distances, -1.0).max(1)
-            done = last**2 - distances[:, k - 1] ** 2 > rounding + 1e-11 * scale * last
-            done |= n_candidates == pool.size
-            yield rows[done], distances[done, :k], indices[done, :k]
-            rows, closeness, n_candidates = rows[~done], closeness[~done], 2 * n_candidates
+        if rows.size:
+            pool, bound = cells.pool(rows, cell, k)
+            row, column = np.nonzero(cells.closeness(rows, cell, pool)[0] <= bound[:, None])
+            counts = np.bincount(row)
+            candidates = np.repeat(
+                rows[:, None], counts.max(), axis=1
+            )  # where a row has fewer: itself, which is left out
+            candidates[row, np.arange(row.size) - (np.cumsum(counts) - counts)[row]] = pool[column]
+            distances, indices = _sorted_candidates(X, rows, candidates, scale)
+            yield rows, distances[:, :k], indices[:, :k]
 
 
 class _Cells:
@@ -166,19 +162,23 @@ class _Cells:
         self.radii = np.array([np.sqrt(_row_norms(centred[m] - c).max()) for m, c in zip(self.members, self.centres)])
         self.margin = 1e-7 * np.sqrt(self.norms.max())  # more than the rounding of the distances to centres
 
-    def pool(self, rows: np.ndarray, cell: int, k: int) -> np.ndarray:
-        """All points that can be among the k nearest of any of these ``rows`` of one cell."""
+    def pool(self, rows: np.ndarray, cell: int, k: int) -> tuple[np.ndarray, np.ndarray]:
+        """All points that can be among the k nearest of any of these ``rows`` of one cell.
+
+        Beside them, for each row, a bound on the :meth:`closeness` of its k nearest.
+        """
         to_centres = self.norms[rows, None] + _row_norms(self.centres) - 2 * self.points[rows] @ self.centres.T
         to_centres = np.sqrt(np.maximum(to_centres, 0.0))
         near = np.argsort(to_centres.mean(0), kind="stable")
         enough = 1 + np.searchsorted(np.cumsum(self.sizes[near]), min(8 * (k + 1), len(self.points)))
         few = np.concatenate([self.members[c] for c in near[:enough]])
         closeness, rounding = self.closeness(rows, cell, few)
-        bound = np.partition(closeness, k, axis=1)[:, k]  # the row itself is among them
         offset = _row_norms(self.points[rows] - self.centres[cell])
-        bound = np.sqrt(np.maximum(bound + offset, 0.0) + rounding) + self.margin
+        kth = np.partition(closeness, k, axis=1)[:, k] + offset  # the row itself is among them
+        bound = np.sqrt(np.maximum(kth, 0.0) + rounding) + self.margin
         reachable = (to_centres - self.radii <= bound[:, None]).any(0)
-        return np.concatenate([self.members[c] for c in np.flatnonzero(reachable)])
+        pool = np.concatenate([self.members[c] for c in np.flatnonzero(reachable)])
+        return pool, bound**2 - offset + rounding
 
     def closeness(self, rows: np.ndarray, cell: int, pool: np.ndarray) -> tuple[np.ndarray, float]:
         """Squared distances less a constant of each row, (n_rows, n_pool), and more than their rounding.
