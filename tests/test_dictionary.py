@@ -17,7 +17,7 @@ import pytest
 from conftest import assert_close, gaussian, random_histograms
 
 import wdl_tutorial as wt
-from wdl_tutorial import losses
+from wdl_tutorial import dictionary, gradients, losses, panels
 from wdl_tutorial.dictionary import WassersteinDictionary, wdl_objective
 from wdl_tutorial.losses import NAMES
 
@@ -39,11 +39,16 @@ def problem(seed: int = 0, n_samples: int = 5, n_atoms: int = 3):
     )
 
 
-def torch_objective(X, atoms, weights, cost, *, eps, loss, n_iter, locality=0.0, rho=None, tau=0.0, importance=None):
-    """The objective in the log domain, written out in torch; Wasserstein potentials detached."""
+def torch_objective(
+    X, atoms, weights, cost, *, eps, loss, n_iter, locality=0.0, rho=None, tau=0.0, importance=None, log_b=None
+):
+    """The objective in the log domain, written out in torch; Wasserstein potentials detached.
+
+    ``log_b``: what the barycenters start from; their first iteration is then a plain one.
+    """
     import torch
 
-    M = -torch.as_tensor(cost) / eps
+    M, given = -torch.as_tensor(cost) / eps, tau
     theta = 1.0 if rho is None else rho / (rho + eps)
 
     def k(x):  # log K exp(x)
@@ -54,7 +59,9 @@ def torch_objective(X, atoms, weights, cost, *, eps, loss, n_iter, locality=0.0,
 
     def barycenters():
         a = b = torch.zeros(len(X), len(atoms), N, dtype=torch.float64)
-        for _ in range(n_iter):
+        b = b if log_b is None else log_b
+        for i in range(n_iter):
+            tau = 0.0 if log_b is not None and i == 0 else given
             a = tau * a + (1 - tau) * theta * (torch.log(atoms) - k(b))
             phi = kt(a)
             if rho is None:
@@ -486,6 +493,19 @@ def test_a_seed_repeats_the_fit_to_the_bit_and_another_differs():
     assert not np.array_equal(one.atoms_, other.atoms_)
 
 
+def test_a_generator_seeds_a_fit_and_moves_on():
+    rng = np.random.default_rng(3)
+    one, next_one = (model(random_state=rng, max_iter=3).fit(path()) for _ in range(2))
+    again = model(random_state=np.random.default_rng(3), max_iter=3).fit(path())
+    assert same_fit(one, again)
+    assert not np.array_equal(one.atoms_, next_one.atoms_)
+
+
+def test_a_model_seeded_by_a_generator_is_saved_without_it(tmp_path):
+    model(random_state=np.random.default_rng(3), max_iter=1).fit(path()).save(tmp_path / "model.npz")
+    assert WassersteinDictionary.load(tmp_path / "model.npz").random_state is None
+
+
 def test_threads_and_cores_change_no_bit_of_a_fit():
     one, two = (model(n_jobs=n, chunk_size=2).fit(path()) for n in (1, 2))
     assert same_fit(one, two)
@@ -828,6 +848,211 @@ def test_a_model_is_not_taken_for_a_checkpoint(tmp_path):
         model(max_iter=1, checkpoint=tmp_path / "model.npz").fit(path())
 
 
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+@pytest.mark.parametrize("more", [{}, {"warm_restart": 5}])
+def test_a_finished_checkpoint_goes_on_where_max_iter_is_raised(solver, more, tmp_path):
+    if more and solver == "adam":
+        pytest.skip("warm restarts are of L-BFGS")
+    options = {"solver": solver, "checkpoint": tmp_path / "state.npz"} | more
+    model(max_iter=10, **options).fit(path())
+    steps: list = []
+    longer = model(max_iter=17, callback=lambda *now: steps.append(now[0]), **options).fit(path())
+    assert steps == list(range(11, 18))
+    assert same_fit(longer, model(max_iter=17, solver=solver, **more).fit(path()))
+    with pytest.raises(ValueError, match=r"has done 17 steps, more than max_iter=16\. Give max_iter=17 or more"):
+        model(max_iter=16, **options).fit(path())
+
+
+@pytest.mark.parametrize("change", [{"n_restarts": 2}, {"solver": "adam", "schedule": "cosine"}])
+def test_a_checkpoint_whose_steps_depend_on_max_iter_is_not_taken_further(change, tmp_path):
+    options = {"checkpoint": tmp_path / "state.npz"} | change
+    model(max_iter=3, **options).fit(path())
+    with pytest.raises(ValueError, match="belongs to other data or settings"):
+        model(max_iter=5, **options).fit(path())
+
+
+@pytest.mark.parametrize("seed", [None, "generator"])
+def test_restarts_that_follow_a_checkpoint_draw_what_they_would_have_drawn(seed, tmp_path):
+    def fresh():
+        return np.random.default_rng(5) if seed == "generator" else None
+
+    options = {"checkpoint": tmp_path / "state.npz", "n_restarts": 2, "init": "random", "max_iter": 4}
+    drawn: list = []
+    with pytest.raises(Stop):
+        model(random_state=fresh(), callback=stopped_at(1, restart=1), checkpoint_every=1, **options).fit(path())
+    held = model(random_state=fresh(), callback=lambda *now: drawn.append(now), **options).fit(path())
+    assert [t for t, *_ in drawn] == [2, 3, 4]
+    if seed == "generator":
+        assert same_fit(held, model(random_state=fresh(), n_restarts=2, init="random", max_iter=4).fit(path()))
+
+
+# -- warm restarts
+
+
+def warm_parts(domain: str, momentum: float, marginal_weight: float | None, loss: str = "quadratic"):
+    """A problem, its kernel, its terms, and scalings to start from that are not ones."""
+    X, atoms, weights, cost = problem(12)
+    terms = dictionary.Terms(loss, 0.0, losses.Accuracy(SHAPE["n_iter"]), marginal_weight, momentum)
+    kernels = [wt.gibbs_kernel(cost, EPS, domain=domain)]
+    other = np.random.default_rng(1).dirichlet(np.full(3, 2.0), size=5)
+    log_b = dictionary.scalings_after(atoms, other, kernels, terms, [slice(0, 2), slice(2, 5)])
+    return X, atoms, weights, cost, kernels, terms, log_b
+
+
+@pytest.mark.parametrize("domain", ["kernel", "log"])
+@pytest.mark.parametrize("momentum, rho", [(0.0, None), (-0.2, None), (0.0, 2.0), (-0.2, 2.0)])
+def test_the_gradient_from_given_scalings_equals_torchs_autograd(domain, momentum, rho):
+    X, atoms, weights, cost, kernels, terms, log_b = warm_parts(domain, momentum, rho)
+    even = np.full(5, 0.2)
+    found = dictionary.evaluate_chunks(X, atoms, weights, even, kernels, terms, [slice(0, 3), slice(3, 5)], log_b=log_b)
+    options = {"loss": "quadratic", "rho": rho, "tau": momentum, **SHAPE}
+    warm = by_autograd(X, atoms, weights, cost, log_b=_torch(log_b), **options)
+    cold = by_autograd(X, atoms, weights, cost, **options)
+    assert_same((found.value, found.grad_atoms, found.grad_weights), warm, 1e-9)
+    assert abs(warm[0] - cold[0]) > 1e-6 * abs(cold[0])  # the start does matter
+
+
+@pytest.mark.parametrize("cost", [wt.GridCost(N, spacing=0.1), wt.LineCost(np.linspace(0, 1, N))])
+def test_the_fast_path_starts_where_the_plain_one_does(cost):
+    _, atoms, weights, _ = problem(13)
+    kernel = wt.gibbs_kernel(cost, EPS)
+    log_b = np.random.default_rng(2).normal(size=(5, 3, N))
+    fast = panels.forward(atoms, weights, kernel, 4, log_b=log_b)
+    tape = gradients.record(atoms, weights, kernel, 4, log_b=log_b)
+    assert_close(fast.histogram, tape[-1].histogram, rtol=1e-12)
+    assert_close(fast.log_b(), np.log(tape[-1].b), atol=1e-12)
+    panels.release()
+
+
+@pytest.mark.parametrize("domain", ["kernel", "log"])
+def test_runs_that_go_on_from_each_other_are_one_long_run(domain):
+    _, atoms, weights, _, kernels, terms, _ = warm_parts(domain, 0.0, None)
+    parts, held = [slice(0, 5)], None
+    for _ in range(3):
+        held = dictionary.scalings_after(atoms, weights, kernels, terms, parts, log_b=held)
+    long = terms._replace(accuracy=losses.Accuracy(3 * SHAPE["n_iter"]))
+    once = dictionary.scalings_after(atoms, weights, kernels, long, parts)
+    assert_close(held, once, atol=1e-12)
+
+
+WARM = {"n_iter": 2, "warm_restart": 4, "loss": "kl", "init": "extremes", "init_weights": "uniform"}
+
+
+@pytest.mark.parametrize("options", [{}, {"momentum": -0.2}, {"marginal_weight": 50.0, "loss": "quadratic"}])
+def test_a_warm_fit_repeats_itself_and_ends_nearer_to_the_truth_than_a_cold_one(options):
+    options = WARM | options
+    warm, again, cold = (
+        model(max_iter=30, **(options | more)).fit(path()) for more in ({}, {}, {"warm_restart": None})
+    )
+    assert same_fit(warm, again)
+    assert warm.cold_n_iter_ == 2 * (1 + 29 // 4) and cold.cold_n_iter_ == 2
+
+    def converged(found):
+        names = ("eps", "loss", "momentum", "marginal_weight")
+        kept = {name: getattr(found, name) for name in names}
+        return wdl_objective(path(), found.atoms_, found.weights_, LINE, n_iter=None, **kept).value
+
+    assert converged(warm) < 0.9 * converged(cold)
+
+
+@pytest.mark.parametrize("domain", ["auto", "log"])
+def test_the_loss_of_a_warm_fit_is_of_a_cold_start(domain):
+    found = model(domain=domain, max_iter=14, **WARM).fit(path())
+    options = {"eps": 2.0, "loss": "kl", "domain": domain}
+    cold = wdl_objective(path(), found.atoms_, found.weights_, LINE, n_iter=found.cold_n_iter_, **options)
+    assert found.loss_ == pytest.approx(cold.value, rel=1e-12)
+    assert found.loss_ != found.loss_curve_[-1] and len(found.loss_curve_) == 15
+    assert_close(found.inverse_transform(found.weights_), cold.reconstruction, atol=1e-14)
+    assert -found.score(path()) < 1.1 * found.loss_
+
+
+def test_within_a_restart_a_warm_fit_goes_down():
+    curve = model(max_iter=14, **WARM).fit(path()).loss_curve_
+    for start in (0, 5, 9):
+        assert all(b <= a for a, b in itertools.pairwise(curve[start : start + 4]))
+
+
+def test_the_first_steps_of_a_warm_fit_are_those_of_a_cold_one():
+    warm, cold = (model(max_iter=4, **(WARM | more)).fit(path()) for more in ({}, {"warm_restart": None}))
+    assert warm.loss_curve_ == cold.loss_curve_ and warm.cold_n_iter_ == 2
+    assert warm.loss_ == pytest.approx(cold.loss_, rel=1e-12)
+
+
+@pytest.mark.parametrize("options", [{}, {"momentum": -0.2}, {"domain": "log"}])
+@pytest.mark.parametrize("restart, step", [(0, 3), (0, 8), (0, 11), (1, 0), (1, 5)])
+def test_a_checkpoint_of_a_warm_fit_goes_on_to_the_last_bit(options, restart, step, tmp_path):
+    options = WARM | options | {"n_restarts": 2, "init": "random", "init_weights": "random"}
+    whole = model(**options).fit(path())
+    options |= {"checkpoint": tmp_path / "state.npz", "checkpoint_every": 2}
+    with pytest.raises(Stop):
+        model(callback=stopped_at(step, restart), **options).fit(path())
+    assert same_fit(whole, model(**options).fit(path()))
+    assert same_fit(whole, model(**options).fit(path()))  # of the finished fit, at once
+
+
+def test_restarts_of_warm_fits_are_judged_cold():
+    options = WARM | {"init": "random", "init_weights": "random", "max_iter": 9}
+    seeds = np.random.SeedSequence(0).spawn(3)
+    assert len({tuple(seed.generate_state(2)) for seed in seeds}) == 3
+    ends: list = []
+
+    def watch(t, value, atoms, weights):
+        if t == 9:
+            objective = wdl_objective(path(), atoms, weights, LINE, eps=2.0, loss="kl", n_iter=2 * 3)
+            ends.append(objective.value)
+
+    found = model(n_restarts=3, callback=watch, **options).fit(path())
+    assert len(set(ends)) == 3
+    assert found.loss_ == pytest.approx(min(ends), rel=1e-12)
+
+
+def test_a_warm_fit_stops_when_nothing_changes_across_a_restart():
+    options = WARM | {"max_iter": 400, "tol": 0.1}
+    found = model(**options).fit(path())
+    assert found.converged_ and found.n_iter_ < 400
+    recent = found.loss_curve_[-6:]
+    assert max(recent) - min(recent) <= 0.1 * abs(recent[-1])
+
+
+def test_a_warm_fit_whose_scalings_leave_the_floats_goes_on_in_the_log_domain():
+    X = np.stack([gaussian(60, mean, 1.5) for mean in np.linspace(8, 50, 8)])
+    fits = {
+        domain: model(
+            cost=wt.GridCost(60), eps=3.0, domain=domain, max_iter=12, n_iter=5, warm_restart=3, loss="kl_reverse"
+        )
+        for domain in ("auto", "log")
+    }
+    auto, log = (fit.fit(X) for fit in fits.values())
+    assert auto.domain_ in ("log", "mixed")
+    assert_close(auto.loss_curve_, log.loss_curve_, rtol=1e-6)
+
+
+def test_a_warm_model_comes_back_from_its_file(tmp_path):
+    found = model(max_iter=9, **WARM).fit(path())
+    found.save(tmp_path / "model.npz")
+    loaded = WassersteinDictionary.load(tmp_path / "model.npz")
+    assert (loaded.warm_restart, loaded.cold_n_iter_) == (4, 6)
+    assert np.array_equal(loaded.transform(path()), found.transform(path()))
+
+
+def test_ctrl_c_in_a_warm_fit_leaves_a_loss_of_a_cold_start():
+    def stop(t, value, atoms, weights):
+        if t == 7:
+            raise KeyboardInterrupt
+
+    with pytest.warns(wt.ConvergenceWarning, match="interrupted after 8 evaluated steps"):
+        found = model(callback=stop, **WARM).fit(path())
+    cold = wdl_objective(path(), found.atoms_, found.weights_, LINE, eps=2.0, loss="kl", n_iter=4)
+    assert found.interrupted_ and found.cold_n_iter_ == 4
+    assert found.loss_ == pytest.approx(cold.value, rel=1e-12)
+
+
+def test_every_backend_fits_the_same_warm(xp):
+    there, here = (model(max_iter=7, **WARM).fit(x) for x in (xp.array(path(5)), path(5)))
+    assert_close(there.loss_curve_, here.loss_curve_, rtol=1e-8)
+    assert there.loss_ == pytest.approx(here.loss_, rel=1e-8)
+
+
 # -- Ctrl-C
 
 CHILD = """
@@ -958,6 +1183,20 @@ SETTINGS = {"n_atoms": 2}
         ({"sinkhorn_tol": -1}, "sinkhorn_tol must be non-negative; got -1"),
         ({"sinkhorn_max_iter": 0}, "sinkhorn_max_iter must be an integer of at least 1; got 0"),
         ({"chunk_size": 2.5}, "chunk_size must be an integer of at least 1, or None; got 2.5"),
+        ({"warm_restart": 0}, "warm_restart must be a number of steps, at least 1, or None to start cold; got 0"),
+        ({"warm_restart": 2.5}, "warm_restart must be a number of steps, .* got 2.5"),
+        ({"warm_restart": True}, "warm_restart must be a number of steps, .* got True"),
+        (
+            {"warm_restart": 5, "solver": "adam"},
+            "warm_restart restarts L-BFGS; use solver=\"lbfgs\" .* got solver='adam'",
+        ),
+        (
+            {"warm_restart": 5, "n_iter": None},
+            "warm_restart needs a fixed n_iter: .* Use n_iter=2, say, or warm_restart=None",
+        ),
+        ({"random_state": -1}, "random_state must be a non-negative integer, a numpy Generator or None; got -1"),
+        ({"random_state": "a"}, "random_state must be a non-negative integer, .* got 'a'"),
+        ({"random_state": 1.5}, "random_state must be a non-negative integer, .* got 1.5"),
     ],
 )
 def test_settings_that_mean_nothing_are_refused(change, message):

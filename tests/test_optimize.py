@@ -11,7 +11,7 @@ from conftest import assert_close
 from scipy.optimize import minimize, rosen, rosen_der
 
 from wdl_tutorial._array import array_namespace, number
-from wdl_tutorial.optimize import adam_steps, cosine, dot, lbfgs_direction, lbfgs_steps
+from wdl_tutorial.optimize import adam_steps, cosine, dot, lbfgs_direction, lbfgs_restarts, lbfgs_steps
 
 SPECTRUM = np.array([1.0, 3.0, 10.0, 40.0])
 CENTRE = np.array([1.0, -2.0, 0.5, 3.0])
@@ -196,3 +196,26 @@ def test_the_solvers_write_into_nothing_they_are_given(steps):
     nth_state(steps(rosenbrock, (start,)), 12)
     assert np.array_equal(start, kept)
     assert all(np.array_equal(s.params[0], p) and np.array_equal(s.grads[0], g) for s, (p, g) in zip(states, copies))
+
+
+def test_restarts_refresh_the_function_every_so_many_steps_and_go_on_from_any_state():
+    weight = [1.0]
+
+    def function(params):
+        (x,) = params
+        return weight[0] * float((x**4).sum()), (4 * weight[0] * x**3,)
+
+    def refresh(params):
+        weight[0] *= 0.5
+
+    def run(n, state=None):
+        steps = lbfgs_restarts(function, (np.array([2.0, -3.0]),), refresh, every=3, state=state)
+        return [s for _, s in zip(range(n), steps)]
+
+    whole = run(9)
+    assert [s.t for s in whole] == list(range(9)) and weight[0] == 0.25  # before steps 4 and 7
+    assert [len(s.steps) for s in whole] == [0, 1, 2, 3, 1, 2, 3, 1, 2]
+    weight[0] = 1.0
+    saved = run(4)[-1]
+    again = run(5, state=saved)
+    assert [s.value for s in again] == [s.value for s in whole[4:]]

@@ -31,7 +31,7 @@ from .histograms import check_histograms, check_nonnegative, check_not_empty
 from .initialise import ATOMS, WEIGHTS, check_start, first_atoms, first_weights
 from .iterate import ConvergenceWarning
 from .losses import Accuracy, check_loss, evaluate, locality_term
-from .optimize import AdamState, LBFGSState, Params, adam_steps, cosine, lbfgs_steps
+from .optimize import AdamState, LBFGSState, Params, adam_steps, cosine, lbfgs_restarts, lbfgs_steps
 from .transport import check_count, check_options, check_run, underflow_error
 
 LOG_FLOOR = 1e-12  # what a zero becomes before its logarithm is an unconstrained variable
@@ -72,32 +72,43 @@ def kernels_for(cost: Any, eps: float, domain: str, x: Array) -> list[Any]:
 
 
 def evaluate_part(
-    x: Array, atoms: Array, weights: Array, importance: Array, kernels: list[Any], terms: Terms, *, keep: bool
+    x: Array,
+    atoms: Array,
+    weights: Array,
+    importance: Array,
+    kernels: list[Any],
+    terms: Terms,
+    *,
+    keep: bool,
+    log_b: Array | None = None,
 ) -> Part:
     """Value and gradients of the objective on a few samples, in the first domain that gets it right.
 
-    ``importance`` (n,) multiplies each sample's share of the gradients; ``keep`` keeps the barycenters.
+    ``importance`` (n,) multiplies each sample's share of the gradients; ``keep`` keeps the barycenters; ``log_b`` holds
+    the scalings (n, n_atoms, n_bins) that their runs start from, constants of the gradient.
     """
     xp = array_namespace(x, atoms, weights)
     with np.errstate(all="ignore"):
         for kernel in kernels:
-            part = _evaluate(x, atoms, weights, importance, kernel, terms)
+            part = _evaluate(x, atoms, weights, importance, kernel, terms, log_b)
             finite = xp.all(xp.isfinite(part.value)) & xp.all(xp.isfinite(part.grad_weights))
             if bool(finite & xp.all(xp.isfinite(part.grad_atoms))):
                 return part if keep else part._replace(histogram=None)
     raise underflow_error(kernels[-1].eps, f"the objective ({x.dtype})", domain=kernels[-1].domain)
 
 
-def _evaluate(x: Array, atoms: Array, weights: Array, importance: Array, kernel: Any, terms: Terms) -> Part:
+def _evaluate(
+    x: Array, atoms: Array, weights: Array, importance: Array, kernel: Any, terms: Terms, log_b: Array | None
+) -> Part:
     xp = array_namespace(x, atoms, weights)
-    options = {"marginal_weight": terms.marginal_weight, "momentum": terms.momentum}
-    histogram, right, pull = _barycenters(atoms, weights, kernel, terms.accuracy, options)
-    if not right:
+    run = _barycenters(atoms, weights, kernel, terms, log_b)
+    histogram = run.histogram
+    if not run.right:
         nothing = xp.full((x.shape[0],), float("nan"), dtype=x.dtype, device=device(x))
         return Part(nothing, atoms, weights, None, kernel.domain)
     found = evaluate(terms.loss, histogram, x, kernel, terms.accuracy, marginal_weight=terms.marginal_weight)
     value = found.value
-    grad_atoms, grad_weights = pull(found.gradient * importance[:, None])
+    grad_atoms, grad_weights = run.pull(found.gradient * importance[:, None])
     if terms.locality:
         near = locality_term(x, atoms, weights, kernel, terms.accuracy, marginal_weight=terms.marginal_weight)
         value = value + terms.locality * near.value
@@ -107,9 +118,19 @@ def _evaluate(x: Array, atoms: Array, weights: Array, importance: Array, kernel:
     return Part(value, grad_atoms, grad_weights, histogram, kernel.domain)
 
 
-def _barycenters(atoms: Array, weights: Array, kernel: Any, accuracy: Accuracy, options: dict):
-    """The barycenters, whether they can be believed, and the function that pulls a gradient in them back."""
+class Recorded(NamedTuple):
+    """The barycenters of a few samples, and what can still be asked of the run that made them."""
+
+    histogram: Array  # (n, n_bins)
+    right: bool  # can they be believed?
+    pull: Callable[[Array], tuple[Array, Array]]  # a gradient in them -> gradients in atoms (summed) and weights
+    log_b: Callable[[], Array] | None  # (n, n_atoms, n_bins) at the end of the run
+
+
+def _barycenters(atoms: Array, weights: Array, kernel: Any, terms: Terms, log_b: Array | None) -> Recorded:
     xp = array_namespace(atoms, weights)
+    accuracy = terms.accuracy
+    options = {"marginal_weight": terms.marginal_weight, "momentum": terms.momentum}
 
     def summed(sweep: Sweep) -> tuple[Array, Array]:
         return xp.sum(sweep.grad_atoms, axis=0), sweep.grad_weights
@@ -118,13 +139,55 @@ def _barycenters(atoms: Array, weights: Array, kernel: Any, accuracy: Accuracy, 
         run = {"tol": accuracy.tol, "max_iter": accuracy.max_iter}
         state = converged_state(atoms, weights, kernel, **run, **options)
         right = kernel.domain == "log" or kernel_domain_was_right(state, atoms, kernel)
-        return state.histogram, right, lambda g: summed(implicit(atoms, weights, kernel, state, g, **run, **options))
-    if options["marginal_weight"] is None and options["momentum"] == 0.0 and panels.applies(kernel, atoms, weights):
-        done = panels.forward(atoms, weights, kernel, accuracy.n_iter)
-        return done.histogram, done.right, done.pull
-    tape = record(atoms, weights, kernel, accuracy.n_iter, **options)
-    right = kernel.domain == "log" or kernel_domain_was_right(tape[-1], atoms, kernel)
-    return tape[-1].histogram, right, lambda g: summed(unrolled(atoms, weights, kernel, tape, g, **options))
+
+        def pull(g: Array) -> tuple[Array, Array]:
+            return summed(implicit(atoms, weights, kernel, state, g, **run, **options))
+
+        return Recorded(state.histogram, right, pull, None)
+    if terms.marginal_weight is None and terms.momentum == 0.0 and panels.applies(kernel, atoms, weights):
+        done = panels.forward(atoms, weights, kernel, accuracy.n_iter, log_b=log_b)
+        return Recorded(done.histogram, done.right, done.pull, done.log_b)
+    tape = record(atoms, weights, kernel, accuracy.n_iter, log_b=log_b, **options)
+    last = tape[-1]
+    right = kernel.domain == "log" or kernel_domain_was_right(last, atoms, kernel)
+    return Recorded(
+        last.histogram,
+        right,
+        lambda g: summed(unrolled(atoms, weights, kernel, tape, g, warm=log_b is not None, **options)),
+        lambda: last.b if kernel.domain == "log" else xp.log(last.b),
+    )
+
+
+def _rows(log_b: Array | None, part: slice) -> Array | None:
+    return None if log_b is None else log_b[part, :, :]
+
+
+def scalings_after(
+    atoms: Array,
+    weights: Array,
+    kernels: list[Any],
+    terms: Terms,
+    parts: list[slice],
+    mapper: Mapper = map,
+    *,
+    log_b: Array | None = None,
+) -> Array:
+    """Where ``n_iter`` iterations lead the scalings: log b (n_samples, n_atoms, n_bins), for a warm restart to go on from.
+
+    Schmitz et al. (2018), section 4.2.
+    """
+    xp = array_namespace(atoms, weights)
+
+    def one(part: slice) -> Array:
+        with np.errstate(all="ignore"):
+            for kernel in kernels:
+                run = _barycenters(atoms, weights[part, :], kernel, terms, _rows(log_b, part))
+                found = run.log_b()
+                if run.right and bool(xp.all(xp.isfinite(found))):
+                    return found
+        raise underflow_error(kernels[-1].eps, f"a warm restart ({atoms.dtype})", domain=kernels[-1].domain)
+
+    return xp.concat(list(mapper(one, parts)), axis=0)
 
 
 class Total(NamedTuple):
@@ -149,6 +212,7 @@ def evaluate_chunks(
     mapper: Mapper = map,
     *,
     keep: bool = False,
+    log_b: Array | None = None,
 ) -> Total:
     """The objective over chunks of samples, added up in their order.
 
@@ -158,7 +222,8 @@ def evaluate_chunks(
     xp = array_namespace(x, atoms, weights)
 
     def one(part: slice) -> Part:
-        return evaluate_part(x[part, :], atoms, weights[part, :], importance[part], kernels, terms, keep=keep)
+        rows, share = weights[part, :], importance[part]
+        return evaluate_part(x[part, :], atoms, rows, share, kernels, terms, keep=keep, log_b=_rows(log_b, part))
 
     like = {"dtype": x.dtype, "device": device(x)}
     values, grads = xp.empty((x.shape[0],), **like), xp.empty(tuple(weights.shape), **like)
@@ -277,6 +342,22 @@ def check_importance(sample_weight: Array | None, x: Array) -> Array:
     return sample_weight / total
 
 
+def check_seed(random_state: Any) -> None:
+    """Refuse what cannot seed a draw."""
+    whole = isinstance(random_state, int | np.integer) and not isinstance(random_state, bool) and random_state >= 0
+    if not (whole or random_state is None or isinstance(random_state, np.random.Generator)):
+        raise ValueError(
+            f"random_state must be a non-negative integer, a numpy Generator or None; got {random_state!r}."
+        )
+
+
+def entropy_of(random_state: int | np.random.Generator | None) -> int:
+    """The integer that all draws of a fit follow from."""
+    if isinstance(random_state, np.random.Generator):
+        return int(random_state.integers(2**63))
+    return np.random.SeedSequence().entropy if random_state is None else int(random_state)
+
+
 class Best(NamedTuple):
     """The best parameters met so far."""
 
@@ -306,11 +387,15 @@ class WassersteinDictionary(TransformerMixin, BaseEstimator):
         simplex; the default), "uniform", or "near" (by the distance to each first atom).
     weight_scale : float   zeta of Schmitz et al. (2018), section 3.1: multiplies the weights' logits, so that a solver
         moves weights faster (> 1) or slower than atoms.
+    warm_restart : int or None   Every so many steps L-BFGS forgets its memory, and the barycenters' iterations start from
+        the scalings they last reached, not from 1 (Schmitz et al. (2018), section 4.2): a few ``n_iter`` then add up to
+        many. Within a restart those scalings are constants of the gradient. The runs behind W_eps in a Wasserstein
+        loss or the locality start from 1 as ever. Costs one array (n_samples, n_atoms, n_bins).
     max_iter : int   Steps of the solver in each restart.
     tol : float or None   Stop when the loss has changed by less than this, relatively, over the last steps (20 of Adam,
         5 of L-BFGS). None: run exactly ``max_iter`` steps, and do not warn.
     n_restarts : int   Starts from different draws; the best is kept.
-    random_state : int or None   Seed of every draw.
+    random_state : int, Generator or None   Seed of every draw. A Generator moves on with every fit.
     sinkhorn_tol, sinkhorn_max_iter : of the inner runs when ``n_iter`` is None.
     chunk_size, n_jobs : samples per chunk and workers; chosen for cache and cores if None.
     verbose : bool   Show a progress bar.
@@ -322,9 +407,12 @@ class WassersteinDictionary(TransformerMixin, BaseEstimator):
     ----------
     atoms_ : array, shape (n_atoms, n_bins), in the backend of X.
     weights_ : array, shape (n_samples, n_atoms).
-    loss_ : float   The objective at them.
-    loss_curve_ : list of floats, one per step of the best restart, the start included.
+    loss_ : float   The objective at them, from b = 1 in ``cold_n_iter_`` iterations.
+    loss_curve_ : list of floats, one per step of the best restart, the start included. With ``warm_restart`` each is the
+        value that was minimised, of warm scalings: not comparable with ``loss_``, or across restarts.
     n_iter_ : int   Steps of the best restart.
+    cold_n_iter_ : int or None   Iterations from b = 1 behind ``loss_``, ``transform``, ``inverse_transform`` and ``score``:
+        ``n_iter``; after warm restarts all those that the scalings have been through, ``n_iter`` for each.
     converged_, interrupted_ : bool
     domain_ : str   "kernel", "log", or "mixed": where the numbers come from.
 
@@ -360,10 +448,11 @@ class WassersteinDictionary(TransformerMixin, BaseEstimator):
         init_atoms: Array | None = None,
         init_weights: Array | str | None = None,
         weight_scale: float = 1.0,
+        warm_restart: int | None = None,
         max_iter: int = 200,
         tol: float | None = 1e-6,
         n_restarts: int = 1,
-        random_state: int | None = None,
+        random_state: int | np.random.Generator | None = None,
         sinkhorn_tol: float = 1e-9,
         sinkhorn_max_iter: int = 10_000,
         chunk_size: int | None = None,
@@ -390,6 +479,7 @@ class WassersteinDictionary(TransformerMixin, BaseEstimator):
         self.init_atoms = init_atoms
         self.init_weights = init_weights
         self.weight_scale = weight_scale
+        self.warm_restart = warm_restart
         self.max_iter = max_iter
         self.tol = tol
         self.n_restarts = n_restarts
@@ -422,13 +512,16 @@ class WassersteinDictionary(TransformerMixin, BaseEstimator):
         # something to hold, should the choice of a start be interrupted
         even = first_atoms("uniform", X, self.n_atoms, cost, None)
         self._keep(X, Best(math.inf, self._log(even, first_weights("uniform", X, even, None)), 0), [], converged=False)
-        parts = slices(X.shape[0], chunk_length(X, self.n_atoms, self.n_iter, self.chunk_size))
-        saved = self._resume(X, importance)
         try:
+            saved = self._resume(X, importance)
+            parts = slices(X.shape[0], chunk_length(X, self.n_atoms, self.n_iter, self.chunk_size))
             with workers(worker_count(self.n_jobs, X, len(parts))) as mapper:
                 self._fit(X, cost, importance, terms, parts, mapper, saved)
         except KeyboardInterrupt:
-            self._keep(X, self._best, self.loss_curve_, converged=self.converged_)  # it may have come amid a _keep
+            best = self._best
+            if self.warm_restart is not None and self.loss_curve_:
+                best = best._replace(value=self._cold_value(X, importance, best.params, len(self.loss_curve_) - 1))
+            self._keep(X, best, self.loss_curve_, converged=self.converged_)  # it may have come amid a _keep
             self.interrupted_ = True
             warnings.warn(
                 f"fit was interrupted after {len(self.loss_curve_)} evaluated steps; the best so far is kept "
@@ -437,6 +530,7 @@ class WassersteinDictionary(TransformerMixin, BaseEstimator):
                 stacklevel=2,
             )
         finally:
+            self._warm = None
             panels.release()
         return self
 
@@ -459,7 +553,7 @@ class WassersteinDictionary(TransformerMixin, BaseEstimator):
                 f"got shape {tuple(weights.shape)}."
             )
         check_histograms(weights, "weights")
-        options = {"n_iter": self.n_iter, "tol": self.sinkhorn_tol, "max_iter": self.sinkhorn_max_iter}
+        options = {"n_iter": self._cold_n_iter(), "tol": self.sinkhorn_tol, "max_iter": self.sinkhorn_max_iter}
         options |= {"marginal_weight": self.marginal_weight, "momentum": self.momentum, "domain": self.domain}
         atoms = xp.astype(self.atoms_, weights.dtype, copy=False)
         parts = slices(weights.shape[0], chunk_length(atoms, self.n_atoms, None))
@@ -478,6 +572,8 @@ class WassersteinDictionary(TransformerMixin, BaseEstimator):
         settings = self.get_params(deep=False)
         for name in ("callback", "checkpoint"):
             settings[name] = None
+        if isinstance(self.random_state, np.random.Generator):
+            settings["random_state"] = None
         arrays: dict[str, np.ndarray] = {}
         results = {k: getattr(self, k) for k in _RESULTS}
         text = json.dumps({"settings": _pack(settings, arrays), "results": _pack(results, arrays)})
@@ -499,24 +595,32 @@ class WassersteinDictionary(TransformerMixin, BaseEstimator):
 
     def _fit(self, X, cost, importance, terms, parts, mapper, saved) -> None:
         kernels = kernels_for(cost, self.eps, self.domain, X)
-        seeds = np.random.SeedSequence(self.random_state).spawn(self.n_restarts)
+        self._entropy = saved.entropy if saved else entropy_of(self.random_state)
+        seeds = np.random.SeedSequence(self._entropy).spawn(self.n_restarts)
         first = saved.restart if saved else 0
         with self._progress(self.n_restarts * self.max_iter) as bar:
             for restart in range(first, self.n_restarts):
                 rng = np.random.default_rng(seeds[restart])
                 state, curve = (saved.state, saved.curve) if saved and restart == first else (None, [])
                 params = self._start(X, cost, rng, mapper) if state is None else state.params
+                self._warm = saved.warm if state is not None else None
                 if math.isinf(self._best.value):
                     self._keep(X, Best(math.inf, params, restart), [], converged=False)
 
                 def function(params: Params) -> tuple[float, Params]:
                     atoms, weights = self._unlog(params)
-                    total = evaluate_chunks(X, atoms, weights, importance, kernels, terms, parts, mapper)
+                    total = evaluate_chunks(
+                        X, atoms, weights, importance, kernels, terms, parts, mapper, log_b=self._warm
+                    )
                     self.domain_ = total.domain
                     grad_weights = self.weight_scale * softmax_vjp(weights, total.grad_weights)
                     return total.value, (softmax_vjp(atoms, total.grad_atoms), grad_weights)
 
-                self._descend(X, importance, function, params, state, curve, restart, bar)
+                def refresh(params: Params) -> None:
+                    atoms, weights = self._unlog(params)
+                    self._warm = scalings_after(atoms, weights, kernels, terms, parts, mapper, log_b=self._warm)
+
+                self._descend(X, importance, function, refresh, params, state, curve, restart, bar)
         if self.tol is not None and not self.converged_:
             warnings.warn(
                 f"WassersteinDictionary stopped after {self.n_iter_} steps with loss {self.loss_:.6g}, still changing by "
@@ -525,21 +629,24 @@ class WassersteinDictionary(TransformerMixin, BaseEstimator):
                 stacklevel=4,
             )
 
-    def _descend(self, X, importance, function, params, saved, curve, restart, bar) -> None:
+    def _descend(self, X, importance, function, refresh, params, saved, curve, restart, bar) -> None:
         """Run one restart's steps; keep the best, and leave a checkpoint now and then."""
-        window = 20 if self.solver == "adam" else 5
+        window = 20 if self.solver == "adam" else max(5, (self.warm_restart or 0) + 1)
         if saved is not None and (saved.t >= self.max_iter or self._settled(saved, curve, window)):
             return
-        for state in self._steps(function, params, saved):
+        for state in self._steps(function, refresh, params, saved):
             curve.append(state.value)
             settled = self._settled(state, curve, window)
-            better = state.value < self._best.value
-            if better or self._best.restart == restart:
-                best = Best(state.value, state.params, restart) if better else self._best
+            last = settled or state.t >= self.max_iter
+            value, better, mine = state.value, state.value < self._best.value, self._best.restart == restart
+            if self.warm_restart is not None:  # warm values are of different functions: the newest counts, judged cold
+                value = self._cold_value(X, importance, state.params, len(curve) - 1) if last else value
+                better = mine or (last and value < self._best.value)
+            if better or mine:
+                best = Best(value, state.params, restart) if better else self._best
                 self._keep(X, best, list(curve), converged=settled)
             bar.update(1 if state.t else 0)
             bar.set_postfix_str(f"loss {state.value:.6g}", refresh=False)
-            last = settled or state.t >= self.max_iter
             if self.checkpoint is not None and (last or state.t % self.checkpoint_every == 0):
                 self._save_checkpoint(X, importance, state, curve, restart)
             if self.callback is not None:
@@ -547,13 +654,28 @@ class WassersteinDictionary(TransformerMixin, BaseEstimator):
             if last:
                 return
 
-    def _steps(self, function, params, state):
+    def _steps(self, function, refresh, params, state):
         if self.solver == "adam":
             rate = self.learning_rate
             if self.schedule == "cosine":
                 rate = cosine(rate, rate / 10, self.max_iter)
             return adam_steps(function, params, learning_rate=rate, betas=tuple(self.betas), state=state)
+        if self.warm_restart is not None:
+            return lbfgs_restarts(function, params, refresh, every=self.warm_restart, state=state)
         return lbfgs_steps(function, params, state=state)
+
+    def _cold_n_iter(self, steps: int | None = None) -> int | None:
+        """Iterations from b = 1 that stand for what a warm run has done in its ``steps``; n_iter where there was none."""
+        steps = getattr(self, "n_iter_", 0) if steps is None else steps
+        if self.warm_restart is None or self.n_iter is None:
+            return self.n_iter
+        return self.n_iter * (1 + max(steps - 1, 0) // self.warm_restart)
+
+    def _cold_value(self, X: Array, importance: Array, params: Params, steps: int) -> float:
+        """The objective from b = 1."""
+        names = ("eps", "loss", "locality", "marginal_weight", "momentum", "domain", "chunk_size", "n_jobs")
+        options = {name: getattr(self, name) for name in names} | {"n_iter": self._cold_n_iter(steps)}
+        return wdl_objective(X, *self._unlog(params), self.cost, sample_weight=importance, **options).value
 
     def _settled(self, state, curve: list[float], window: int) -> bool:
         if getattr(state, "stalled", False):
@@ -591,7 +713,7 @@ class WassersteinDictionary(TransformerMixin, BaseEstimator):
         self._best, self.loss_curve_, self.n_iter_ = best, curve, max(len(curve) - 1, 0)
         self.converged_, self.interrupted_ = converged, False
         self.atoms_, self.weights_ = self._unlog(best.params)
-        self.loss_ = best.value
+        self.loss_, self.cold_n_iter_ = best.value, self._cold_n_iter()
         self.domain_ = getattr(self, "domain_", "kernel" if self.domain == "auto" else self.domain)
 
     def _progress(self, total: int):
@@ -607,10 +729,12 @@ class WassersteinDictionary(TransformerMixin, BaseEstimator):
         X, cost = self._check_data(X)
         xp = array_namespace(X, self.atoms_)
         atoms = xp.astype(self.atoms_, X.dtype, copy=False)
+        n_iter = self._cold_n_iter()
         terms = self._terms(X)
+        terms = terms._replace(accuracy=terms.accuracy._replace(n_iter=n_iter))
         one = xp.ones((X.shape[0],), dtype=X.dtype, device=device(X))
         kernels = kernels_for(cost, self.eps, self.domain, X)
-        parts = slices(X.shape[0], chunk_length(X, self.n_atoms, self.n_iter, self.chunk_size))
+        parts = slices(X.shape[0], chunk_length(X, self.n_atoms, n_iter, self.chunk_size))
         n_steps, best_weights, best_values = 100, None, None
         with workers(worker_count(self.n_jobs, X, len(parts))) as mapper, self._progress(n_steps) as bar:
 
@@ -663,6 +787,8 @@ class WassersteinDictionary(TransformerMixin, BaseEstimator):
         for name in ("max_iter", "n_restarts", "checkpoint_every"):
             check_count(name, getattr(self, name))
         check_run(self.sinkhorn_tol, self.sinkhorn_max_iter, self.n_iter, prefix="sinkhorn_")
+        self._check_warm_restart()
+        check_seed(self.random_state)
         if self.tol is not None and not (is_number(self.tol) and self.tol >= 0):
             raise ValueError(f"tol must be non-negative, or None to run max_iter steps; got {self.tol!r}.")
         betas = tuple(self.betas) if np.iterable(self.betas) else ()
@@ -671,6 +797,22 @@ class WassersteinDictionary(TransformerMixin, BaseEstimator):
         if self.callback is not None and not callable(self.callback):
             raise TypeError(
                 f"callback must be a function of (iteration, value, atoms, weights); got {self.callback!r}."
+            )
+
+    def _check_warm_restart(self) -> None:
+        every = self.warm_restart
+        if every is None:
+            return
+        if isinstance(every, bool) or not isinstance(every, int | np.integer) or every < 1:
+            raise ValueError(
+                f"warm_restart must be a number of steps, at least 1, or None to start cold; got {every!r}."
+            )
+        if self.solver != "lbfgs":
+            raise ValueError(f'warm_restart restarts L-BFGS; use solver="lbfgs" with it; got solver={self.solver!r}.')
+        if self.n_iter is None:
+            raise ValueError(
+                "warm_restart needs a fixed n_iter: a converged run (n_iter=None) forgets its start. Use n_iter=2, say, "
+                "or warm_restart=None."
             )
 
     def _terms(self, X: Array) -> Terms:
@@ -700,6 +842,10 @@ class WassersteinDictionary(TransformerMixin, BaseEstimator):
         """What a checkpoint must share with the fit that goes on from it: the data and every setting that matters."""
         free = ("checkpoint", "checkpoint_every", "callback", "verbose", "n_jobs")
         settings = {k: v for k, v in self.get_params(deep=False).items() if k not in free}
+        if isinstance(self.random_state, np.random.Generator):
+            settings["random_state"] = "Generator"  # what it drew is in the checkpoint
+        if self._may_go_further():
+            del settings["max_iter"]
         digest = hashlib.sha256()
         arrays: dict[str, np.ndarray] = {}
         digest.update(json.dumps(_pack(settings, arrays), sort_keys=True).encode())
@@ -707,12 +853,18 @@ class WassersteinDictionary(TransformerMixin, BaseEstimator):
             digest.update(np.ascontiguousarray(x).tobytes())
         return digest.hexdigest()
 
+    def _may_go_further(self) -> bool:
+        """Does a longer fit begin as this one does? Not where a schedule, or the next restart, depends on the length."""
+        return self.n_restarts == 1 and (self.solver == "lbfgs" or self.schedule == "constant")
+
     def _save_checkpoint(self, X, importance, state, curve, restart) -> None:
         arrays: dict[str, np.ndarray] = {}
         held = {
             "fingerprint": self._fingerprint(X, importance),
             "restart": restart,
             "curve": curve,
+            "entropy": self._entropy,
+            "warm": _pack(self._warm, arrays),
             "state": _pack(tuple(state), arrays),
             "best": _pack(tuple(self._best), arrays),
             "best_curve": self.loss_curve_,
@@ -732,20 +884,30 @@ class WassersteinDictionary(TransformerMixin, BaseEstimator):
                 "give the data and settings it was made with."
             )
         kind = AdamState if self.solver == "adam" else LBFGSState
+        state = kind(*_unpack(held["state"], arrays, X))
+        if state.t > self.max_iter:
+            raise ValueError(
+                f"the checkpoint {self.checkpoint} has done {state.t} steps, more than max_iter={self.max_iter}. "
+                f"Give max_iter={state.t} or more, or delete it."
+            )
+        warm = _unpack(held["warm"], arrays, X)
         best = Best(*_unpack(held["best"], arrays, X))
         self.domain_ = held["domain"]
         self._keep(X, best, held["best_curve"], converged=held["converged"])
-        return _Saved(held["restart"], kind(*_unpack(held["state"], arrays, X)), held["curve"])
+        return _Saved(held["restart"], state, held["curve"], held["entropy"], warm)
 
 
 class _Saved(NamedTuple):
     restart: int
     state: Any
     curve: list[float]
+    entropy: int
+    warm: Array | None
 
 
 _RESULTS = (
-    "atoms_", "weights_", "loss_", "loss_curve_", "n_iter_", "converged_", "interrupted_", "domain_", "n_features_in_",
+    "atoms_", "weights_", "loss_", "loss_curve_", "n_iter_", "cold_n_iter_", "converged_", "interrupted_", "domain_",
+    "n_features_in_",
 )  # fmt: skip
 
 

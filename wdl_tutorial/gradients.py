@@ -97,16 +97,38 @@ def backward_step(
     return Adjoint(b_, momentum * a_), Sweep(theta * fresh * c, grad_weights)
 
 
-def record(atoms: Array, weights: Array, kernel: Any, n_iter: int, **options: Any) -> list[BarycenterState]:
-    """The states of iterations 1 to ``n_iter``: what the backward sweep reads."""
-    steps = steps_of(kernel)(atoms, weights, kernel, **options)
-    return [state for _, state in zip(range(n_iter), steps)]
+def record(
+    atoms: Array, weights: Array, kernel: Any, n_iter: int, *, log_b: Array | None = None, **options: Any
+) -> list[BarycenterState]:
+    """The states of iterations 1 to ``n_iter``: what the backward sweep reads.
+
+    They start from b = 1, or from ``log_b`` (n_samples, n_atoms, n_bins), the logarithm of scalings that an earlier run
+    reached. The heavy ball then begins with the second iteration: pushed away from scalings of other atoms, it diverges.
+    """
+    make, state = steps_of(kernel), None
+    if log_b is not None:
+        b = log_b if kernel.domain == "log" else array_namespace(log_b).exp(log_b)
+        given = BarycenterState(None, b, None, None, None, None)
+        state = next(make(atoms, weights, kernel, **(options | {"momentum": 0.0}), start=given))
+    tape = [] if state is None else [state]
+    steps = make(atoms, weights, kernel, **options, start=state)
+    return tape + [state for _, state in zip(range(n_iter - len(tape)), steps)]
 
 
 def unrolled(
-    atoms: Array, weights: Array, kernel: Any, tape: list[BarycenterState], grad: Array, **options: Any
+    atoms: Array,
+    weights: Array,
+    kernel: Any,
+    tape: list[BarycenterState],
+    grad: Array,
+    *,
+    warm: bool = False,
+    **options: Any,
 ) -> Sweep:
-    """The gradients of P^(L) as computed, in one sweep over its recorded iterations (Algorithms 1 and 4)."""
+    """The gradients of P^(L) as computed, in one sweep over its recorded iterations (Algorithms 1 and 4).
+
+    ``warm``: the tape started from given scalings, which are constants, and with a plain iteration.
+    """
     xp = array_namespace(atoms, weights)
     p_adjoint = grad * tape[-1].histogram
     adjoint = Adjoint(xp.zeros_like(tape[-1].b), 0.0)
@@ -114,6 +136,8 @@ def unrolled(
     for i in range(len(tape) - 1, -1, -1):
         b_before = tape[i - 1].b if i else (xp.zeros_like if kernel.domain == "log" else xp.ones_like)(tape[i].b)
         from_loss = p_adjoint if i == len(tape) - 1 else None
+        if warm and i == 0:
+            options["momentum"] = 0.0
         adjoint, share = backward_step(
             atoms, weights, kernel, tape[i], b_before, from_loss, adjoint, zeros=zeros, **options
         )

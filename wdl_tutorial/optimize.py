@@ -160,6 +160,32 @@ def _between(low: _Trial, high: _Trial) -> float:
     return low.t + min(max(inner, 0.1), 0.9) * width
 
 
+def lbfgs_restarts(
+    function: Objective,
+    params: Params,
+    refresh: Callable[[Params], None],
+    *,
+    every: int,
+    memory: int = 10,
+    state: LBFGSState | None = None,
+) -> Iterator[LBFGSState]:
+    """L-BFGS that starts afresh every ``every`` steps, when ``refresh(params)`` may change what ``function`` computes.
+
+    Schmitz et al. (2018), section 4.2. Yields as :func:`lbfgs_steps`; the refresh comes before the next step, so that a
+    state that was saved between the two goes on alike.
+    """
+    while True:
+        if state is not None and state.t > 0 and state.t % every == 0:
+            refresh(state.params)
+            value, grads = function(state.params)
+            state = LBFGSState(state.params, value, grads, state.t, (), (), state.n_evaluations + 1, False)
+        for new in lbfgs_steps(function, params, memory=memory, state=state):
+            state = new
+            yield state
+            if state.t > 0 and state.t % every == 0:
+                break
+
+
 def lbfgs_steps(
     function: Objective, params: Params, *, memory: int = 10, state: LBFGSState | None = None
 ) -> Iterator[LBFGSState]:

@@ -23,7 +23,7 @@ def applies(kernel: Any, *arrays: Array) -> bool:
     return kernel.domain == "kernel" and hasattr(kernel, "blocks") and all(is_numpy(x) for x in arrays)
 
 
-def _buffer(name: str, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+def buffer(name: str, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
     """This thread's buffer of that name: fresh memory of this size costs as much as the arithmetic that fills it."""
     held = _local.__dict__.setdefault("buffers", {})
     if name not in held or held[name].shape != shape or held[name].dtype != dtype:
@@ -59,11 +59,11 @@ class Layout(NamedTuple):
 
     def operand(self, name: str, rows: tuple[int, ...], dtype: np.dtype, lead: tuple[int, ...] = ()) -> np.ndarray:
         """A buffer that a kernel can multiply: (*lead, blocks, size + carries, *rows)."""
-        return _buffer(name, (*lead, self.blocks, self.size + self.carries, *rows), dtype)
+        return buffer(name, (*lead, self.blocks, self.size + self.carries, *rows), dtype)
 
     def result(self, name: str, rows: tuple[int, ...], dtype: np.dtype, lead: tuple[int, ...] = ()) -> np.ndarray:
         """A buffer for a kernel's product: (*lead, blocks, size, *rows)."""
-        return _buffer(name, (*lead, self.blocks, self.size, *rows), dtype)
+        return buffer(name, (*lead, self.blocks, self.size, *rows), dtype)
 
     def panel(self, x: np.ndarray) -> np.ndarray:
         """The trailing axes as one: (blocks, size or size + carries, rows)."""
@@ -99,6 +99,10 @@ class Pass(NamedTuple):
     p: np.ndarray  # (n_iter, blocks, size, n_samples)
     layout: Layout
     kernel: Any
+
+    def log_b(self) -> np.ndarray:
+        """The logarithm of the last b, (n_samples, n_atoms, n_bins): what the next run may start from."""
+        return np.log(np.swapaxes(self.layout.join(self.b[-1][:, : self.layout.size]), 0, 1))
 
     def pull(self, grad: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(grad_atoms (n_atoms, n_bins), summed; grad_weights (n_samples, n_atoms)): `gradients.unrolled`."""
@@ -136,8 +140,13 @@ class Pass(NamedTuple):
         return layout.join(grad_atoms), grad_weights.T
 
 
-def forward(atoms: np.ndarray, weights: np.ndarray, kernel: Any, n_iter: int) -> Pass:
-    """``n_iter`` iterations of `barycenter_steps` for a chunk of samples, recorded: atoms (n_atoms, n_bins)."""
+def forward(
+    atoms: np.ndarray, weights: np.ndarray, kernel: Any, n_iter: int, *, log_b: np.ndarray | None = None
+) -> Pass:
+    """``n_iter`` iterations of `barycenter_steps` for a chunk of samples, recorded: atoms (n_atoms, n_bins).
+
+    ``log_b`` (n_samples, n_atoms, n_bins): the logarithm of the scalings to start from, instead of b = 1.
+    """
     layout, kind = Layout(atoms.shape[1], *kernel.blocks), atoms.dtype
     d, w = layout.split(atoms)[..., None], np.ascontiguousarray(weights.T)
     rows = w.shape  # (n_atoms, n_samples)
@@ -148,6 +157,8 @@ def forward(atoms: np.ndarray, weights: np.ndarray, kernel: Any, n_iter: int) ->
     a = layout.operand("u", rows, kind)
     phi, logs = layout.result("v", rows, kind), layout.result("ku", rows, kind)
     b[0] = 1.0
+    if log_b is not None:
+        np.exp(layout.split(np.swapaxes(log_b, 0, 1)), out=b[0][inner])  # padding: a world of its own, any number does
     for i in range(n_iter):
         kernel.columns(layout.panel(b[i]), layout.panel(kb[i]))
         np.divide(d, kb[i], out=a[inner])
