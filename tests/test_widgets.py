@@ -21,7 +21,7 @@ from conftest import assert_close, gaussian, random_histograms
 import wdl_tutorial as wt
 from wdl_tutorial import barycenters, costs, transport
 from wdl_tutorial.widgets import source
-from wdl_tutorial.widgets.shapes import shaded_minerals
+from wdl_tutorial.widgets.shapes import clouded_scene, shaded_minerals
 
 HERE = Path(__file__).resolve().parent
 NODE = shutil.which("node")
@@ -227,6 +227,22 @@ def test_twenty_percent_shade_misleads_fcls_and_not_nnls():
     answers = np.array(javascript(problems))
     assert_close(answers[:2], [[0.0, 0.9, 0.1], [0.89, 0.0, 0.11]], atol=0.01)
     assert_close(answers[2:] / answers[2:].sum(1, keepdims=True), [truth, truth], atol=1e-9)
+
+
+@needs_node
+def test_a_clouded_scene_unmixes_from_products_of_spectra_alone():
+    spectra, (scene, cloud) = shaded_minerals()[0], clouded_scene()
+    under, fractions = cloud > 0.5, scene[::3, ::4].reshape(-1, 3)
+    pixels = (0.8 * scene @ spectra)[::3, ::4].reshape(-1, spectra.shape[1])
+    common = {"run": "fractions_from", "gram": spectra @ spectra.T}
+    for constrained, solver in ((True, wt.linear.fcls), (False, wt.linear.nnls)):
+        problems = [{**common, "right": spectra @ x, "sum_to_one": constrained} for x in pixels]
+        assert_close(javascript(problems), solver(pixels, spectra).abundances, atol=1e-9)
+    assert_close(scene.sum(-1), 1.0, atol=2e-3)
+    assert 0.2 < under.mean() < 0.5
+    shaded = wt.linear.fcls(0.8 * scene[under] @ spectra, spectra).abundances[:, 1]
+    assert shaded.mean() > 2.5 * scene[under][:, 1].mean()
+    assert_close(wt.linear.nnls(0.8 * fractions @ spectra, spectra).abundances, 0.8 * fractions, atol=1e-9)
 
 
 # ------------------------------------------------------------------------------------------------ modules and classes

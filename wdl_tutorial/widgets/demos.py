@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .base import Demo, choice, number, numbers, simplex, text, toggle, words
-from .shapes import line_shapes, minerals, plane_shapes, shaded_minerals, twelve_histograms
+from .shapes import clouded_scene, line_shapes, minerals, plane_shapes, shaded_minerals, twelve_histograms
 
 
 class TwoPeaks(Demo):
@@ -194,22 +194,30 @@ class DrawAtoms(Demo):
 
 
 class ShadeTriangle(Demo):
-    """Chapter 11: a pixel in the shade, unmixed with and without fractions that must sum to one.
+    """Chapter 11: a pixel in the shade, unmixed with and without fractions that must sum to one; and a whole scene.
 
     Parameters
     ----------
-    weights : the true fractions.
+    weights : the true fractions of the pixel.
     shade : light on the pixel, 0.4 to 1.5; 1 is the light that the endmembers were measured in.
+    mineral : which of the three the maps show: 0, 1 or 2.
     endmembers, names, wavelengths : three spectra (3, n_bands), their names, their bands in nm.
+    scene : the true fractions of a scene, (rows, cols, 3).
+    cloud : how far the light of its pixels changes, (rows, cols): 0 not at all, 1 to ``shade``.
     """
 
     _file = "shade_triangle.js"
     weights = simplex(0.5, 0.3, 0.2)
     shade = number(1, 0.4, 1.5)
+    mineral = choice(1, 0, 1, 2)
     endmembers = numbers(lambda: shaded_minerals()[0])
+    scene = numbers(lambda: clouded_scene()[0])
+    cloud = numbers(lambda: clouded_scene()[1])
     names = words(lambda: shaded_minerals()[1])
     wavelengths = numbers(lambda: shaded_minerals()[2])
-    caption = text("Black: the truth. Square: FCLS. Triangle: NNLS divided by its sum.")
+    caption = text(
+        "Black: the truth. Square: FCLS. Triangle: NNLS divided by its sum. A stronger colour in a map: more of it."
+    )
     alt = text("With less light FCLS calls the pixel another mineral; NNLS divided by its sum does not move.")
 
 

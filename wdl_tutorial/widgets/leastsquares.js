@@ -27,7 +27,12 @@ const dot = (x, y) => { let s = 0; for (let i = 0; i < x.length; i++) s += x[i] 
 
 /* min |pixel - sum_k z_k spectrum_k| over z >= 0, and with `sumToOne` over the simplex. */
 export function fractions(pixel, spectra, sumToOne) {
-  const m = spectra.length, gram = spectra.map((s) => spectra.map((t) => dot(s, t))), right = spectra.map((s) => dot(s, pixel));
+  return fractionsFrom(spectra.map((s) => spectra.map((t) => dot(s, t))), spectra.map((s) => dot(s, pixel)), sumToOne);
+}
+
+/* The same from the products of the spectra with each other, `gram`, and with the pixel, `right`: all that it needs. */
+export function fractionsFrom(gram, right, sumToOne) {
+  const m = right.length;
   let best = null, least = Infinity;
   for (let used = sumToOne ? 1 : 0; used < 2 ** m; used++) {
     const on = [...Array(m).keys()].filter((k) => used >> k & 1);

@@ -1,21 +1,45 @@
-/* Chapter 11: a pixel of three minerals in the shade, and what two ways of unmixing make of it. */
+/* Chapter 11: a pixel of three minerals in the shade, what two ways of unmixing make of it, and of a scene under a cloud. */
 
 import { linearMixture } from "./transport.js";
-import { fcls, nnls } from "./leastsquares.js";
-import { demo, fixed } from "./shell.js";
+import { fcls, fractionsFrom, nnls } from "./leastsquares.js";
+import { demo, fixed, percent } from "./shell.js";
 import { dragWeights, drawTriangle } from "./triangle.js";
 
-const COLOURS = ["red", "green", "purple"], LINES = ["dash", "dot", "dashdot"];
+const COLOURS = ["red", "green", "purple"], LINES = ["dash", "dot", "dashdot"], METHODS = ["truth", "FCLS", "NNLS / sum"];
 
-export default demo({ name: "shade", title: "A pixel in the shade", keys: ["weights", "shade"] }, (ui) => {
+/* The sides of cells where the cloud's cover crosses one half, as [x0, y0, x1, y1], row 0 at the top. */
+function edge(cloud, rows, cols) {
+  const covered = (r, c) => r >= 0 && c >= 0 && r < rows && c < cols && cloud[r * cols + c] > 0.5, sides = [];
+  for (let r = 0; r <= rows; r++)
+    for (let c = 0; c <= cols; c++) {
+      if (covered(r, c) !== covered(r, c - 1)) sides.push([c, rows - r, c, rows - r - 1]);
+      if (covered(r, c) !== covered(r - 1, c)) sides.push([c, rows - r, c + 1, rows - r]);
+    }
+  return sides;
+}
+
+/* What both methods make of every pixel of the scene when the light under the cloud is `shade`. */
+function unmixScene(field, cloud, spectra, shade) {
+  const gram = spectra.map((s) => spectra.map((t) => s.reduce((sum, v, i) => sum + v * t[i], 0)));
+  return field.map((truth, i) => {
+    const light = 1 + (shade - 1) * cloud[i], right = gram.map((row) => light * row.reduce((s, v, k) => s + v * truth[k], 0));
+    const free = fractionsFrom(gram, right, false), total = free.reduce((s, v) => s + v, 0);
+    return [truth, fractionsFrom(gram, right, true), free.map((v) => v / total)];
+  });
+}
+
+export default demo({ name: "shade", title: "A pixel in the shade", keys: ["weights", "shade", "mineral"] }, (ui) => {
   const spectra = ui.get("endmembers"), names = ui.get("names"), wavelengths = ui.get("wavelengths");
   const [pad, picture] = ui.row(
     { label: "The triangle of fractions: the truth and two answers", height: (w, f) => Math.min(0.98 * w, 22 * f), touch: "none" },
     { label: "The spectra", height: (w, f) => Math.min(0.8 * w, 22 * f), share: 1.1 },
   );
   const bars = ui.panelOf({ label: "Fractions: truth, FCLS and NNLS divided by its sum", height: (w, f) => 11.5 * f });
+  const scene = ui.get("scene"), tall = scene.length, wide = scene[0].length, field = scene.flat(), cloud = ui.get("cloud").flat();
+  const maps = ui.panelOf({ label: "Maps of one mineral's fraction: truth, FCLS and NNLS divided by its sum", height: (w, f) => Math.min((w / 3) * (tall / wide), 14 * f) + 3.4 * f });
   ui.simplex("weights", names, { label: (name) => `true fraction of ${name}` });
   ui.slider("shade", { label: "shade: light on the pixel, 1 is full", min: 0.4, max: 1.5, step: 0.05, text: (v) => fixed(v, 2) });
+  ui.choice("mineral", { label: "mineral in the maps", options: names.map((name, k) => [k, name]) });
   dragWeights(ui, pad, "weights");
 
   return () => {
@@ -42,9 +66,19 @@ export default demo({ name: "shade", title: "A pixel in the shade", keys: ["weig
       bars.label(fixed(v, 2), k * 1.05 + 0.5, r + 0.5, { bold: true, scale: 0.95 });
     }));
 
+    const k = ui.get("mineral"), unmixed = unmixScene(field, cloud, spectra, shade), under = field.map((_, i) => i).filter((i) => cloud[i] > 0.5);
+    maps.begin({ x: [0, 3 * wide + 2], y: [0, tall], title: `A whole scene under a cloud (outlined): fraction of ${names[k]}`, xTicks: METHODS.map((name, j) => [j * (wide + 1) + wide / 2, name]), yTicks: false, grid: false });
+    METHODS.forEach((_, j) => {
+      const x = j * (wide + 1);
+      maps.image(unmixed.map((answers) => answers[j][k]), tall, wide, { colour: COLOURS[k], corners: [x, 0, x + wide, tall] });
+      maps.box(x, 0, x + wide, tall, { stroke: "muted" });
+      edge(cloud, tall, wide).forEach(([a, b, c, d]) => maps.segment(x + a, b, x + c, d, { colour: "ink", width: 1 }));
+    });
+    const mean = METHODS.map((_, j) => under.reduce((s, i) => s + unmixed[i][j][k], 0) / under.length);
+
     const off = (w) => w.reduce((s, v, k) => s + Math.abs(v - truth[k]), 0) / 2, say = (w) => `(${w.map((v) => fixed(v, 2)).join(", ")})`;
     const light = shade < 0.995 ? `${fixed(100 * (1 - shade), 0)}\u00a0% less light` : shade > 1.005 ? `${fixed(100 * (shade - 1), 0)}\u00a0% more light` : "full light";
     const wrong = off(constrained) > 0.01 ? `FCLS, which must make the fractions sum to one, answers ${say(constrained)}: ${fixed(100 * off(constrained), 0)}\u00a0% of the pixel goes to the wrong mineral.` : `FCLS answers ${say(constrained)}, as it should.`;
-    return `Truth ${say(truth)}, ${light}. ${wrong} NNLS divided by its sum answers ${say(scaled)} at every shade: its sum, ${fixed(total, 2)}, is the light.`;
+    return `Truth ${say(truth)}, ${light}. ${wrong} NNLS divided by its sum answers ${say(scaled)} at every shade: its sum, ${fixed(total, 2)}, is the light. Under the cloud there is ${percent(mean[0])} ${names[k]}; FCLS finds ${percent(mean[1])}, NNLS ${percent(mean[2])}.`;
   };
 });

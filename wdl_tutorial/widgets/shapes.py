@@ -69,3 +69,15 @@ def shaded_minerals() -> tuple[np.ndarray, list[str], np.ndarray]:
     sample = load_usgs_sample("swir")
     rows = [sample.names.index(name) for name in ("alunite", "muscovite, low Al", "buddingtonite")]
     return sample.spectra[rows], ["alunite", "muscovite", "buddingtonite"], sample.wavelengths
+
+
+@functools.cache
+def clouded_scene(rows: int = 20, cols: int = 26) -> tuple[np.ndarray, np.ndarray]:
+    """Fractions of three minerals that vary gently around (0.5, 0.3, 0.2), shape (rows, cols, 3), and how much of each
+    pixel's light a cloud changes: 1 in its middle, 0 outside, shape (rows, cols)."""
+    up, across = np.mgrid[:rows, :cols] / np.array([rows - 1, cols - 1])[:, None, None]
+    wave = np.stack([np.sin(5 * across + 3 * up), np.sin(4 * up - 6 * across + 1), np.sin(7 * up + 2 * across + 2)], -1)
+    fractions = np.array([0.5, 0.3, 0.2]) * (1 + 0.3 * wave)
+    distance = np.hypot((across - 0.52) / 0.33, (up - 0.5) / 0.36)
+    cloud = 1 / (1 + np.exp((distance - 1) / 0.05))
+    return (fractions / fractions.sum(-1, keepdims=True)).round(3), cloud.round(2)

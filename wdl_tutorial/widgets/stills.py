@@ -198,14 +198,25 @@ def orphan_peak(demo: Any):
 
 @draws("ShadeTriangle")
 def shade_triangle(demo: Any):
+    import matplotlib.pyplot as plt
+
     endmembers, truth = np.asarray(demo.endmembers), np.asarray(demo.weights)
     pixel = demo.shade * truth @ endmembers
     answers = [linear.fcls(pixel[None], endmembers), linear.nnls(pixel[None], endmembers, normalize=True)]
     points = np.vstack([truth, *(a.abundances[0] for a in answers)])
-    figure, axes = subplots(1, 2, 3.2)
-    figures.plot_triangle(points, names=demo.names, groups=["truth", "FCLS", "NNLS / sum"], ax=axes[0])
-    spectra_axes(axes[1], demo, f"black: the pixel, light {demo.shade:.2f}")
-    axes[1].plot(np.asarray(demo.wavelengths), pixel, color="black", linestyle="solid")
+    labels = ["truth", "FCLS", "NNLS / sum"]
+    figure, axes = plt.subplot_mosaic("AAABBB;CCDDEE", figsize=(6.4, 4.6), layout="constrained")
+    figures.plot_triangle(points, names=demo.names, groups=labels, ax=axes["A"])
+    axes["A"].legend(loc="upper center", bbox_to_anchor=(0.5, 0.0), ncols=3, fontsize=8, columnspacing=0.8)
+    spectra_axes(axes["B"], demo, f"black: the pixel, light {demo.shade:.2f}")
+    axes["B"].plot(np.asarray(demo.wavelengths), pixel, color="black", linestyle="solid")
+    scene, light = np.asarray(demo.scene), 1 + (demo.shade - 1) * np.asarray(demo.cloud)[..., None]
+    cube = (light * (scene @ endmembers)).reshape(-1, endmembers.shape[1])
+    found = [linear.fcls(cube, endmembers), linear.nnls(cube, endmembers, normalize=True)]
+    maps = (scene, *(f.abundances.reshape(scene.shape) for f in found))
+    labels[0] = f"{demo.names[demo.mineral]}: truth"
+    for panel, label, fractions in zip("CDE", labels, maps):
+        figures.plot_map(fractions[..., demo.mineral], title=label, vmin=0, vmax=1, bar=False, ax=axes[panel])
     return figure
 
 
@@ -240,3 +251,38 @@ def dip_or_peak(demo: Any):
     )
     figures.label_lines(ax)
     return figure
+
+
+@draws("LabellingRace")
+def labelling_race(demo: Any):
+    figure, axes = subplots(1, 4, 2.3)
+    figures.plot_scene(demo.scene, title="the scene", ax=axes[0]).set_xlabel("")
+    ten = (("you", list(demo.clicks)), ("LAND", demo.queries), ("random", demo.draws[int(demo.draw) - 1]))
+    for ax, (name, asked) in zip(axes[1:], ten):
+        shown = demo.scene.to_map(demo.classes(asked) + 1 if asked else np.zeros(len(demo.scene.pixels())))
+        title = f"{name}: {100 * demo.accuracy(asked):.1f} %" if asked else f"{name}: not yet"
+        class_map(ax, demo, shown, title)
+        ax.plot(*np.divmod(asked, demo.cols)[::-1], "s", color="white", markeredgecolor="black", markersize=3)
+    return figure
+
+
+@draws("InkDrop")
+def ink_drop(demo: Any):
+    figure, axes = subplots(1, 2, 3.4)
+    figures.plot_scene(demo.scene, title="the drop falls on the square", ax=axes[0]).set_xlabel("")
+    where = demo.where()
+    title = f"ink after {demo.time:.0f} steps"
+    figures.plot_map(demo.scene.to_map(np.sqrt(where / where.max())), title=title, ax=axes[1])
+    for ax in axes:
+        row, col = divmod(demo.start, demo.cols)
+        ax.plot(col, row, "s", fillstyle="none", color="white", markeredgecolor="black", markersize=8)
+    return figure
+
+
+def class_map(ax: Any, demo: Any, classes: np.ndarray, title: str) -> None:
+    """A map of classes, counted from 1, in the demo's own colours; white where there is none."""
+    from matplotlib.colors import ListedColormap
+
+    palette = ListedColormap(["#ffffff", *demo.colours])
+    ax.imshow(classes, cmap=palette, vmin=-0.5, vmax=len(demo.colours) + 0.5, interpolation="nearest")
+    ax.set(title=title, xticks=[], yticks=[])
