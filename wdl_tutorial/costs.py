@@ -12,14 +12,16 @@ the last axis. In the ``"log"`` domain operands and results are logarithms, so t
 
 from __future__ import annotations
 
+import itertools
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ._array import Array, array_namespace, as_float, is_array, is_numpy, on_host, to_backend, to_numpy
 
 BLOCK = 32  # bins per block of the line kernel: blocks of 24 to 50 time alike
+BAND = 24  # rows per band of a grid's kernel: 24 to 48 time alike
 CACHE_ELEMENTS = 2**16  # temporaries of the log domain on the host, so that they stay in cache
 DEVICE_ELEMENTS = 2**26
 
@@ -384,6 +386,27 @@ def _elsewhere(a: Array, x: Array) -> bool:
     return not is_numpy(a) and str(getattr(a, "device", "")) != str(getattr(x, "device", ""))
 
 
+class Band(NamedTuple):
+    """A few rows of a kernel, without the columns in which all of them are exactly 0."""
+
+    makes: slice  # the rows
+    reads: slice  # the columns
+    block: np.ndarray  # (rows, columns)
+
+
+def bands(k: np.ndarray, length: int) -> list[Band]:
+    """A matrix in bands of about ``length`` rows, a multiple of eight where that is possible."""
+    n = k.shape[0]
+    n_bands = max(1, round(n / length))
+    inside = {8 * round(n * i / n_bands / 8) for i in range(1, n_bands)} - {0, n}
+    found = []
+    for makes in (slice(a, b) for a, b in itertools.pairwise(sorted({0, n} | inside))):
+        held = np.flatnonzero(np.any(k[makes] != 0, axis=0))
+        reads = slice(int(held[0]), int(held[-1]) + 1)
+        found.append(Band(makes, reads, np.ascontiguousarray(k[makes, reads])))
+    return found
+
+
 class GridKernel(_Described, _KernelDomain):
     """A product of one kernel per axis, for a regular grid flattened in C order."""
 
@@ -421,6 +444,10 @@ class GridKernel(_Described, _KernelDomain):
             before *= n
 
     columns_t = columns
+
+    def bands(self, x: np.ndarray) -> list[list[Band]]:
+        """Each axis' kernel in bands, in the floating type of ``x``."""
+        return [bands(k, BAND) for k in self.like(x)._arrays]
 
 
 class LineKernel(_Described, _KernelDomain):

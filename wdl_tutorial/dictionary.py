@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 
-from . import panels
+from . import images, panels
 from ._array import Array, array_namespace, as_float, device, is_array, softmax, to_backend, to_numpy
 from .barycenters import barycenter, check_inputs, kernel_domain_was_right
 from .chunks import Mapper, chunk_length, slices, worker_count, workers
@@ -32,6 +32,7 @@ from .initialise import ATOMS, WEIGHTS, check_start, first_atoms, first_weights
 from .iterate import ConvergenceWarning
 from .losses import Accuracy, check_loss, evaluate, locality_term
 from .optimize import AdamState, LBFGSState, Params, adam_steps, cosine, lbfgs_restarts, lbfgs_steps
+from .rowwise import minimise_rows, simplex_lattice
 from .transport import check_count, check_options, check_run, underflow_error
 
 LOG_FLOOR = 1e-12  # what a zero becomes before its logarithm is an unconstrained variable
@@ -145,7 +146,8 @@ def _barycenters(atoms: Array, weights: Array, kernel: Any, terms: Terms, log_b:
 
         return Recorded(state.histogram, right, pull, None)
     if terms.marginal_weight is None and terms.momentum == 0.0 and panels.applies(kernel, atoms, weights):
-        done = panels.forward(atoms, weights, kernel, accuracy.n_iter, log_b=log_b)
+        path = images if images.applies(kernel, atoms, weights) else panels
+        done = path.forward(atoms, weights, kernel, accuracy.n_iter, log_b=log_b)
         return Recorded(done.histogram, done.right, done.pull, done.log_b)
     tape = record(atoms, weights, kernel, accuracy.n_iter, log_b=log_b, **options)
     last = tape[-1]
@@ -358,6 +360,25 @@ def entropy_of(random_state: int | np.random.Generator | None) -> int:
     return np.random.SeedSequence().entropy if random_state is None else int(random_state)
 
 
+def locality_costs(
+    x: Array, atoms: Array, kernels: list[Any], terms: Terms, parts: list[slice], mapper: Mapper
+) -> Array:
+    """W(x_i, atom_j) (n_samples, n_atoms): what the locality charges for a unit of weight, whatever the weights are."""
+    xp = array_namespace(x, atoms)
+
+    def one(part: slice) -> Array:
+        some = x[part, :]
+        even = xp.full((some.shape[0], atoms.shape[0]), 1.0 / atoms.shape[0], dtype=x.dtype, device=device(x))
+        with np.errstate(all="ignore"):
+            for kernel in kernels:
+                found = locality_term(some, atoms, even, kernel, terms.accuracy, marginal_weight=terms.marginal_weight)
+                if bool(xp.all(xp.isfinite(found.grad_weights))):
+                    return found.grad_weights
+        raise underflow_error(kernels[-1].eps, f"the locality term ({x.dtype})", domain=kernels[-1].domain)
+
+    return xp.concat(list(mapper(one, parts)), axis=0)
+
+
 class Best(NamedTuple):
     """The best parameters met so far."""
 
@@ -534,13 +555,15 @@ class WassersteinDictionary(TransformerMixin, BaseEstimator):
             panels.release()
         return self
 
-    def transform(self, X: Array) -> Array:
+    def transform(self, X: Array, *, tol: float = 1e-4, max_iter: int = 200) -> Array:
         """Weights (n_samples, n_atoms) that reconstruct X best with the learned atoms: each row on its own.
 
-        Adam on the weights' logits alone, from uniform weights, with a learning rate that falls to zero; the best of each
-        row is kept, so that a row's weights do not depend on which others came with it.
+        BFGS on the logits of every row, from the nearest of up to 200 barycenters with weights on a lattice. A row has
+        settled when its last five evaluations lowered its objective by at most ``tol``, relatively, or where no step down
+        its gradient lowers it; rows that have not after ``max_iter`` evaluations are counted in a ConvergenceWarning. As
+        for any atoms but two, a better minimum elsewhere cannot be ruled out.
         """
-        return self._weights_for(X)[0]
+        return self._weights_for(X, tol, max_iter)[0]
 
     def inverse_transform(self, weights: Array) -> Array:
         """The barycenters (n_samples, n_bins) of the learned atoms with these weights."""
@@ -560,9 +583,11 @@ class WassersteinDictionary(TransformerMixin, BaseEstimator):
         rows = [barycenter(atoms, weights[p, :], self.cost, eps=self.eps, **options).histogram for p in parts]
         return xp.concat(rows, axis=0)
 
-    def score(self, X: Array, y: None = None, *, sample_weight: Array | None = None) -> float:
-        """Minus the objective at X with its best weights: larger is better."""
-        _, values = self._weights_for(X)
+    def score(
+        self, X: Array, y: None = None, *, sample_weight: Array | None = None, tol: float = 1e-4, max_iter: int = 200
+    ) -> float:
+        """Minus the objective at X with the weights that :meth:`transform` finds: larger is better."""
+        _, values = self._weights_for(X, tol, max_iter)
         importance = check_importance(sample_weight, as_float(X, like=self.atoms_))
         return -float(array_namespace(values).sum(importance * values))
 
@@ -716,45 +741,66 @@ class WassersteinDictionary(TransformerMixin, BaseEstimator):
         self.loss_, self.cold_n_iter_ = best.value, self._cold_n_iter()
         self.domain_ = getattr(self, "domain_", "kernel" if self.domain == "auto" else self.domain)
 
-    def _progress(self, total: int):
+    def _progress(self, total: int, what: str = "Wasserstein dictionary", unit: str = "step"):
         from tqdm.auto import tqdm
 
-        return tqdm(total=total, desc="Wasserstein dictionary", unit="step", disable=not self.verbose)
+        return tqdm(total=total, desc=what, unit=unit, disable=not self.verbose)
 
     # ------------------------------------------------------------------------------------------------- transform
 
-    def _weights_for(self, X: Array) -> tuple[Array, Array]:
+    def _weights_for(self, X: Array, tol: float, max_iter: int) -> tuple[Array, Array]:
         """Best weights and objective of every row of X, the atoms being fixed."""
         self._check_fitted()
         X, cost = self._check_data(X)
+        check_run(tol, max_iter, None)
         xp = array_namespace(X, self.atoms_)
         atoms = xp.astype(self.atoms_, X.dtype, copy=False)
-        n_iter = self._cold_n_iter()
         terms = self._terms(X)
-        terms = terms._replace(accuracy=terms.accuracy._replace(n_iter=n_iter))
-        one = xp.ones((X.shape[0],), dtype=X.dtype, device=device(X))
         kernels = kernels_for(cost, self.eps, self.domain, X)
-        parts = slices(X.shape[0], chunk_length(X, self.n_atoms, n_iter, self.chunk_size))
-        n_steps, best_weights, best_values = 100, None, None
-        with workers(worker_count(self.n_jobs, X, len(parts))) as mapper, self._progress(n_steps) as bar:
+        length = chunk_length(X, self.n_atoms, self.n_iter, self.chunk_size)
+        parts = slices(X.shape[0], length)
+        with (
+            workers(worker_count(self.n_jobs, X, len(parts))) as mapper,
+            self._progress(X.shape[0], "Weights", "sample") as bar,
+        ):
+            far = locality_costs(X, atoms, kernels, terms, parts, mapper) if terms.locality else None
+            fit = terms._replace(locality=0.0)  # the rest is linear in the weights
 
-            def function(params: Params) -> tuple[float, Params]:
-                nonlocal best_weights, best_values
-                weights = softmax(params[0])
-                total = evaluate_chunks(X, atoms, weights, one, kernels, terms, parts, mapper)
-                if best_values is None:
-                    best_weights, best_values = weights, total.values
-                better = total.values < best_values
-                best_weights = xp.where(better[:, None], weights, best_weights)
-                best_values = xp.where(better, total.values, best_values)
-                return total.value, (softmax_vjp(weights, total.grad_weights),)
+            def function(logits: Array, rows: Array) -> tuple[Array, Array]:
+                weights, x = softmax(logits), xp.take(X, rows, axis=0)
+                one = xp.ones((x.shape[0],), dtype=X.dtype, device=device(X))
+                total = evaluate_chunks(x, atoms, weights, one, kernels, fit, slices(x.shape[0], length), mapper)
+                if far is None:
+                    return total.values, softmax_vjp(weights, total.grad_weights)
+                price = terms.locality * xp.take(far, rows, axis=0)
+                value = total.values + xp.sum(weights * price, axis=1)
+                return value, softmax_vjp(weights, total.grad_weights + price)
 
-            start = (xp.zeros((X.shape[0], self.n_atoms), dtype=X.dtype, device=device(X)),)
-            steps = adam_steps(function, start, learning_rate=cosine(0.3, 0.0, n_steps), betas=(0.9, 0.99))
-            for _ in zip(range(n_steps), steps):
-                bar.update()
+            start = xp.log(self._nearest_mixture(X, atoms))
+            found = minimise_rows(function, start, tol=tol, max_iter=max_iter, on_settled=bar.update)
         panels.release()
-        return best_weights, best_values
+        if not bool(xp.all(found.converged)):
+            moving = int(xp.sum(xp.astype(~found.converged, xp.int64)))
+            warnings.warn(
+                f"the weights of {moving} of {X.shape[0]} samples still lowered their objective by more than tol={tol:g} "
+                f"after {max_iter} evaluations. Raise max_iter, or tol, of transform.",
+                ConvergenceWarning,
+                stacklevel=3,
+            )
+        return softmax(found.x), found.value
+
+    def _nearest_mixture(self, X: Array, atoms: Array) -> Array:
+        """For every row the weights, a tenth of the way to the middle, of the nearest among barycenters on a lattice."""
+        xp = array_namespace(X)
+        lattice = to_backend(simplex_lattice(self.n_atoms, 200), X)
+        options = {"marginal_weight": self.marginal_weight, "momentum": self.momentum, "domain": self.domain}
+        options |= {"n_iter": self.n_iter or 50}  # no more than a start
+        parts = slices(lattice.shape[0], chunk_length(X, self.n_atoms, None))
+        rows = [barycenter(atoms, lattice[p, :], self.cost, eps=self.eps, **options).histogram for p in parts]
+        near = xp.concat(rows, axis=0)
+        gap = xp.sum(near * near, axis=1)[None, :] - 2 * (X @ xp.matrix_transpose(near))  # |x - p|^2 but for |x|^2
+        chosen = xp.take(lattice, xp.argmin(gap, axis=1), axis=0)
+        return 0.9 * chosen + 0.1 / self.n_atoms
 
     # ---------------------------------------------------------------------------------------------------- checks
 
