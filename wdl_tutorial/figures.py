@@ -482,7 +482,7 @@ def plot_labels(
     ax = _axes(ax, figsize=(5.6, 3.8))
     index = np.searchsorted(shown, codes)
     field = np.ma.masked_where(~np.isin(codes, shown), index % max(len(shown), 1))
-    palette = [_label_colour(k) for k in range(max(len(shown), 1))]
+    palette = [label_colour(k) for k in range(max(len(shown), 1))]
     cmap = ListedColormap(palette).with_extremes(bad=MASKED)
     ax.imshow(field, cmap=cmap, vmin=-0.5, vmax=len(palette) - 0.5, interpolation="nearest")
     for k, code in enumerate(shown):
@@ -496,8 +496,11 @@ def plot_labels(
     return ax
 
 
-def _label_colour(k: int) -> str:
-    """Areas first in the palette's own colours, then in the darkened ones: 14 classes can be told apart."""
+def label_colour(k: int) -> str:
+    """The colour of the k-th class of a map, from 0.
+
+    Areas first in the palette's own colours, then in the darkened ones: 14 classes can be told apart.
+    """
     order = (*FILLS[:4], FILLS[5], FILLS[6], "#D55E00", *COLOURS[1:5], *COLOURS[5:])
     return order[k % len(order)]
 
@@ -543,20 +546,25 @@ def plot_scene(
     rgb : wavelengths in nm shown as red, green and blue. If not given, natural colours (650, 550, 450) where the scene
         sees them, else its own bands at 80, 50 and 20 % of its range.
     """
-    cube = _host(scene.cube, "scene.cube", 3)
-    bands, told = _rgb_bands(cube.shape[-1], scene.wavelengths, rgb)
-    picture = cube[..., bands]
-    low, high = np.nanpercentile(picture, [2, 98], axis=(0, 1))
-    picture = np.clip((picture - low) / np.maximum(high - low, 1e-12), 0.0, 1.0) ** (1 / 1.4)  # lighter midtones
-    missing = np.isnan(picture).any(axis=-1)
-    from matplotlib.colors import to_rgb
-
-    picture[missing] = to_rgb(MASKED)
+    picture, told = scene_picture(scene, rgb=rgb)
     ax = _axes(ax, figsize=(4.2, 4.2))
     ax.imshow(picture)
     _bare(ax, scene.name if title is None else title)
     ax.set_xlabel(told, fontsize=9, color=GREY)
     return ax
+
+
+def scene_picture(scene: Any, *, rgb: tuple[float, float, float] | None = None) -> tuple[np.ndarray, str]:
+    """The colours of :func:`plot_scene`, (rows, cols, 3) in [0, 1], and which bands they are."""
+    from matplotlib.colors import to_rgb
+
+    cube = _host(scene.cube, "scene.cube", 3)
+    bands, told = _rgb_bands(cube.shape[-1], scene.wavelengths, rgb)
+    picture = cube[..., bands]
+    low, high = np.nanpercentile(picture, [2, 98], axis=(0, 1))
+    picture = np.clip((picture - low) / np.maximum(high - low, 1e-12), 0.0, 1.0) ** (1 / 1.4)  # lighter midtones
+    picture[np.isnan(picture).any(axis=-1)] = to_rgb(MASKED)
+    return picture, told
 
 
 def _rgb_bands(n_bands: int, wavelengths: Any, rgb: tuple[float, float, float] | None) -> tuple[list[int], str]:

@@ -17,6 +17,8 @@ _LAZY = {
     "DrawAtoms": "demos",
     "FramePlayer": "frames",
     "GradientFilm": "demos",
+    "InkDrop": "labelling",
+    "LabellingRace": "labelling",
     "OrphanPeak": "demos",
     "PlanByHand": "demos",
     "ScalingSteps": "demos",
