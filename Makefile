@@ -24,7 +24,7 @@ BROWSER := tests/browser/node_modules/installed
 # Nothing of the tests or of the book calls out, or reads settings of the person who runs them.
 QUIET := JUPYTER_PLATFORM_DIRS=1 IPYTHONDIR=$(CURDIR)/.venv/ipython OMP_NUM_THREADS=1 PYTHONHASHSEED=0
 
-.PHONY: lab test lint unit chapters book handout bench strip outputs figure browser clean help
+.PHONY: lab test lint unit chapters book handout bench reproduce strip outputs figure browser clean help
 
 help:
 	@printf '%s\n' \
@@ -34,6 +34,7 @@ help:
 	  'make handout   one zip for a room without a network: dist/wdl_tutorial_handout.zip' \
   'make browser   the built book and JupyterLab in a real browser (needs Node.js and Chromium)' \
 	  'make bench     speed and memory beside other packages' \
+  'make reproduce every figure and table of the four papers: hours, and goes on where it stopped' \
 	  'make outputs   run chapters and store their text outputs (CHAPTERS=book/NN_name.ipynb for one)' \
 	  'make strip     drop images and widget state from the chapters' \
 	  'make figure    draw the figure of the README' \
@@ -87,6 +88,11 @@ handout: book
 
 bench: $(STAMP)
 	@for script in benchmarks/bench_*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+
+# The table of truth anew, from an empty ledger that survives an interruption; then it replaces the one in the package.
+reproduce: $(STAMP)
+	$(BIN)/python -m wdl_tutorial.reproduce --out reproduced.json
+	cp reproduced.json wdl_tutorial/reproduce/found.json
 
 # Text outputs only in what is committed: images and widget state go.
 strip: $(STAMP)
