@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import wdl_tutorial as wt
-from wdl_tutorial.unmixing import METHODS, SETTINGS, wahu
+from wdl_tutorial.unmixing import METHODS, SETTINGS, unbalanced_wahu, wahu
 
 SMALL = {
     "pca": {},
@@ -15,6 +15,7 @@ SMALL = {
     "nnls": {},
     "bilinear": {},
     "wahu": {"max_iter": 5, "n_training": 30, "n_iter": 20},
+    "wahu_unbalanced": {"max_iter": 5, "n_training": 20},
 }
 
 
@@ -150,3 +151,78 @@ def test_a_comparison_of_one_method_takes_its_name(scene):
 def test_a_scene_of_text_is_refused():
     with pytest.raises(TypeError, match="expected numbers"):
         wt.unmix("salinas", "fcls", 3)
+
+
+def test_the_recommended_start_finds_the_atoms_of_fig_2_and_draws_nothing():
+    path = wt.datasets.make_gaussian_path(n_samples=17)
+    first, other = (
+        wahu(path.positions, setting="synthetic", recommended=True, random_state=seed, tol=None, max_iter=15).fit(
+            path.X
+        )
+        for seed in (0, 1)
+    )
+    np.testing.assert_array_equal(first.atoms_, other.atoms_)
+    atoms = first.atoms_[np.argsort(first.atoms_ @ path.positions)]
+    off = [np.sqrt(wt.wasserstein_1d(a, b, path.positions)) for a, b in zip(atoms, path.atoms)]
+    assert max(off) < 2.0
+    misfit = np.abs(first.inverse_transform(first.weights_) - path.X).sum(axis=1).mean()
+    assert misfit < 0.05
+
+
+@pytest.fixture(scope="module")
+def shaded():
+    """Mixtures of two bumps, in sun and in shade: (24, 40), masses from .4 to 2."""
+    x, rng = np.arange(40.0), np.random.default_rng(0)
+    two = wt.normalize(np.exp(-0.5 * ((x - np.array([[14.0], [24.0]])) / 4) ** 2))
+    return x, rng.uniform(0.4, 2.0, size=(24, 1)) * (rng.dirichlet([1, 1], size=24) @ two)
+
+
+def test_unbalanced_wahu_recovers_brightness_that_histograms_do_not_have(shaded):
+    x, light = shaded
+    found = unbalanced_wahu(light, x, 4, max_iter=40)
+    mass = light.sum(axis=1)
+    assert np.abs(found.reconstruction.sum(axis=1) / mass - 1).mean() < 0.02
+    np.testing.assert_allclose(found.weights.sum(axis=1), 1.0, rtol=1e-12)
+    assert found.atoms.min() >= 0
+    assert np.ptp(found.atoms.sum(axis=1)) > 0.5  # dark atoms and bright ones
+    assert min(found.loss_curve) < 0.1 * found.loss_curve[0]
+
+
+def test_unbalanced_wahu_does_not_care_for_the_unit_of_the_data(shaded):
+    x, light = shaded
+    one, thousand = (unbalanced_wahu(c * light, x, 3, max_iter=5) for c in (1.0, 1000.0))
+    np.testing.assert_allclose(thousand.weights, one.weights, rtol=1e-6)
+    np.testing.assert_allclose(thousand.reconstruction, 1000 * one.reconstruction, rtol=1e-6)
+
+
+def test_weights_of_new_pixels_are_found_with_the_atoms_held(shaded):
+    x, light = shaded
+    learned = unbalanced_wahu(light, x, 4, max_iter=20)
+    again = unbalanced_wahu(light[::2], x, 4, atoms=learned.atoms, max_iter=60)
+    np.testing.assert_allclose(again.atoms, learned.atoms, rtol=1e-9)
+    np.testing.assert_allclose(again.reconstruction.sum(axis=1), light[::2].sum(axis=1), rtol=0.1)
+
+
+def test_two_atoms_of_one_shape_mix_by_the_square_roots_of_their_masses():
+    x = np.arange(60.0)
+    bump = wt.normalize(np.exp(-0.5 * ((x - 30) / 6) ** 2))
+    cost = wt.LineCost(x, power=1, scale=10 / 59)
+    for w in (0.2, 0.5):
+        P = wt.barycenter([bump, 4 * bump], [1 - w, w], cost, eps=0.005, n_iter=500, marginal_weight=1.0).histogram
+        np.testing.assert_allclose(P.sum(), ((1 - w) + 2 * w) ** 2, rtol=0.02)
+
+
+@pytest.mark.parametrize(
+    ("x", "options", "message"),
+    [
+        (np.full((3, 4), -1.0), {}, "non-negative"),
+        (np.zeros((3, 4)), {}, "some light in every row"),
+        (np.ones((3, 4)), {"n_atoms": 9}, "n_atoms must be an integer from 1 to the 3 samples"),
+        (np.ones((3, 4)), {"atoms": np.ones((3, 4))}, r"atoms must have shape \(2, 4\)"),
+        (np.ones((3, 4)), {"marginal_weight": -1.0}, "marginal_weight must be positive"),
+        (np.ones((3, 5)), {}, "bins"),
+    ],
+)
+def test_unbalanced_wahu_names_bad_input(x, options, message):
+    with pytest.raises(ValueError, match=message):
+        unbalanced_wahu(x, np.arange(4.0), **({"n_atoms": 2} | options))
