@@ -9,6 +9,7 @@ import pytest
 from conftest import assert_close
 
 import wdl_tutorial as wt
+from wdl_tutorial import costs
 from wdl_tutorial.costs import BLOCK, is_symmetric, safe_log
 from wdl_tutorial.panels import Layout
 
@@ -294,3 +295,20 @@ def test_a_dense_kernel_refuses_another_backend(domain):
     for product in (kernel.apply, kernel.apply_t):
         with pytest.raises(TypeError, match="one backend; got numpy and torch"):
             product(torch.ones(3))
+
+
+@pytest.mark.parametrize("signed", [False, True])
+@pytest.mark.parametrize("spread", [1.0, 60.0, 3000.0])
+def test_the_fast_path_of_the_log_domain_is_the_plain_one(spread, signed):
+    rng = np.random.default_rng(0)
+    exponent = -wt.GridCost(70).dense() / 3.0
+    x = spread * rng.normal(size=(20, 70))
+    x[3, :30], x[5], x[6, 1:] = -np.inf, -np.inf, -np.inf
+    w = rng.normal(size=x.shape) if signed else None
+    with np.errstate(all="ignore"):
+        (fast, shift), (plain, other) = costs._push_blocks(exponent, x, w), costs._push_plain(exponent, x, w)
+        assert np.array_equal(np.sign(fast), np.sign(plain))
+        there = plain != 0
+        assert np.array_equal(there, np.arange(20)[:, None] + 0 * exponent[0] != 5)
+        logs = np.log(np.abs(fast)) + shift, np.log(np.abs(plain)) + other
+    assert_close(logs[0][there], logs[1][there], atol=1e-10, rtol=1e-14)
