@@ -755,9 +755,11 @@ class WassersteinDictionary(TransformerMixin, BaseEstimator):
         check_run(tol, max_iter, None)
         xp = array_namespace(X, self.atoms_)
         atoms = xp.astype(self.atoms_, X.dtype, copy=False)
+        n_iter = self._cold_n_iter()
         terms = self._terms(X)
+        terms = terms._replace(accuracy=terms.accuracy._replace(n_iter=n_iter))
         kernels = kernels_for(cost, self.eps, self.domain, X)
-        length = chunk_length(X, self.n_atoms, self.n_iter, self.chunk_size)
+        length = chunk_length(X, self.n_atoms, n_iter, self.chunk_size)
         parts = slices(X.shape[0], length)
         with (
             workers(worker_count(self.n_jobs, X, len(parts))) as mapper,
@@ -794,7 +796,7 @@ class WassersteinDictionary(TransformerMixin, BaseEstimator):
         xp = array_namespace(X)
         lattice = to_backend(simplex_lattice(self.n_atoms, 200), X)
         options = {"marginal_weight": self.marginal_weight, "momentum": self.momentum, "domain": self.domain}
-        options |= {"n_iter": self.n_iter or 50}  # no more than a start
+        options |= {"n_iter": self._cold_n_iter() or 50}  # no more than a start
         parts = slices(lattice.shape[0], chunk_length(X, self.n_atoms, None))
         rows = [barycenter(atoms, lattice[p, :], self.cost, eps=self.eps, **options).histogram for p in parts]
         near = xp.concat(rows, axis=0)
