@@ -422,6 +422,183 @@ def test_all_zero_pixels_are_masked_and_negative_values_kept_and_both_are_noted(
     assert any("1 all-zero" in n for n in scene.notes) and any("1 negative" in n for n in scene.notes)
 
 
+# every loader of .mat files: the variable that is spoilt in it, and how it is stored
+SPOILT = {
+    "salinas-a": (load_salinas_a, "SalinasA_corrected.mat", "salinasA_corrected"),
+    "samson": (load_samson, "samson_1.mat", "V"),
+    "jasper-ridge": (load_jasper_ridge, "jasperRidge2_R198.mat", "Y"),
+    "dc1": (load_dc1, "USGS_1995_Library.mat", "datalib"),
+    "dc2": (load_dc2_bundles, "spectral_library_urban.mat", "lib1"),
+}
+TRUTHS = {
+    "samson": ("end3.mat", "A"),
+    "jasper-ridge": ("end4.mat", "M"),
+    "dc1": ("abundance_spatial_3em.mat", "A_cube"),
+}
+
+
+def names_of_spectra() -> np.ndarray:
+    wanted = ["Wavelength", "Resolution", "Channel", *datasets._DC1_SPECTRA, *(f"other {k}" for k in range(495))]
+    return np.array([list(f"{name:<29.29}".encode()) for name in wanted], dtype=np.uint8)
+
+
+def like_the_real_one(folder, scene: str) -> None:
+    """Files of the shapes and names of a real scene, with random reflectances in them."""
+    rng = np.random.default_rng(1)
+    if scene == "salinas-a":
+        salinas_like(folder)
+        return
+    materials = np.empty((1, 5), dtype=object)
+    materials[0] = list(datasets._DC2_MATERIALS)
+    bands = np.r_[4:108, 113:154, 167:220][:, None].astype(np.uint8)
+    share = np.full((4, 10000), 0.25)
+    library = rng.uniform(0.1, 0.9, (224, 501))
+    library[:, 0] = rng.permutation(np.linspace(0.4, 2.5, 224))
+    contents = {
+        "samson": {
+            "samson_1.mat": {"V": rng.uniform(0.1, 1, (156, 9025))},
+            "end3.mat": {"A": share[:3, :9025], "M": np.ones((156, 3))},
+        },
+        "jasper-ridge": {
+            "jasperRidge2_R198.mat": {
+                "Y": rng.uniform(1, 5000, (198, 10000)),
+                "maxValue": np.uint16(5000),
+                "SlectBands": bands,
+            },
+            "end4.mat": {"A": share, "M": np.ones((198, 4))},
+        },
+        "dc1": {
+            "USGS_1995_Library.mat": {"datalib": library, "names": names_of_spectra()},
+            "abundance_spatial_3em.mat": {"A_cube": np.full((50, 50, 3), 1 / 3)},
+        },
+        "dc2": {
+            "spectral_library_urban.mat": {"material_names": materials}
+            | {f"lib{k + 1}": rng.uniform(0.1, 0.9, (162, 7)) for k in range(5)},
+        },
+    }
+    (folder / scene).mkdir()
+    for name, content in contents[scene].items():
+        savemat(folder / scene / name, content)
+
+
+def spoil(folder, scene: str, file: str, change) -> None:
+    """Write a file of a scene again with ``change(content)``."""
+    path = folder / scene / file
+    content = {key: value for key, value in datasets.read_mat(path).items() if not key.startswith("__")}
+    savemat(path, change(content))
+
+
+@pytest.mark.parametrize("scene", SPOILT)
+def test_every_loader_reads_files_of_the_right_shape_and_asks_for_the_sha256(scene, empty_machine):
+    load, _, _ = SPOILT[scene]
+    like_the_real_one(empty_machine, scene)
+    found = load(download=False, check_sha256=False)
+    values = np.concatenate(list(found.spectra.values())) if scene == "dc2" else found.cube
+    assert np.isfinite(values).all() and found.citation
+    with pytest.raises(ValueError, match=r"has sha256 .* expected"):
+        load(download=False)
+
+
+@pytest.mark.parametrize("scene", SPOILT)
+def test_every_loader_tells_a_truncated_file(scene, empty_machine):
+    load, file, _ = SPOILT[scene]
+    like_the_real_one(empty_machine, scene)
+    path = empty_machine / scene / file
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(ValueError, match="truncated"):
+        load(download=False, check_sha256=False)
+
+
+@pytest.mark.parametrize("scene", SPOILT)
+def test_every_loader_tells_a_wrong_variable(scene, empty_machine):
+    load, file, name = SPOILT[scene]
+    like_the_real_one(empty_machine, scene)
+    spoil(empty_machine, scene, file, lambda c: {("other" if k == name else k): v for k, v in c.items()})
+    with pytest.raises(ValueError, match=rf"no variable '{name}'; it holds \[.*'other'"):
+        load(download=False, check_sha256=False)
+
+
+@pytest.mark.parametrize("scene", SPOILT)
+def test_every_loader_tells_a_transposed_array(scene, empty_machine):
+    load, file, name = SPOILT[scene]
+    like_the_real_one(empty_machine, scene)
+    spoil(empty_machine, scene, file, lambda c: c | {name: np.moveaxis(c[name], 0, -1)})
+    with pytest.raises(ValueError, match=r"transpose|wrong shapes"):
+        load(download=False, check_sha256=False)
+
+
+@pytest.mark.parametrize("scene", SPOILT)
+def test_every_loader_refuses_nan_bands(scene, empty_machine):
+    load, file, name = SPOILT[scene]
+    like_the_real_one(empty_machine, scene)
+
+    def nan_band(content):
+        spoilt = content[name].astype(float)
+        spoilt[(..., 7) if scene == "salinas-a" else (7, ...)] = np.nan
+        return content | {name: spoilt}
+
+    spoil(empty_machine, scene, file, nan_band)
+    with pytest.raises(ValueError, match=r"\d+ NaN or infinite values"):
+        load(download=False, check_sha256=False)
+
+
+@pytest.mark.parametrize("scene", TRUTHS)
+def test_every_loader_refuses_a_truth_with_holes(scene, empty_machine):
+    file, name = TRUTHS[scene]
+    like_the_real_one(empty_machine, scene)
+    spoil(empty_machine, scene, file, lambda c: c | {name: np.where(c[name] == c[name].flat[0], np.nan, c[name])})
+    with pytest.raises(ValueError, match=rf"'{name}' in .* holds \d+ NaN"):
+        SPOILT[scene][0](download=False, check_sha256=False)
+
+
+@pytest.mark.parametrize("scene", ["salinas-a", "samson", "jasper-ridge"])
+def test_every_scene_masks_all_zero_pixels_and_keeps_negative_values_with_a_note(scene, empty_machine):
+    load, file, name = SPOILT[scene]
+    like_the_real_one(empty_machine, scene)
+
+    def spoilt(content):
+        value = np.array(content[name], dtype=float, order="C")
+        pixels = value.reshape(-1, 204).T if scene == "salinas-a" else value
+        pixels[:, 5] = 0.0
+        pixels[3, 9] = -2.0
+        return content | {name: value}
+
+    spoil(empty_machine, scene, file, spoilt)
+    scene_read = load(download=False, check_sha256=False)
+    assert (~scene_read.mask).sum() == 1 and np.isnan(scene_read.cube[~scene_read.mask]).all()
+    assert (scene_read.pixels() < 0).sum() == 1
+    assert any("1 all-zero pixels are masked" in n for n in scene_read.notes)
+    assert any("1 negative values are kept" in n for n in scene_read.notes)
+
+
+@pytest.mark.parametrize("value", [0.0, -0.4])
+def test_dc1_refuses_maps_that_are_off_the_simplex(value, empty_machine):
+    like_the_real_one(empty_machine, "dc1")
+
+    def spoilt(content):
+        content["A_cube"][4, 5] = [value, 0.0, 0.0] if value == 0.0 else [value, 1.0, 0.4]
+        return content
+
+    spoil(empty_machine, "dc1", "abundance_spatial_3em.mat", spoilt)
+    with pytest.raises(ValueError, match="off the simplex by"):
+        load_dc1(download=False, check_sha256=False)
+
+
+@pytest.mark.parametrize("scene", ["dc1", "dc2"])
+@pytest.mark.parametrize(("value", "message"), [(0.0, "is zero in every band"), (-0.01, "below zero")])
+def test_a_library_spectrum_without_light_or_below_zero_is_refused(scene, value, message, empty_machine):
+    load, file, name = SPOILT[scene]
+    like_the_real_one(empty_machine, scene)
+
+    def spoilt(content):
+        content[name][:, 4] = value  # anorthite, jarosite and alunite are columns 3 to 5 of DC1's library
+        return content
+
+    spoil(empty_machine, scene, file, spoilt)
+    with pytest.raises(ValueError, match=message):
+        load(download=False, check_sha256=False)
+
+
 def test_samson_and_jasper_are_unfolded_column_by_column(empty_machine):
     row, col = np.mgrid[:95, :95]
     columns = np.stack([(row + 100.0 * col).T.reshape(-1)] * 156)  # MATLAB's order: down the columns

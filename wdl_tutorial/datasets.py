@@ -620,6 +620,29 @@ def _checked_cube(cube: np.ndarray, path: Path) -> tuple[np.ndarray, np.ndarray 
     return cube, ~empty if empty.any() else None, tuple(notes)
 
 
+def _truth(found: dict[str, np.ndarray], name: str, path: Path, shape: tuple[int, ...]) -> np.ndarray:
+    """A variable of the truth as finite float64."""
+    value = variable(found, name, path, shape).astype(np.float64)
+    _check_finite(value, name, path)
+    return value
+
+
+def _check_finite(value: np.ndarray, name: str, path: Path) -> None:
+    bad = int((~np.isfinite(value)).sum())
+    if bad:
+        raise ValueError(
+            f"{name!r} in {path} holds {bad} NaN or infinite values; the public file holds none. Fetch it again."
+        )
+
+
+def _check_reflectance(spectra: np.ndarray, name: str, path: Path) -> None:
+    """Library spectra (n, n_bands): somewhere positive, nowhere negative."""
+    if spectra.min() < 0:
+        raise ValueError(f"{name!r} in {path} goes below zero ({spectra.min():.3g}). It is another version.")
+    if not spectra.any(axis=1).all():
+        raise ValueError(f"a spectrum of {name!r} in {path} is zero in every band. It is another version.")
+
+
 def load_salinas_a(*, download: bool = True, check_sha256: bool = True) -> Scene:
     """Salinas A: 83 x 86 pixels, 204 bands, six crops in rows of a field (AVIRIS, Salinas Valley, 1998).
 
@@ -723,8 +746,8 @@ def load_samson(*, download: bool = True, check_sha256: bool = True) -> Scene:
         name="Samson",
         cube=cube,
         wavelengths=np.linspace(401.0, 889.0, 156),
-        endmembers=np.ascontiguousarray(variable(found, "M", truth, (156, 3)).T, dtype=float),
-        abundances=np.ascontiguousarray(_unfold(variable(found, "A", truth, (3, 9025)), 95, 95), dtype=float),
+        endmembers=np.ascontiguousarray(_truth(found, "M", truth, (156, 3)).T),
+        abundances=np.ascontiguousarray(_unfold(_truth(found, "A", truth, (3, 9025)), 95, 95)),
         mask=mask,
         citation="Samson; annotated by F. Zhu (arXiv:1403.4682); distributed by the RSLab, University of Tehran.",
         endmember_names=("rock", "tree", "water"),
@@ -754,8 +777,8 @@ def load_jasper_ridge(*, download: bool = True, check_sha256: bool = True) -> Sc
         name="Jasper Ridge",
         cube=cube,
         wavelengths=aviris_wavelengths()[bands],
-        endmembers=np.ascontiguousarray(variable(found, "M", truth, (198, 4)).T, dtype=float),
-        abundances=np.ascontiguousarray(_unfold(variable(found, "A", truth, (4, 10000)), 100, 100), dtype=float),
+        endmembers=np.ascontiguousarray(_truth(found, "M", truth, (198, 4)).T),
+        abundances=np.ascontiguousarray(_unfold(_truth(found, "A", truth, (4, 10000)), 100, 100)),
         mask=mask,
         citation="Jasper Ridge (AVIRIS, NASA/JPL); annotated by F. Zhu (arXiv:1403.4682); distributed by the RSLab.",
         endmember_names=("tree", "water", "dirt", "road"),
@@ -812,11 +835,15 @@ def load_dc1(
     """
     library, maps = _paths("dc1", download, check_sha256)
     content = read_mat(library)
-    table = variable(content, "datalib", library, (224, 501))
+    table = _truth(content, "datalib", library, (224, 501))
     names = [bytes(row).decode("latin-1").strip() for row in variable(content, "names", library, (501, 29))]
     columns = [_library_column(names, wanted, library) for wanted in _DC1_SPECTRA]
     order = np.argsort(table[:, 0], kind="stable")
-    abundances = variable(read_mat(maps), "A_cube", maps, (50, 50, 3)).astype(float)
+    _check_reflectance(table[:, columns].T, "datalib", library)
+    abundances = _truth(read_mat(maps), "A_cube", maps, (50, 50, 3))
+    off = max(float(np.abs(abundances.sum(axis=-1) - 1.0).max()), -float(abundances.min()))
+    if off > 1e-3:
+        raise ValueError(f"the abundances in {maps} are off the simplex by {off:.3g}. It is another version.")
     scene = make_bilinear_scene(
         table[order][:, columns].T,
         abundances=abundances,
@@ -827,7 +854,7 @@ def load_dc1(
     return scene._replace(
         name="DC1",
         endmember_names=("anorthite", "jarosite", "alunite"),
-        citation="Borsoi, Imbiriba and Closas, ID-Net (2023), DC1; spectra: USGS library of 1995, public domain.",
+        citation="Borsoi, Erdogmus and Imbiriba (2023), ID-Net, DC1; spectra: USGS library of 1995, public domain.",
         notes=("made by the documented recipe; the noise is ours",),
     )
 
@@ -866,6 +893,9 @@ def load_dc2_bundles(*, download: bool = True, check_sha256: bool = True) -> Bun
     missing = [name for name in _DC2_MATERIALS if name not in found]
     if wrong or missing:
         raise ValueError(f"{path} should hold 162 bands of each material; wrong shapes {wrong}, missing {missing}.")
+    for name, value in found.items():
+        _check_finite(value, name, path)
+        _check_reflectance(value.T, name, path)
     dropped = np.r_[0:4, 75, 86, 100:111, 135:153, 197:210]
     return Bundles(
         {name: np.ascontiguousarray(found[name].T, dtype=float) for name in _DC2_MATERIALS},
