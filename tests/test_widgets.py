@@ -245,9 +245,35 @@ def test_a_clouded_scene_unmixes_from_products_of_spectra_alone():
     assert_close(wt.linear.nnls(0.8 * fractions @ spectra, spectra).abundances, 0.8 * fractions, atol=1e-9)
 
 
+@needs_node
+def test_another_triangle_that_fits_holds_every_pixel_and_is_another_one(tmp_path):
+    file = tmp_path / "triangle.mjs"
+    exported = "export { area, cloud, fitting, outside, uniform, TRUTH };"
+    file.write_text(source.esm("draggable_triangle.js") + exported, encoding="utf-8")
+    check = """
+        const { area, cloud, fitting, outside, uniform, TRUTH } = await import(process.argv[1]);
+        console.log(JSON.stringify([1, 0.8, 0.6, 0.4].map((purest) => {
+          const random = uniform(11), points = cloud(purest);
+          return [0, 1, 2, 3, 4].map(() => {
+            const corners = fitting(points, purest, random);
+            return { corners, off: Math.max(...points.map((p) => outside(p, corners))), size: area(corners) / area(TRUTH) };
+          });
+        })));
+    """
+    run = subprocess.run(
+        [NODE, "--input-type=module", "-e", check, file.as_uri()], capture_output=True, text=True, timeout=60
+    )
+    assert run.returncode == 0, run.stderr[-2000:]
+    for purest, found in zip((1, 0.8, 0.6, 0.4), json.loads(run.stdout)):
+        assert max(one["off"] for one in found) < 1e-9
+        assert len({str(one["corners"]) for one in found}) == 5
+        sizes = [one["size"] for one in found]
+        assert min(sizes) >= 1 if purest == 1 else min(sizes) < 1  # the true one is smallest only where pixels are pure
+
+
 # ------------------------------------------------------------------------------------------------ modules and classes
 
-DEMOS = [name for name in wt.widgets.__all__ if name not in ("FramePlayer", "explore")]
+DEMOS = [name for name in wt.widgets.__all__ if name not in ("FramePlayer", "explore", "label_by_hand")]
 
 
 @pytest.fixture

@@ -53,6 +53,20 @@ function vca(points) {
   return { corners: found.map((i) => points[i]), arrows };
 }
 
+/* Another triangle around all the points: the true one turned, stretched and moved at random until it holds them. */
+function fitting(points, purest, random) {
+  const middle = [0, 1].map((axis) => TRUTH.reduce((s, c) => s + c[axis] / 3, 0));
+  for (let attempt = 0; attempt < 3000; attempt++) {
+    const turn = 3 * (1 - purest) * (random() - 0.5), stretch = TRUTH.map(() => purest + 0.6 * random());
+    const corners = TRUTH.map(([x, y], k) => {
+      const [dx, dy] = [x - middle[0], y - middle[1]], [c, s] = [Math.cos(turn), Math.sin(turn)];
+      return [middle[0] + stretch[k] * (c * dx - s * dy), middle[1] + stretch[k] * (s * dx + c * dy)].map((v) => Math.round(100 * v) / 100);
+    });
+    if (corners.flat().every((v) => v >= 0 && v <= 1) && points.every((p) => outside(p, corners) < 1e-9)) return corners;
+  }
+  return null;
+}
+
 export default demo({ name: "draggable-triangle", title: "How many triangles fit?", keys: ["corners", "corner", "purest", "vca"] }, (ui) => {
   const picture = ui.panelOf({ label: "The pixels, your triangle and VCA's corners", height: (w, f) => Math.min(0.95 * w, 30 * f), touch: "none" });
   ui.slider("purest", { label: "purest pixel holds at most", min: 0.4, max: 1, step: 0.02, text: (v) => `${percent(v)} of one` });
@@ -61,6 +75,11 @@ export default demo({ name: "draggable-triangle", title: "How many triangles fit
   for (const [axis, name] of [[0, "across"], [1, "up"]])
     ui.slider("corners", { label: `corner's place, ${name}`, min: 0, max: 1, step: 0.01, text: (v) => fixed(v, 2),
       read: (c) => c[2 * ui.get("corner") + axis], write: (v, c) => c.map((x, k) => (k === 2 * ui.get("corner") + axis ? v : x)) });
+  const random = uniform(11);
+  ui.button("Another triangle that fits", () => {
+    const corners = fitting(cloud(ui.get("purest")), ui.get("purest"), random);
+    if (corners) ui.set({ corners: corners.flat() });
+  });
   const accept = (c) => Array.isArray(c) && c.length === 6 && c.every((v) => v >= 0 && v <= 1) ? c : null;
   ui.controls.set("corners", ui.controls.get("corners").map((control) => ({ ...control, accept })));
   const cornersNow = () => [0, 1, 2].map((k) => ui.get("corners").slice(2 * k, 2 * k + 2));
@@ -84,6 +103,7 @@ export default demo({ name: "draggable-triangle", title: "How many triangles fit
     });
     let loss = "";
     if (ui.get("vca")) {
+      picture.polygon(found.corners, { stroke: "orange", width: 1.6, dash: "dash" });
       const middle = [0, 1].map((a) => points.reduce((s, p) => s + p[a], 0) / COUNT);
       found.corners.forEach((c, k) => {
         picture.arrow(...middle, ...c, { colour: "orange", width: 1.8, head: 8 });
