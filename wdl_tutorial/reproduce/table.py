@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .. import __version__, datasets
+from .. import __version__, datasets, words
 
 Numbers = dict[str, Any]
 Part = Callable[..., Any]
@@ -134,7 +134,8 @@ def plain(value: Any) -> Any:
 
 def missing(row: Row) -> list[str]:
     """The scenes that a row needs and that this machine lacks."""
-    return [name for name in row.needs if not datasets.available(name)]
+    here = {"novels": words.novels_available}
+    return [name for name in row.needs if not here.get(name, lambda name=name: datasets.available(name))()]
 
 
 def judge(row: Row, numbers: Numbers | None) -> Judged:
