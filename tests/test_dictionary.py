@@ -477,6 +477,21 @@ def test_float32_stays_float32_and_agrees_with_float64():
     assert single.loss_ == pytest.approx(double.loss_, rel=0.05)
 
 
+def test_float32_on_a_line_that_needs_the_log_domain_is_announced_once():
+    line = wt.LineCost(np.linspace(0, 10, BINS))
+    options = {"cost": line, "eps": 0.02, "loss": "wasserstein", "n_iter": 3, "max_iter": 2}
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        found = model(**options).fit(path(4).astype(np.float32))
+        quiet = model(**options).fit(path(4))
+    said = [w for w in caught if "too narrow" in str(w.message)]
+    assert found.domain_ != "kernel" and quiet.domain_ == "kernel"
+    assert len(said) == 1 and "eps=0.02" in str(said[0].message) and "Give X as float64" in str(said[0].message)
+    with pytest.warns(UserWarning, match="float32 is too narrow"):
+        arrays = (x.astype(np.float32) for x in (path(4), path(2), np.full((4, 2), 0.5)))
+        wdl_objective(*arrays, line, eps=0.02, loss="wasserstein", n_iter=3)
+
+
 def test_torch_float32_stays_torch_float32():
     torch = pytest.importorskip("torch")
     X = torch.tensor(path(), dtype=torch.float32)
@@ -629,7 +644,7 @@ def test_transform_of_the_training_data_is_about_as_good_as_the_fit(fitted):
 def test_transform_finds_the_weights_of_a_barycenter(fitted):
     weights = np.linspace([0.95, 0.05], [0.05, 0.95], 6)
     X = wt.normalize(fitted.inverse_transform(weights))
-    assert_close(fitted.transform(X), weights, atol=4e-3)  # its hundred steps, not the last digit
+    assert_close(fitted.transform(X), weights, atol=4e-3)  # its tolerance, not the last digit
 
 
 def test_score_is_larger_for_samples_it_was_made_for_and_takes_weights(fitted):

@@ -25,7 +25,7 @@ from . import images, panels
 from ._array import Array, array_namespace, as_float, device, is_array, softmax, to_backend, to_numpy
 from .barycenters import barycenter, check_inputs, kernel_domain_was_right
 from .chunks import Mapper, chunk_length, slices, worker_count, workers
-from .costs import GridCost, LineCost, check_cost, check_eps, is_number, kernel_for
+from .costs import GridCost, LineCost, LineKernel, check_cost, check_eps, is_number, kernel_for
 from .gradients import Sweep, converged_state, implicit, record, softmax_vjp, unrolled
 from .histograms import check_histograms, check_nonnegative, check_not_empty
 from .initialise import ATOMS, WEIGHTS, check_start, first_atoms, first_weights
@@ -310,6 +310,7 @@ def wdl_objective(
     with workers(worker_count(n_jobs, X, len(parts))) as mapper:
         kernels = kernels_for(cost, eps, domain, X)
         total = evaluate_chunks(X, atoms, weights, importance, kernels, terms, parts, mapper, keep=True)
+    _announce_slow(total.domain, kernels, X, 3)
     panels.release()
     return Objective(total.value, total.grad_atoms, total.grad_weights, total.histogram)
 
@@ -326,6 +327,20 @@ def _check_terms(eps, loss, n_iter, locality, marginal_weight, momentum, domain,
             'again, or use loss="kl_reverse".'
         )
     return Terms(loss, float(locality), Accuracy(n_iter, tol, max_iter), marginal_weight, momentum)
+
+
+def _announce_slow(domain: str, kernels: list[Any], x: Array, stacklevel: int) -> bool:
+    """Say that float32 has sent a line's iterations to the log domain, a loop over the bins; True once said."""
+    xp = array_namespace(x)
+    if domain == "kernel" or len(kernels) == 1 or x.dtype != xp.float32 or not isinstance(kernels[0], LineKernel):
+        return False
+    warnings.warn(
+        f"float32 is too narrow for this cost on a line at eps={kernels[0].eps:g}: the iterations fell back to the log "
+        "domain, a slow loop over the bins. Give X as float64, or raise eps.",
+        UserWarning,
+        stacklevel=stacklevel,
+    )
+    return True
 
 
 def check_importance(sample_weight: Array | None, x: Array) -> Array:
@@ -619,7 +634,7 @@ class WassersteinDictionary(TransformerMixin, BaseEstimator):
     # --------------------------------------------------------------------------------------------------- the fit
 
     def _fit(self, X, cost, importance, terms, parts, mapper, saved) -> None:
-        kernels = kernels_for(cost, self.eps, self.domain, X)
+        kernels, said = kernels_for(cost, self.eps, self.domain, X), [False]
         self._entropy = saved.entropy if saved else entropy_of(self.random_state)
         seeds = np.random.SeedSequence(self._entropy).spawn(self.n_restarts)
         first = saved.restart if saved else 0
@@ -638,6 +653,7 @@ class WassersteinDictionary(TransformerMixin, BaseEstimator):
                         X, atoms, weights, importance, kernels, terms, parts, mapper, log_b=self._warm
                     )
                     self.domain_ = total.domain
+                    said[0] = said[0] or _announce_slow(total.domain, kernels, X, 6)
                     grad_weights = self.weight_scale * softmax_vjp(weights, total.grad_weights)
                     return total.value, (softmax_vjp(atoms, total.grad_atoms), grad_weights)
 
