@@ -162,3 +162,217 @@ def test_a_race_without_what_it_needs_says_so():
 def test_ink_on_too_many_pixels_says_what_to_change():
     with pytest.raises(ValueError, match=r"4096 pixels with 60 neighbours are too many .* Raise every"):
         labelling.InkDrop(every=1, n_neighbors=60)
+
+
+# ------------------------------------------------------------------------------------------------ by hand
+
+
+@pytest.fixture(scope="module")
+def stripes():
+    scene = striped_scene()
+    return scene, striped_land(scene)
+
+
+def by_hand(stripes, path=None, **options):
+    return wt.widgets.label_by_hand(*stripes, path=path, budget=12, **options)
+
+
+def test_the_questions_come_in_lands_order_and_the_map_is_lands(stripes):
+    land = stripes[1]
+    session = by_hand(stripes)
+    assert session.names == ["wheat", "clover"]
+    assert session.queries == land.query(12).tolist()
+    assert session.prediction is None and session.labels == {}
+    assert set(session.classes) == {0}
+    given = {}
+    for name in ("clover", 0, None, np.int64(1), "wheat"):
+        row = session.state()["row"]
+        if name is not None:
+            given[row] = name if isinstance(name, str) else session.names[name]
+        session.answer(name)
+        assert session.labels == given
+        expected = land.predict(given)
+        assert np.array_equal(np.array(session.names)[session.prediction], expected)
+        assert np.array_equal(np.frombuffer(session.classes, np.uint8), session.prediction + 1)
+    state = session.state()
+    assert state["question"] == 5 and state["pixel"] == divmod(session.queries[5], 15)
+    assert state["answers"] == ["clover", "wheat", None, "clover", "wheat"]
+    assert state["counts"] == {"wheat": 2, "clover": 2}
+
+
+def test_the_browser_is_sent_the_spectrum_of_the_next_pixel_and_the_means_of_the_classes(stripes):
+    session = by_hand(stripes)
+    X, rows = stripes[0].pixels(), stripes[1].query(12)
+    for name in ("wheat", "wheat", "clover"):
+        session.answer(name)
+    assert_close(np.frombuffer(session.spectrum, "<f4"), X[rows[3]], atol=1e-6)
+    means = np.frombuffer(session.means, "<f4").reshape(2, 4)
+    assert_close(means, [X[rows[:2]].mean(0), X[rows[2]]], atol=1e-6)
+    assert session.answered == 3
+
+
+def test_undo_takes_back_one_answer_after_the_other(stripes):
+    session = by_hand(stripes)
+    session.answer("wheat")
+    before = session.classes
+    session.answer("clover")
+    session.undo()
+    assert session.state()["answers"] == ["wheat"] and session.classes == before
+    session.undo()
+    assert set(session.classes) == {0}
+    with pytest.raises(ValueError, match="no answer to take back"):
+        session.undo()
+
+
+def test_a_session_ends_with_its_last_question(stripes):
+    session = by_hand(stripes)
+    for k in range(12):
+        session.answer(k % 2)
+    assert session.state()["done"] and session.state()["pixel"] is None and session.spectrum == b""
+    with pytest.raises(ValueError, match="all 12 questions are answered"):
+        session.answer("wheat")
+
+
+@pytest.mark.parametrize("answer", ["barley", 2, -1, True, 0.5])
+def test_an_answer_that_is_no_class_is_refused(stripes, answer):
+    session = by_hand(stripes)
+    with pytest.raises(ValueError, match=r"is no class; the classes are wheat, clover, or 0 to 1"):
+        session.answer(answer)
+    assert session.answers == []
+
+
+@pytest.mark.parametrize("answers", [[2], [-2], [0] * 13])
+def test_answers_from_the_browser_are_checked_too(stripes, answers):
+    import traitlets
+
+    session = by_hand(stripes)
+    with pytest.raises(traitlets.TraitError, match="at most 12 numbers from -1 to 1"):
+        session.set_state({"answers": answers})
+
+
+def test_every_answer_is_in_the_file_and_a_session_goes_on_where_it_was_left(stripes, tmp_path):
+    path = tmp_path / "mine.json"
+    session = by_hand(stripes, path)
+    assert not path.exists()
+    for k, name in enumerate(("wheat", None, "clover")):
+        session.answer(name)
+        assert json.loads(path.read_text())["answers"] == ["wheat", None, "clover"][: k + 1]
+    again = by_hand(stripes, str(path))
+    assert again.state() == session.state()
+    assert (again.classes, again.spectrum, again.answered) == (session.classes, session.spectrum, 3)
+    again.undo()
+    larger = wt.widgets.label_by_hand(*stripes, path=path, budget=20, classes=["clover", "oats", "wheat"])
+    assert larger.state()["answers"] == ["wheat", None]  # by name: other classes may come between
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_the_browser_answers_is_saved_as_well(stripes, tmp_path):
+    path = tmp_path / "mine.json"
+    session = by_hand(stripes, path)
+    session.set_state({"answers": [1]})
+    assert json.loads(path.read_text())["answers"] == ["clover"]
+    assert session.answered == 1
+
+
+def test_a_file_of_another_scene_or_other_questions_is_refused_and_left_alone(stripes, tmp_path):
+    path = tmp_path / "mine.json"
+    session = by_hand(stripes, path)
+    for name in ("wheat", "clover"):
+        session.answer(name)
+    kept = path.read_bytes()
+    scene, land = stripes
+    other = scene._replace(cube=scene.cube + 1e-9)
+    with pytest.raises(ValueError, match=r"belongs to another scene: 'stripes' of shape \[12, 15, 4\] \(sha256"):
+        wt.widgets.label_by_hand(other, land, path=path)
+    with pytest.raises(ValueError, match="answers other questions: its number 1 is pixel"):
+        by_hand(stripes, path, candidates=np.delete(np.arange(180), land.query(1)))
+    with pytest.raises(ValueError, match="holds the class clover, which is not among wheat, oats"):
+        by_hand(stripes, path, classes=["wheat", "oats"])
+    with pytest.raises(ValueError, match="holds 2 answers, more than the budget of 1"):
+        wt.widgets.label_by_hand(scene, land, path=path, budget=1)
+    assert path.read_bytes() == kept
+
+
+@pytest.mark.parametrize(
+    "content, message",
+    [
+        (b"", "is damaged: Expecting value"),
+        (b'{"format": "wdl', "is damaged: Unterminated string"),
+        (b"\xff\xfe", "is damaged: .*codec can't decode"),
+        (b"[1, 2]", "is not a labelling session of this version"),
+        (b'{"format": "wdl_tutorial labelling session 1", "answers": []}', "is damaged: its scene, pixels or answers"),
+    ],
+)
+def test_a_damaged_file_is_refused_and_left_alone(stripes, tmp_path, content, message):
+    path = tmp_path / "mine.json"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=f"mine.json {message}.*another path"):
+        by_hand(stripes, path)
+    assert path.read_bytes() == content
+
+
+def test_an_answer_that_cannot_be_saved_is_told_and_stands(stripes, tmp_path):
+    path = tmp_path / "gone" / "mine.json"
+    session = by_hand(stripes, path)
+    with pytest.raises(OSError, match=r"the answers could not be saved in .*Free the place, then go on"):
+        session.answer("wheat")
+    assert session.answers == [0] and "could not be saved" in session.problem
+    path.parent.mkdir()
+    session.answer("clover")
+    assert session.problem == "" and json.loads(path.read_text())["answers"] == ["wheat", "clover"]
+
+
+def test_candidates_and_duplicates_bound_the_number_of_questions(stripes):
+    scene, land = stripes
+    session = wt.widgets.label_by_hand(scene, land, candidates=np.arange(180) < 7)
+    assert session.state()["n_questions"] == 7 and max(session.queries) < 7
+    cube = scene.cube.copy()
+    cube[6:] = cube[:6]
+    twice = scene._replace(cube=cube)
+    merged = striped_land(twice, merge_duplicates=True)
+    session = wt.widgets.label_by_hand(twice, merged, budget=500)
+    assert session.state()["n_questions"] == 90
+    session.answer("wheat")
+    assert len(session.prediction) == 180
+
+
+def test_a_masked_scene_is_labelled_where_it_is_valid():
+    mask = np.ones((12, 15), dtype=bool)
+    mask[::2, 3] = False
+    scene = striped_scene(mask=mask)
+    session = by_hand((scene, striped_land(scene)))
+    session.answer("clover")
+    assert np.all(mask.ravel()[session.queries])
+    row, pixel = session._rows[1], session.state()["pixel"]
+    assert_close(scene.pixels()[row], scene.cube[pixel], atol=0)
+
+
+@pytest.mark.parametrize("classes", [[], ["one"], ["same", "same"]])
+def test_fewer_than_two_different_classes_are_refused(stripes, classes):
+    with pytest.raises(ValueError, match="classes must be 2 to 250 different names"):
+        by_hand(stripes, classes=classes)
+    with pytest.raises(ValueError, match="classes must be 2 to 250 different names"):
+        by_hand((stripes[0]._replace(label_names=None), stripes[1]))
+
+
+def test_land_has_to_be_fitted_first(stripes):
+    with pytest.raises(ValueError, match="land is not fitted"):
+        by_hand((stripes[0], wt.LAND()))
+
+
+def test_a_session_has_a_picture_where_no_script_runs_and_a_module_that_imports_nothing(stripes):
+    pytest.importorskip("matplotlib").use("Agg")
+    session = by_hand(stripes)
+    for name in ("wheat", "clover"):
+        session.answer(name)
+    assert session.first_picture().startswith(b"\x89PNG")
+    assert "import {" not in session._esm and "labels" in session.alt
+
+
+@needs_node
+def test_a_session_by_hand_is_one_module_that_imports_nothing(stripes, tmp_path):
+    file = tmp_path / "demo.mjs"
+    file.write_text(by_hand(stripes)._esm, encoding="utf-8")
+    check = f"import('{file.as_uri()}').then((m) => console.log(typeof m.default.render))"
+    run = subprocess.run([NODE, "-e", check], capture_output=True, text=True, timeout=60)
+    assert run.stdout.split() == ["function"], run.stderr

@@ -27,6 +27,7 @@ _LAZY = {
     "Underflow": "demos",
     "Unmix60": "demos",
     "explore": "exploring",
+    "label_by_hand": "by_hand",
 }
 
 __all__ = sorted(_LAZY)

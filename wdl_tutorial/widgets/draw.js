@@ -26,7 +26,7 @@ function contrast(one, other) {
 }
 
 /* `colour` moved towards the ink until it stands out from the paper by `ratio`. */
-function readable(colour, { paper, ink }, ratio) {
+export function readable(colour, { paper, ink }, ratio) {
   for (let share = 0; share < 1; share += 0.05) {
     const tried = mixed(colour, ink, share);
     if (contrast(tried, paper) >= ratio) return tried;
@@ -351,21 +351,27 @@ export class Plot {
     this.face();
   }
 
-  /* Name each curve where it is farthest from the others, on its free side. */
+  /* Name each curve beside itself, where the words lie on no curve if there is such a place. */
   nameCurves(xs, curves, names, colours, others = []) {
-    const n = xs.length, all = [...curves, ...others], taken = [];
+    const n = xs.length, f = 0.95 * this.font, lines = [...curves, ...others].map((curve) => Array.from(curve, (v) => this.Y(v))), placed = [];
+    this.face(false, 0.95);
+    const widths = names.map((name) => this.c.measureText(name).width);
     curves.forEach((curve, k) => {
       let best = { room: -Infinity };
-      for (let i = Math.round(0.12 * n); i < 0.88 * n; i++)
-        for (const side of [1, -1]) {
-          const gaps = all.filter((other) => other !== curve).map((other) => side * (other[i] - curve[i])).filter((gap) => gap > 0);
-          const edge = side > 0 ? this.y[1] - curve[i] : curve[i] - this.y[0];
-          const far = Math.min(...taken.map((px) => Math.abs(this.X(xs[i]) - px) / (8 * this.font)), 1);
-          const room = Math.min(...gaps, edge) * far;
-          if (room > best.room) best = { room, i, side };
+      for (let i = 0; i < n; i++) {
+        const middle = this.X(xs[i]), reach = widths[k] / 2 + 3, under = [...xs.keys()].filter((j) => Math.abs(this.X(xs[j]) - middle) <= reach);
+        if (middle - reach < this.left || middle + reach > this.right) continue;
+        for (const side of [1, -1]) {  // below and above, in pixels
+          const own = under.map((j) => side * lines[k][j]), y = side * Math.max(...own) + side * 0.75 * f;
+          const gaps = lines.flatMap((line, m) => m === k ? [] : under.map((j) => Math.abs(line[j] - y)));
+          const beside = placed.map((at) => Math.max(Math.abs(at.y - y), Math.abs(at.x - middle) - reach - at.reach));
+          const slope = Math.max(...own) - Math.min(...own);
+          const room = Math.min(...gaps, ...beside, y - this.top, this.bottom - y, 3 * f) - 0.35 * slope;
+          if (room > best.room) best = { room, x: middle, y, reach };
         }
-      taken.push(this.X(xs[best.i]));
-      this.label(names[k], xs[best.i], curve[best.i], { colour: colours[k], dy: -0.8 * best.side, scale: 0.95 });
+      }
+      placed.push(best);
+      this.label(names[k], this.invX(best.x), this.invY(best.y), { colour: colours[k], scale: 0.95, patch: best.room < 0.7 * f });
     });
   }
 

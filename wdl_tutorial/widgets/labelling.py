@@ -86,6 +86,8 @@ def map_traits(scene: Scene) -> dict[str, Any]:
 
 def check_rows(scene: Scene, land: Any) -> int:
     """The number of pixels, which must be that of the rows that LAND was fitted to."""
+    if not hasattr(land, "order_"):
+        raise ValueError("land is not fitted. Use land.fit(scene.pixels()).")
     n, fitted = len(valid_pixels(scene)), len(land.order_) if land.nodes_ is None else len(land.node_of_row_)
     if n != fitted:
         raise ValueError(f"land was fitted to {fitted} points, the scene has {n} pixels. Use land.fit(scene.pixels()).")

@@ -3,7 +3,7 @@
  * A demo is demo({ name, title, keys }, build): `keys` are the model's values that make its state, and build(ui) adds
  * handles and panels and returns update(), which draws and returns one or two sentences about what is drawn. Every
  * change, by hand or from Python, goes through the model and leads to one drawing in the next animation frame: the
- * newest value wins and nothing queues.
+ * newest value wins and nothing queues. `reset: false` is for a state that nobody should lose by a button.
  */
 
 import { Plot, fixed, percent, schemeOf, watchScheme } from "./draw.js";
@@ -21,13 +21,14 @@ export function element(tag, attributes = {}, ...children) {
   return node;
 }
 
-let counter = 0;
+/* A name that no other demo of the page has: each demo brings its own copy of this file. */
+const unique = (what) => `wdl-${what}-${globalThis.wdlNames = (globalThis.wdlNames ?? 0) + 1}`;
 
 class Demo {
-  constructor(model, el, { name, title: fallback, keys }) {
+  constructor(model, el, { name, title: fallback, keys, reset = true }) {
     const title = model.get("title") || fallback;
     Object.assign(this, { model, name, keys, rows: [], controls: new Map(), plots: [], cleanups: [] });
-    const id = `wdl-demo-${++counter}`;
+    const id = unique("demo");
     this.board = element("div", { class: "wdl-board" });
     this.panel = element("div", { class: "wdl-controls" });
     this.readout = element("p", { class: "wdl-readout", id: `${id}-readout` });
@@ -39,7 +40,7 @@ class Demo {
     if (model.get("caption")) this.root.append(element("p", { class: "wdl-caption" }, model.get("caption")));
     el.append(this.root);
     this.initial = Object.fromEntries(keys.map((key) => [key, model.get(key)]));
-    this.button("Reset", () => this.set(this.initial), { tool: true, label: "Reset this demo" });
+    if (reset) this.button("Reset", () => this.set(this.initial), { tool: true, label: "Reset this demo" });
     this.button("Full screen", () => this.toggleFull(), { tool: true, label: "Show this demo on the full screen" });
   }
 
@@ -98,7 +99,7 @@ class Demo {
   }
 
   choice(key, { label, options }) {
-    const group = `wdl-choice-${++counter}`;
+    const group = unique("choice");
     const inputs = options.map(([value, text]) => {
       const input = element("input", { type: "radio", name: group, "data-lm-suppress-shortcuts": "true", onchange: () => this.set({ [key]: value }) });
       return [value, input, element("label", {}, input, element("span", {}, text))];

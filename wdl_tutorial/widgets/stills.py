@@ -279,6 +279,19 @@ def ink_drop(demo: Any):
     return figure
 
 
+@draws("LabellingSession")
+def labelling_session(demo: Any):
+    figure, axes = subplots(1, 2, 3.4)
+    figures.plot_scene(demo.scene, title="the next pixel", ax=axes[0]).set_xlabel("")
+    prediction = demo.prediction
+    shown = np.zeros(len(demo.scene.pixels())) if prediction is None else prediction + 1
+    class_map(axes[1], demo, demo.scene.to_map(shown), f"the map after {len(demo.labels)} labels")
+    for pixel in demo.queries[len(demo.answers) : len(demo.answers) + 1]:
+        row, col = divmod(pixel, demo.cols)
+        axes[0].plot(col, row, "s", fillstyle="none", color="white", markeredgecolor="black", markersize=8)
+    return figure
+
+
 def class_map(ax: Any, demo: Any, classes: np.ndarray, title: str) -> None:
     """A map of classes, counted from 1, in the demo's own colours; white where there is none."""
     from matplotlib.colors import ListedColormap
