@@ -6,9 +6,10 @@ import math
 
 import numpy as np
 import pytest
-from conftest import assert_close
+from conftest import assert_close, gaussian
 from scipy.optimize import rosen, rosen_der
 
+import wdl_tutorial as wt
 from wdl_tutorial._array import array_namespace
 from wdl_tutorial.rowwise import minimise_rows, simplex_lattice
 
@@ -107,3 +108,66 @@ def test_the_lattice_is_on_the_simplex_and_as_fine_as_allowed(n, limit):
     assert len(points) <= max(limit, n)
     assert n == 1 or math.comb(n + k, k + 1) > limit  # the next finer one is too large
     assert all(np.isin(np.eye(n)[i], points).all() for i in range(min(n, 3)))
+
+
+# -- what it is for: the weights of samples, the atoms being known
+
+LINE = wt.GridCost(30)
+
+
+def path(n: int = 9) -> np.ndarray:
+    """Bumps that move to the right and grow wider."""
+    return np.stack([gaussian(30, 8 + 14 * t, 2 + 1.5 * t) for t in np.linspace(0, 1, n)])
+
+
+@pytest.fixture(scope="module")
+def fitted() -> wt.WassersteinDictionary:
+    return dictionary(2, loss="kl", n_iter=20, max_iter=40).fit(path())
+
+
+def dictionary(n_atoms: int, **options) -> wt.WassersteinDictionary:
+    options = {"init": "extremes", "init_weights": "near", "n_jobs": 1, "tol": None} | options
+    return wt.WassersteinDictionary(n_atoms, cost=LINE, eps=2.0, random_state=0, **options)
+
+
+def test_the_weights_of_a_barycenter_are_found_as_exactly_as_asked(fitted):
+    weights = np.array([[0.05, 0.95], [0.35, 0.65], [0.5, 0.5], [0.9, 0.1]])
+    X = fitted.inverse_transform(weights)
+    X = X / X.sum(1, keepdims=True)
+    assert_close(fitted.transform(X), weights, atol=4e-3)
+    assert_close(fitted.transform(X, tol=1e-9), weights, atol=5e-4)  # P^(20) has not quite mass one
+
+
+@pytest.mark.parametrize(
+    ("loss", "locality"), [("wasserstein", 0.02), ("quadratic", 0.0), ("kl_reverse", 0.01), ("tv", 0)]
+)
+def test_no_weights_of_a_fine_lattice_beat_those_of_transform(loss, locality):
+    X = path(5)
+    found = dictionary(2, loss=loss, locality=locality, n_iter=30, max_iter=12).fit(X)
+    weights, lattice = found.transform(X), simplex_lattice(2, 60)
+    settings = {"eps": 2.0, "loss": loss, "locality": locality, "n_iter": 30, "n_jobs": 1}
+    for x, w in zip(X, weights):
+        here, *there = (wt.wdl_objective(x[None], found.atoms_, a[None], LINE, **settings).value for a in (w, *lattice))
+        assert here <= min(there) + 1e-3 * abs(min(there))
+
+
+def test_weights_that_have_not_settled_are_counted_in_a_warning(fitted):
+    with pytest.warns(wt.ConvergenceWarning, match=r"of 9 of 9 samples .* after 2 evaluations. Raise max_iter"):
+        weights = fitted.transform(path(), max_iter=2)
+    assert_close(weights.sum(1), np.ones(9), atol=1e-12)
+    with pytest.raises(ValueError, match="max_iter"):
+        fitted.transform(path(), max_iter=0)
+    with pytest.raises(ValueError, match="tol"):
+        fitted.score(path(), tol=-1.0)
+
+
+def test_a_bar_shows_how_many_samples_have_settled(capsys):
+    found = dictionary(2, loss="kl", n_iter=10, max_iter=2, verbose=True).fit(path())
+    capsys.readouterr()
+    found.transform(path())
+    assert "Weights: 100%" in capsys.readouterr().err
+
+
+def test_an_atom_that_is_alone_takes_everything():
+    found = dictionary(1, loss="kl", n_iter=10, max_iter=2).fit(path())
+    assert_close(found.transform(path()), np.ones((9, 1)), atol=0)

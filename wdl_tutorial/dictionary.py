@@ -795,7 +795,9 @@ class WassersteinDictionary(TransformerMixin, BaseEstimator):
                 return value, softmax_vjp(weights, total.grad_weights + price)
 
             start = xp.log(self._nearest_mixture(X, atoms))
-            found = minimise_rows(function, start, tol=tol, max_iter=max_iter, on_settled=bar.update)
+            # a transport cost with its entropy may cross zero; its scale is eps
+            floor = self.eps * ((self.loss == "wasserstein") + terms.locality)
+            found = minimise_rows(function, start, tol=tol, floor=floor, max_iter=max_iter, on_settled=bar.update)
         panels.release()
         if not bool(xp.all(found.converged)):
             moving = int(xp.sum(xp.astype(~found.converged, xp.int64)))

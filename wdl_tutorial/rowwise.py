@@ -37,12 +37,14 @@ def minimise_rows(
     *,
     tol: float,
     max_iter: int,
+    floor: float = 0.0,
     window: int = 5,
     on_settled: Callable[[int], None] | None = None,
 ) -> RowResult:
     """Descend in every row until its last ``window`` evaluations have lowered its value by at most ``tol``, relatively.
 
-    A row also settles where no step down its gradient lowers it. ``on_settled`` hears how many rows just left.
+    Relatively to the value, or to ``floor`` where that is more. A row also settles where no step down its gradient lowers
+    it. ``on_settled`` hears how many rows just left.
     """
     xp = array_namespace(x)
     rows = xp.arange(x.shape[0], device=device(x))
@@ -53,7 +55,7 @@ def minimise_rows(
         recent = [*recent[-window:], state.value]
         settled = state.stalled
         if len(recent) > window:
-            still = recent[0] - state.value <= tol * xp.abs(state.value)
+            still = recent[0] - state.value <= tol * xp.clip(xp.abs(state.value), min=floor)
             settled = settled | (still & (state.share == 1.0) & ~state.fresh)  # not amid the shortening of a step
         gone, left = xp.nonzero(settled)[0], xp.nonzero(~settled)[0]
         if gone.shape[0]:
