@@ -226,3 +226,10 @@ def test_two_atoms_of_one_shape_mix_by_the_square_roots_of_their_masses():
 def test_unbalanced_wahu_names_bad_input(x, options, message):
     with pytest.raises(ValueError, match=message):
         unbalanced_wahu(x, np.arange(4.0), **({"n_atoms": 2} | options))
+
+
+def test_one_call_takes_a_scene_to_maps_and_shows_how_far_it_is(scene, capsys):
+    found = wt.unmix(scene, "wahu", 3, verbose=True, **SMALL["wahu"])
+    shown = capsys.readouterr().err
+    assert "Wasserstein dictionary: 100%" in shown and "Weights: 100%" in shown
+    assert found.abundances.shape == (8, 9, 3) and np.isfinite(found.abundances).all()
