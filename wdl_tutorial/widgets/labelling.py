@@ -158,7 +158,7 @@ class LabellingRace(SceneDemo):
         chance = [pixels[rng.choice(candidates, BUDGET, replace=False)].tolist() for _ in range(n_draws)]
         coordinates = _quantised(scaled_coordinates(land))
         self.scene, self.land = scene, land
-        values = {"cursor": int(pixels[candidates[len(candidates) // 2]]), **values}
+        values = {"cursor": traits["rows"] // 2 * traits["cols"] + traits["cols"] // 2, **values}
         super().__init__(
             **traits,
             parents=land.parents_.astype("<i2").tobytes(),
