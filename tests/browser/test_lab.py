@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import socket
 import statistics
 import subprocess
@@ -10,6 +12,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from pathlib import Path
 
 import pytest
 from test_pages import CHROMIUM, HERE, REQUIRED, missing
@@ -25,19 +28,20 @@ def chapters() -> list[str]:
     return [str(path.relative_to(ROOT)) for path in paths[:3]]
 
 
-@pytest.fixture(scope="module")
-def lab(tmp_path_factory):
-    """The address of a JupyterLab that serves the repository, as `make lab` starts it."""
+@contextlib.contextmanager
+def jupyter_lab(folder: Path, log_folder: Path, **environment: str):
+    """The address of a JupyterLab that serves ``folder``, as `make lab` starts it."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    log = open(tmp_path_factory.mktemp("lab") / "log", "w+")
+    log = open(log_folder / "log", "w+")
     server = subprocess.Popen(
         [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", f"--ServerApp.port={port}"]
         + [f"--IdentityProvider.token={TOKEN}", "--ServerApp.root_dir=.", "--LabApp.expose_app_in_browser=True"]
         + ["--LabApp.news_url=None", "--LabApp.extension_manager=readonly"]
         + ["--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"],
-        cwd=ROOT,
+        cwd=folder,
+        env={**os.environ, **environment},
         stdout=log,
         stderr=subprocess.STDOUT,
     )
@@ -49,6 +53,13 @@ def lab(tmp_path_factory):
         server.terminate()
         server.wait(30)
         log.close()
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory):
+    """The address of a JupyterLab that serves the repository."""
+    with jupyter_lab(ROOT, tmp_path_factory.mktemp("lab")) as address:
+        yield address
 
 
 def wait_for(url: str, server: subprocess.Popen, log) -> None:

@@ -22,14 +22,22 @@ CHROMIUM = os.environ.get("CHROMIUM") or next(
 REQUIRED = bool(os.environ.get("WDL_TUTORIAL_REQUIRE_BROWSER"))
 
 
-def missing() -> str | None:
-    """What this machine lacks for the browser tests, or None."""
+def missing_driver() -> str | None:
+    """What this machine lacks to drive a browser, or None."""
     if shutil.which("node") is None:
         return "Node.js is not installed"
     if CHROMIUM is None:
         return "Chromium is not installed"
     if not (HERE / "node_modules" / "playwright-core").is_dir():
         return "playwright-core is not installed: make browser"
+    return None
+
+
+def missing() -> str | None:
+    """What this machine lacks for the browser tests of the book, or None."""
+    lack = missing_driver()
+    if lack:
+        return lack
     if not (BOOK / "index.html").is_file():
         return "the book is not built: make book"
     return None

@@ -32,8 +32,10 @@ export default demo({ name: "ink-drop", title: "A drop of ink", keys: ["start", 
     drawInk(shade);
     drawCloud(shade);
     const wet = p.filter((v) => v > 0.01 * most).length, apart = 0.5 * p.reduce((s, v, i) => s + Math.abs(v - graph.degrees[i] / total), 0);
-    const shares = classes.map((c) => [c, p.reduce((s, v, i) => s + (grid.classOf(grid.pixelOf[i]) === c ? v : 0), 0)]).filter(([, v]) => v >= 0.005).sort((a, b) => b[1] - a[1]);
-    const here = grid.classOf(ui.get("start")), words = shares.map(([c, v]) => `${percent(v)} on ${grid.names[c]}`);
+    const held = new Map([...classes, -1].map((c) => [c, 0]));
+    p.forEach((v, i) => { const c = grid.classOf(grid.pixelOf[i]); held.set(c, held.get(c) + v); });
+    const shares = [...held].filter(([, v]) => v >= 0.005).sort((a, b) => b[1] - a[1]), here = grid.classOf(ui.get("start"));
+    const words = classes.length ? shares.map(([c, v]) => `${percent(v)} on ${grid.names[c] ?? "pixels without a label"}`) : [];
     return `The drop fell at ${grid.where(ui.get("start"))}${here >= 0 ? ` (${grid.names[here]})` : ""}. After ${number(t)} ${t === 1 ? "step" : "steps"}${words.length ? `: ${list(words)}` : ""}. ${wet} of ${n} pixels are wet. Still to go until it has forgotten where it began: ${percent(apart)}.`;
   };
 
