@@ -5,7 +5,7 @@ import { number } from "./draw.js";
 import { neighborGraph, walkFrom } from "./diffusion.js";
 import { Grid, int16Of, key, mapKeys, rgbOf } from "./maps.js";
 
-const TIMES = [0, 1, 2, 3, 5, 10, 20, 30, 50, 100, 200, 300, 500, 1000, 2000, 3000, 5000];
+const TIMES = [0, 1, 2, 3, 5, 10, 20, 30, 50, 100, 200, 300, 500, 1000, 2000, 3000];
 
 export default demo({ name: "ink-drop", title: "A drop of ink", keys: ["start", "time"] }, (ui) => {
   const grid = new Grid(ui), n = grid.pixelOf.length, k = ui.get("n_neighbors"), graph = neighborGraph(int16Of(ui.get("neighbors")), n, k);

@@ -212,7 +212,7 @@ class InkDrop(SceneDemo):
     every : every which row and column of the scene is taken; the graph has to travel to the page.
     start : the pixel of the drop, as a flat index into the thinned image; the one that most others count among their
         neighbours if not given.
-    time : steps of the walk, one of 0, 1, 2, 3, 5, 10, ... 5000.
+    time : steps of the walk, one of 0, 1, 2, 3, 5, 10, ... 3000.
 
     Raises
     ------
@@ -224,7 +224,7 @@ class InkDrop(SceneDemo):
     neighbors, cloud = array(), array()
     n_neighbors = whole()
     start = whole()
-    time = number(30, 0, 5000)
+    time = number(30, 0, 3000)
     caption = text("Ink: the square root of the walk's probability, against the largest. The big square is the drop.")
     alt = text("Ink that drops on one pixel stays among pixels with such a spectrum, wherever they lie on the map.")
 
