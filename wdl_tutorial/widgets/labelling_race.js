@@ -78,7 +78,8 @@ export default demo({ name: "labelling-race", title: "Ten clicks against the mac
   }
 
   function drawMaps([yours, lands, random], draw, truth) {
-    const { cols, rows } = grid, gap = 0.06 * cols, head = 1.75 * maps.font / Math.max(1, (maps.width - 8) / (2 * cols + gap));
+    const { cols, rows } = grid, gap = 0.06 * cols, f = maps.font;
+    const scale = Math.min((maps.width - f) / (2 * cols + gap), (maps.height - 4.5 * f) / (2 * rows)), head = 1.75 * f / Math.max(0.1, scale);  // room for a line of words
     const blank = rgbOf(maps.theme.soft), low = rows + head;
     maps.begin({ x: [0, 2 * cols + gap], y: [2 * low, 0], square: true, xTicks: false, yTicks: false });
     const places = [[0, head], [cols + gap, head], [0, low + head], [cols + gap, low + head]];
