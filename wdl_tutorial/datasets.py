@@ -251,6 +251,131 @@ def make_bimodal(
     return Bimodal(X, means, positions, (positions[:, None] - positions) ** 2)
 
 
+# --------------------------------------------------------------------------------------------------------- images
+
+
+class Frames(NamedTuple):
+    """Images that change along a known path, as histograms flattened in C order."""
+
+    X: np.ndarray  # (n_frames, n_bins) each sums to 1
+    shape: tuple[int, int]  # rows, columns
+    along: np.ndarray  # (n_frames,) where on the path: wavelength in nm, or phase in [0, 1)
+
+
+def make_beating_ring(*, n_frames: int = 13, shape: tuple[int, int] = (48, 54)) -> Frames:
+    """A ring that beats: it contracts and widens, its wall is thickest a quarter of a beat later, so the path is a loop.
+
+    A stand-in for the heart of Schmitz et al. (2018), section 5.2: a muscle seen from above, beside an organ at rest, on
+    a dark ground that is not quite black. ``along`` is the phase.
+
+    Examples
+    --------
+    >>> ring = make_beating_ring()
+    >>> ring.X.shape, round(float(ring.X.sum()), 6)
+    ((13, 2592), 13.0)
+    """
+    rows, columns = _check_image(shape)
+    if n_frames < 1:
+        raise ValueError(f"n_frames must be at least 1; got {n_frames}.")
+    phase = np.arange(n_frames) / n_frames
+    y, x = np.meshgrid(np.linspace(-1, 1, rows), np.linspace(-1, 1, columns) * columns / rows, indexing="ij")
+    beat, late = np.cos(2 * np.pi * phase)[:, None, None], np.sin(2 * np.pi * phase)[:, None, None]
+    away = np.hypot(x + 0.25, y * 1.1)  # from the centre of the ring
+    wall = np.exp(-0.5 * ((away - (0.42 + 0.14 * beat)) / (0.09 + 0.035 * late)) ** 2)
+    still = 0.5 * np.exp(-0.5 * (((x - 0.8) / 0.14) ** 2 + ((y + 0.3) / 0.3) ** 2))
+    return Frames(normalize((wall + still + 0.01).reshape(n_frames, -1)), (rows, columns), phase)
+
+
+def make_telescope_psfs(
+    *,
+    n_wavelengths: int = 36,
+    shape: tuple[int, int] = (40, 40),
+    pixel: float = 0.05,
+    aberration: float = 35.0,
+    random_state: int | np.random.Generator = 0,
+) -> Frames:
+    """What a star looks like through a space telescope at 550 to 900 nm: the point spread functions of one mirror.
+
+    The data of Schmitz et al. (2018), section 5.1, are simulations for Euclid that we do not have; these are ours, by
+    Fourier optics. The intensity is |F(A exp(2 pi i W / wavelength))|^2: A a mirror of 1.2 m with a secondary of a third
+    of its diameter and three struts, W a smooth random error of the wave front, the same at all wavelengths. Twice the
+    wavelength spreads the light twice as far. ``along`` is the wavelength in nm.
+
+    Parameters
+    ----------
+    pixel : angle of one pixel, in seconds of arc; the diffraction width at 550 nm is 0.095.
+    aberration : root mean square of W, in nm.
+
+    Examples
+    --------
+    >>> psfs = make_telescope_psfs(n_wavelengths=8)
+    >>> psfs.X.shape, psfs.along[[0, -1]]
+    ((8, 1600), array([550., 900.]))
+    """
+    rows, columns = _check_image(shape)
+    if n_wavelengths < 1:
+        raise ValueError(f"n_wavelengths must be at least 1; got {n_wavelengths}.")
+    if not (pixel > 0 and aberration >= 0):
+        raise ValueError(f"pixel must be positive and aberration not negative; got {pixel:g} and {aberration:g}.")
+    diameter, n, fine = 1.2, 96, 2  # m; points across the mirror; samples per pixel and axis
+    mirror, error = _mirror(n, np.random.default_rng(random_state))
+    at = (np.arange(n) + 0.5) / n * diameter - diameter / 2
+    arcsec = np.pi / (180 * 3600)
+    angles = [(np.arange(fine * m) + 0.5 - fine * m / 2) / fine * pixel * arcsec for m in (rows, columns)]
+    wavelengths, images = np.linspace(550.0, 900.0, n_wavelengths), []
+    for nm in wavelengths:
+        field = mirror * np.exp(2j * np.pi * aberration * error / nm)
+        down, across = (np.exp(-2j * np.pi * np.outer(angle, at) / (nm * 1e-9)) for angle in angles)
+        light = np.abs(down @ field @ across.T) ** 2
+        images.append(light.reshape(rows, fine, columns, fine).sum(axis=(1, 3)))
+    return Frames(normalize(np.stack(images).reshape(n_wavelengths, -1)), (rows, columns), wavelengths)
+
+
+def _mirror(n: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """The mirror (n, n), 1 where it sends light, and a smooth error of mean 0 and root mean square 1 on it."""
+    x = (np.arange(n) + 0.5) / n * 2 - 1
+    y, x = np.meshgrid(x, x, indexing="ij")
+    radius, turn = np.hypot(x, y), np.arctan2(y, x)
+    mirror = ((radius < 1) & (radius > 1 / 3)).astype(float)
+    for strut in np.deg2rad([90, 210, 330]):
+        ahead = x * np.cos(strut) + y * np.sin(strut)
+        mirror[(np.abs(x * np.sin(strut) - y * np.cos(strut)) < 0.04) & (ahead > 0)] = 0.0
+    shapes = [radius**2 * np.cos(2 * turn), radius**2 * np.sin(2 * turn), radius**2]  # astigmatism, defocus
+    shapes += [(3 * radius**3 - 2 * radius) * wave(turn) for wave in (np.cos, np.sin)]  # coma
+    shapes += [radius**3 * wave(3 * turn) for wave in (np.cos, np.sin)]  # trefoil
+    error = sum(size * shape for size, shape in zip(rng.standard_normal(len(shapes)), shapes))
+    seen = mirror > 0
+    error = error - error[seen].mean()
+    return mirror, error / np.sqrt(np.mean(error[seen] ** 2))
+
+
+def load_faces(*, inverted: bool = False) -> Frames:
+    """100 faces of 25 x 25 pixels, of many people: the faces of the subset of LFW that scikit-image carries.
+
+    ``inverted`` turns dark into bright, so that eyes, brows and mouths are the mass that moves (Schmitz et al. (2018),
+    section 5.3, whose 20 images are of one person). ``along`` numbers the faces. Nothing is downloaded.
+
+    Raises
+    ------
+    ImportError
+        scikit-image is not installed; it is in the extra ``book``.
+    """
+    try:
+        from skimage.data import lfw_subset
+    except ImportError as error:
+        raise ImportError('load_faces needs scikit-image: pip install "wdl-tutorial[book]".') from error
+    faces = lfw_subset()[:100]  # what follows in the file is no face
+    faces = (1.0 - faces if inverted else faces) + 1e-3
+    return Frames(normalize(faces.reshape(100, -1)), faces.shape[1:], np.arange(100.0))
+
+
+def _check_image(shape: tuple[int, int]) -> tuple[int, int]:
+    """Rows and columns of an image."""
+    if len(tuple(shape)) != 2 or any(not isinstance(n, int | np.integer) or n < 4 for n in shape):
+        raise ValueError(f"shape must be (rows, columns) of at least 4 each; got {shape!r}.")
+    return int(shape[0]), int(shape[1])
+
+
 # ---------------------------------------------------------------------------------------------- synthetic scenes
 
 # the first three are about as bright and as far apart (11-17 degrees) as DC1's: the second bounce grows with brightness
