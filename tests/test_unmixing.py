@@ -88,6 +88,8 @@ def test_given_the_truth_the_errors_against_it_are_aligned(scene):
     straight = wt.unmix(scene, "nnls", endmembers=scene.endmembers)
     from wdl_tutorial.unmixing import against_truth
 
+    found_sre = against_truth(scene, found)["sre_a"]
+    assert found_sre == pytest.approx(-20 * np.log10(against_truth(scene, found)["nrmse_a"]), rel=1e-9)
     assert against_truth(scene, found)["rmse_a"] == pytest.approx(against_truth(scene, straight)["rmse_a"], rel=1e-9)
 
 

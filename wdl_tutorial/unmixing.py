@@ -461,7 +461,8 @@ def compare(
     """Several methods on one scene and the same seeds, measured alike.
 
     Where the scene has a truth, the endmembers are aligned to it by Hungarian assignment on spectral angles, and the table
-    also has rmse_a and nrmse_a of the abundances, nrmse_m and the mean angle of the endmembers. No method sees the truth.
+    also has rmse_a, nrmse_a and sre_a (dB) of the abundances, nrmse_m and the mean angle of the endmembers. No method sees
+    the truth.
 
     Parameters
     ----------
@@ -498,6 +499,7 @@ def against_truth(scene: Scene, found: Unmixing) -> dict[str, float]:
     return {
         "rmse_a": metrics.rmse(truth, estimate),
         "nrmse_a": metrics.nrmse(truth, estimate),
+        "sre_a": metrics.sre(truth, estimate),
         "nrmse_m": metrics.nrmse_endmembers(scene.endmembers, found.endmembers[perm]),
         "angle_m": float(np.mean(metrics.spectral_angle(scene.endmembers, found.endmembers[perm]))),
     }
