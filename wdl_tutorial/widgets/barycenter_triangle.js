@@ -5,7 +5,7 @@ import {
   standardDeviation,
 } from "./transport.js";
 import { number } from "./draw.js";
-import { demo, fixed, peakWords } from "./shell.js";
+import { demo, fixed, list, peakWords } from "./shell.js";
 import { dragWeights, drawTriangle } from "./triangle.js";
 
 const NAMES = ["A", "B", "C"], COLOURS = ["red", "green", "purple"], LINES = ["dash", "dot", "dashdot"];
@@ -18,10 +18,10 @@ export default demo({ name: "barycenter-triangle", title: "The average of three 
     { label: "The three shapes and their averages", height: (w, f) => Math.min(0.8 * w, 22 * f), share: 1.35 },
   );
   ui.simplex("weights", NAMES, { label: (name) => `weight of shape ${name}` });
-  ui.slider("width", { label: "blur width: what eps smears", values: WIDTHS.line, text: (v) => `${v} bins` });
+  ui.slider("width", { label: "blur width: what eps smears", values: WIDTHS.line, text: (v) => `${v} units` });
   ui.slider("pixels", { label: "blur width: what eps smears", values: WIDTHS.plane, text: (v) => `${v} ${v === 1 ? "pixel" : "pixels"}` });
   ui.choice("shapes", { label: "shapes", options: [["line", "on a line"], ["plane", "in the plane"]] });
-  ui.choice("power", { label: "cost: distance to the power", options: [[1, "p = 1"], [2, "p = 2"]] });
+  ui.choice("power", { label: "moving by d costs", options: [[1, "d"], [2, "d\u00b2"]] });
   ui.toggle("debiased", { label: "debias: take the blur out" });
   dragWeights(ui, pad, "weights");
   const [widthHandle, pixelsHandle] = ["blur width: what eps smears"].flatMap((label) => [...ui.panel.querySelectorAll(`input[aria-label="${label}"]`)]).map((input) => input.closest("label"));
@@ -36,7 +36,7 @@ export default demo({ name: "barycenter-triangle", title: "The average of three 
     const kernel = !flat ? gridKernel(side, power, eps)
       : power === 1 ? lineKernel(n, x[1] - x[0], eps) : denseKernel(costMatrix(x, x, power), n, n, eps);
     const average = barycenter(atoms, weights, kernel, ITERATIONS[shapes][power], { debiased }), mixture = linearMixture(atoms, weights);
-    const fine = allFinite(average), unit = flat ? "bins" : blur === 1 ? "pixel" : "pixels";
+    const fine = allFinite(average), unit = flat ? "units" : blur === 1 ? "pixel" : "pixels";
     const setting = `Blur ${number(blur)} ${unit} (eps = ${number(eps)} ${unit}${power === 2 ? "\u00b2" : ""}).`;
 
     drawTriangle(pad, { title: "Drag the dot", names: NAMES, colours: COLOURS, weights,
@@ -47,21 +47,26 @@ export default demo({ name: "barycenter-triangle", title: "The average of three 
 
     const corner = weights.findIndex((w) => w > 0.995);
     if (flat) {
-      const tops = peaks(average, 0.02).map((i) => fixed(x[i], 0)), spread = fixed(standardDeviation(average, x), 1);
-      if (corner >= 0) return `${setting} At corner ${NAMES[corner]} the average is ${spread} bins wide (standard deviation), the shape itself ${fixed(standardDeviation(atoms[corner], x), 1)}.`;
-      return `${setting} The average of positions has ${peakWords(tops)}, its mean at ${fixed(mean(average, x), 1)} and a width (sd) of ${spread}; the average of heights has ${peakWords(peaks(mixture, 0.02).map((i) => fixed(x[i], 0)))}.`;
+      const tops = peaks(average, 0.02).map((i) => fixed(summit(average, x, i), 0)), spread = fixed(standardDeviation(average, x), 1);
+      if (corner >= 0) return `${setting} At corner ${NAMES[corner]} the average is ${spread} units wide (standard deviation), the shape itself ${fixed(standardDeviation(atoms[corner], x), 1)}.`;
+      return `${setting} The average of positions has ${peakWords(tops)}, its mean at ${fixed(mean(average, x), 1)} and a width (sd) of ${spread}; the average of heights has ${peakWords(peaks(mixture, 0.02).map((i) => fixed(summit(mixture, x, i), 0)))}.`;
     }
     const inkOf = (p) => { const most = Math.max(...p); return p.reduce((s, v) => s + (v > most / 2 ? 1 : 0), 0); };
-    const pixelWords = `${inkOf(average)} of ${n} pixels are darker than half the darkest`;
-    if (corner >= 0) return `${setting} At corner ${NAMES[corner]}: in the average ${pixelWords}; in the shape itself ${inkOf(atoms[corner])}.`;
-    return `${setting} In the average of positions ${pixelWords}; in the average of heights, three ghosts on top of each other, ${inkOf(mixture)}.`;
+    if (corner >= 0) return `${setting} At corner ${NAMES[corner]} the dark part of the average covers ${inkOf(average)} pixels; that of the shape itself ${inkOf(atoms[corner])}.`;
+    return `${setting} Left: one shape in between, whose dark part covers ${inkOf(average)} of ${n} pixels (the three shapes: ${list(atoms.map((p) => String(inkOf(p))))}). Right: three ghosts on top of each other.`;
   };
 });
+
+/* Where between the bins the parabola through a peak and its neighbours is highest. */
+function summit(p, x, i) {
+  const [a, b, c] = [p[i - 1] ?? 0, p[i], p[i + 1] ?? 0], bend = a - 2 * b + c;
+  return bend < 0 ? x[i] + 0.5 * (x[1] - x[0]) * (a - c) / bend : x[i];
+}
 
 function drawLine(plot, x, atoms, average, mixture, fine) {
   const perBin = 1 / (x[1] - x[0]), density = (p) => p.map((v) => v * perBin);
   const top = 1.15 * Math.max(...atoms.flatMap((p) => [...density(p)]));
-  plot.begin({ x: [x[0], x[x.length - 1]], y: [0, top], title: "Shapes and averages", yLabel: "mass per bin", xLabel: "position (bins)", yTicks: false,
+  plot.begin({ x: [x[0], x[x.length - 1]], y: [0, top], title: "Shapes and averages", yLabel: "mass per unit", xLabel: "position (units)", yTicks: false,
     legend: [["average of positions", { colour: "blue", fill: "blue" }], ["average of heights", { colour: "ink", dash: "sparse" }]] });
   if (fine) plot.area(x, density(average).map((v) => Math.min(v, top)), { colour: "blue", alpha: 0.28 });
   atoms.forEach((p, k) => {

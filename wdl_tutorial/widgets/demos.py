@@ -16,7 +16,7 @@ class TwoPeaks(Demo):
     t : weight of the right peak, in [0, 1].
     left, right : positions of the peaks, in bins, 20 to 180.
     width : standard deviation of the right peak in bins, 3 to 15; the left one's is 5.
-    crumb : share of the mass to the left of the crumb that is coloured red.
+    crumb : share of the mass to the left of the crumb that is coloured orange.
     """
 
     _file = "two_peaks.js"
@@ -25,7 +25,7 @@ class TwoPeaks(Demo):
     right = number(130, 20, 180)
     width = number(10, 3, 15)
     crumb = number(0.7, 0.05, 0.95)
-    caption = text("Dashed and dotted: the two peaks. Blue: their average. Red: one and the same crumb of mass.")
+    caption = text("Dashed and dotted: the two peaks. Blue: their average. Orange: one and the same crumb of mass.")
     alt = text("The average of heights has two peaks, where they were; the average of positions has one, in between.")
 
 
@@ -36,10 +36,10 @@ class BarycenterTriangle(Demo):
     ----------
     weights : of the three shapes, on the simplex.
     shapes : "line" for ``atoms`` or "plane" for ``images``.
-    width, pixels : blur width in bins, for shapes on a line, and in pixels, for shapes in the plane.
+    width, pixels : blur width in units of the axis, for shapes on a line, and in pixels, for shapes in the plane.
     power : exponent p of the distance, 1 or 2.
     debiased : take the blur out.
-    atoms, positions : three histograms on an even line, and its positions in bins.
+    atoms, positions : three histograms on an even line, and its positions.
     images : three square images, flattened in C order; 32 x 32 keeps the slider quick.
     """
 
@@ -71,7 +71,7 @@ class ScalingSteps(Demo):
     _file = "scaling_steps.js"
     presses = number(0, 0, 120)
     eps = number(32, 1, 4096)
-    caption = text("Bars: the sums of the plan as it is, green where right. Black steps: what they should be.")
+    caption = text("Bars: the sums of the plan as it is, green where right (to 0.0002). Black steps: what they should be.")
     alt = text("Fixing the columns of a plan spoils its rows and the other way round, less each time.")
 
 
@@ -110,7 +110,7 @@ class PlanByHand(Demo):
     power = choice(1, 1, 2)
     adding = toggle(True)
     caption = text("Fill the table: click a cell, or move with the arrow keys and press Enter or Backspace.")
-    alt = text("Eight blocks stand at the left, eight places are free at the right; the table says how many go where.")
+    alt = text("Eight blocks stand above, eight places are free below and further right; a table says how many go where.")
 
 
 class Unmix60(Demo):
@@ -147,7 +147,7 @@ class OrphanPeak(Demo):
     _file = "orphan_peak.js"
     marginal_weight = number(3700, 300, 1e6)
     orphan = number(150, 100, 180)
-    caption = text("Dashed: what is there and what is wanted. Blue: what is moved. Red routes are the orphan's.")
+    caption = text("Dashed: what is there and what is wanted. Blue: what is moved. Orange routes are the orphan's.")
     alt = text("Of two source peaks one has a partner; the other travels only if leaving it behind costs more.")
 
 
@@ -163,7 +163,7 @@ class GradientFilm(Demo):
     _file = "gradient_film.js"
     bin = number(14, 0, 39)
     nudge = number(1e-4, 1e-6, 0.03)
-    caption = text("Above: arrows show where mass in atom A lowers the loss. Below: red, what the push changes.")
+    caption = text("Above: arrows show where mass in atom A lowers the loss. Below: orange, what the push changes.")
     alt = text("The slope of the loss in every bin of an atom, and a push on one bin travelling through five layers.")
 
 

@@ -16,7 +16,7 @@ function cheapest() {
 export default demo({ name: "plan-by-hand", title: "Move the blocks yourself", keys: ["plan", "power", "adding"] }, (ui) => {
   const picture = ui.panelOf({ label: "The blocks and where each goes", height: (w, f) => 15 * f });
   const table = blocksTable(ui);
-  ui.choice("power", { label: "a block moved d bins costs", options: [[1, "d (p = 1)"], [2, "d\u00b2 (p = 2)"]] });
+  ui.choice("power", { label: "a block moved d bins costs", options: [[1, "d"], [2, "d\u00b2"]] });
   ui.choice("adding", { label: "a click on a cell", options: [[true, "adds a block"], [false, "takes one away"]] });
   const buttons = element("div", { class: "wdl-buttons" });
   ui.panel.append(buttons);
@@ -24,17 +24,17 @@ export default demo({ name: "plan-by-hand", title: "Move the blocks yourself", k
   ui.button("Show the plan that never crosses", () => ui.set({ plan: cheapest() }), { into: buttons });
 
   return () => {
-    const T = ui.get("plan"), power = ui.get("power"), [rows, columns] = sumsOf(T), best = costOf(cheapest(), power), cost = costOf(T, power);
+    const T = ui.get("plan"), power = ui.get("power"), [rows, columns] = sumsOf(T), best = costOf(cheapest(), power), cost = costOf(T, power), price = power === 1 ? "d" : "d\u00b2";
     table.show(T, rows, columns);
     drawBlocks(picture, T, rows, columns);
     const placed = T.reduce((s, v) => s + v, 0), over = BINS.filter((j) => columns[j] > TARGET[j]);
     const done = placed === TOTAL && over.length === 0 && BINS.every((i) => rows[i] === SOURCE[i]);
-    const costs = `Cost so far ${cost}; the cheapest full plan costs ${best} (p = ${power}).`;
+    const costs = `Cost so far ${cost}; the cheapest full plan costs ${best}, at the price ${price}.`;
     if (over.length) return `${placed} of ${TOTAL} blocks placed, but too many at ${list(over.map((j) => `bin ${j}`))}: take some away. ${costs}`;
     if (!done) return `${placed} of ${TOTAL} blocks placed; ${rows.filter((r, i) => r === SOURCE[i]).length} of 6 rows and ${columns.filter((c, j) => c === TARGET[j]).length} of 6 columns are right. ${costs}`;
     const same = cheapest().every((v, k) => v === T[k]);
-    if (cost > best) return `All blocks are placed, every sum is right. It costs ${cost}; the cheapest plan costs ${best} (p = ${power}). Some routes cross that should not.`;
-    return `All blocks are placed, and nothing is cheaper: cost ${cost} (p = ${power}). ${same ? "No two routes cross." : "It is a second plan of the same cost: some of its routes cross."}`;
+    if (cost > best) return `All blocks are placed, every sum is right. It costs ${cost}; the cheapest plan costs ${best}, at the price ${price}. Some routes cross that should not.`;
+    return `All blocks are placed, and nothing is cheaper: cost ${cost} at the price ${price}. ${same ? "No two routes cross." : "It is a second plan of the same cost: some of its routes cross."}`;
   };
 });
 
@@ -91,18 +91,18 @@ function blocksTable(ui) {
 }
 
 function drawBlocks(plot, T, rows, columns) {
-  plot.begin({ x: [-0.7, 5.7], y: [-4.1, 7.9], title: "Blocks and routes", xLabel: "position (bins)", xTicks: BINS.map((i) => [i, String(i)]), yTicks: false });
-  plot.label("to", -0.7, 7.2, { align: "left", colour: "muted" });
-  plot.label("from", -0.7, -3.3, { align: "left", colour: "muted" });
+  plot.begin({ x: [-0.7, 5.7], y: [-4.6, 7.9], title: "Blocks and routes", xLabel: "position (bins)", xTicks: BINS.map((i) => [i, String(i)]), yTicks: false });
+  plot.label("from", 5.7, 5.3, { align: "right", colour: "muted", patch: false });
+  plot.label("to", -0.7, -1.5, { align: "left", colour: "muted", patch: false });
   BINS.forEach((i) => {
-    for (let b = 0; b < SOURCE[i]; b++) plot.box(i - 0.22, -1 - b, i + 0.22, -1.9 - b, { stroke: "ink", fill: b < SOURCE[i] - rows[i] ? "sky" : null, width: 1.2 });
+    for (let b = 0; b < SOURCE[i]; b++) plot.box(i - 0.22, 4.9 + b, i + 0.22, 5.8 + b, { stroke: "ink", fill: b < SOURCE[i] - rows[i] ? "sky" : null, width: 1.2 });
     for (let b = 0; b < Math.max(TARGET[i], columns[i]); b++)
-      plot.box(i - 0.22, 4.9 + b, i + 0.22, 5.8 + b, { stroke: b < TARGET[i] ? "ink" : "red", fill: b < columns[i] ? (b < TARGET[i] ? "sky" : "red") : null, width: 1.2, dash: b < TARGET[i] ? "solid" : "dot" });
+      plot.box(i - 0.22, -1 - b, i + 0.22, -1.9 - b, { stroke: b < TARGET[i] ? "ink" : "red", fill: b < columns[i] ? (b < TARGET[i] ? "sky" : "red") : null, width: 1.2, dash: b < TARGET[i] ? "solid" : "dot" });
   });
   T.forEach((count, k) => {
     if (!count) return;
     const [i, j] = [Math.floor(k / N), k % N];
-    plot.segment(i, -0.8, j, 4.6, { colour: "blue", width: 1.5 + 1.6 * count, alpha: 0.75 });
-    if (count > 1) plot.label(String(count), i + 0.3 * (j - i), -0.8 + 0.3 * 5.4, { bold: true, scale: 0.9 });
+    plot.segment(i, 4.6, j, -0.8, { colour: "blue", width: 1.5 + 1.6 * count, alpha: 0.75 });
+    if (count > 1) plot.label(String(count), i + 0.3 * (j - i), 4.6 - 0.3 * 5.4, { bold: true, scale: 0.9 });
   });
 }

@@ -75,7 +75,7 @@ export default demo({ name: "scaling-steps", title: "Fix the columns, fix the ro
     const product = T.reduce((s, v, k) => s + Math.abs(v - P[Math.floor(k / N)] * Q[k % N]), 0) / 2;
     const line = rowSpread(T);
     const form = product < 0.02 ? ` The plan is p q\u1d40 to within ${percent(product, 1)}: every source feeds every target alike.`
-      : ` Half of each row's mass lies within about ${fixed(line, 1)} bins.`;
+      : ` In a row, the middle half of the mass is about ${fixed(line, 1)} bins wide.`;
     const said = presses === 0 ? "No press yet: this is exp(\u2212cost/eps), scaled to mass one."
       : `After ${presses} ${presses === 1 ? "press" : "presses"} (${presses % 2 ? "columns" : "rows"} last) the columns are ${mark(offColumns)}, the rows ${mark(offRows)}.`;
     return `${said} ${Number.isFinite(here) ? `At eps = ${number(eps)} it takes ${atLeast(here)} presses until 1 % is left.` : ""}${form}`;

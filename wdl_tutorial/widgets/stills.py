@@ -100,14 +100,14 @@ def plan_by_hand(demo: Any):
     plan = np.asarray(demo.plan).reshape(6, 6)
     source, target = [3, 2, 2, 1, 0, 0], [0, 0, 1, 2, 2, 3]
     figure, ax = subplots(1, 1, 3.4)
-    for row, counts, colour in ((0, source, figures.FILLS[0]), (5, target, "none")):
+    for row, counts, colour in ((5, source, figures.FILLS[0]), (0, target, "none")):
         for i, count in enumerate(counts):
             for block in range(count):
                 ax.bar(i, 0.8, bottom=row + block, width=0.5, facecolor=colour, edgecolor="black")
     for (i, j), count in np.ndenumerate(plan):
         if count:
-            ax.plot([i, j], [max(source) + 0.1, 4.9], linewidth=1.5 * count, color=figures.COLOURS[0], linestyle="-")
-    ax.set(xlabel="position (bins)", yticks=[1.5, 6.5], yticklabels=["from", "to"])
+            ax.plot([i, j], [4.9, max(target) + 0.1], linewidth=1.5 * count, color=figures.COLOURS[0], linestyle="-")
+    ax.set(xlabel="position (bins)", yticks=[1.5, 6.5], yticklabels=["to", "from"])
     return figure
 
 

@@ -16,7 +16,7 @@ export default demo({ name: "two-peaks", title: "Average two peaks", keys: ["t",
   ui.slider("left", { label: "left peak at", min: 20, max: 180, step: 1, text: (v) => `${v} bins` });
   ui.slider("right", { label: "right peak at", min: 20, max: 180, step: 1, text: (v) => `${v} bins` });
   ui.slider("width", { label: "width of the right peak (sd)", min: 3, max: 15, step: 1, text: (v) => `${v} bins` });
-  ui.slider("crumb", { label: "red crumb: share of the mass to its left", min: 0.05, max: 0.95, step: 0.05, text: (v) => percent(v) });
+  ui.slider("crumb", { label: "orange crumb: share of the mass to its left", min: 0.05, max: 0.95, step: 0.05, text: (v) => percent(v) });
   ui.play("t", { min: 0, max: 1 });
   for (const plot of [heights, positions])
     ui.drag(plot, {
@@ -69,7 +69,7 @@ export default demo({ name: "two-peaks", title: "Average two peaks", keys: ["t",
     paths.dot((now[0] + now[1]) / 2, t, { colour: "red", radius: 5, shape: "square" });
 
     const where = (average) => peaks(average, 0.02).map((i) => fixed(x[i], 0));
-    const walk = `The red crumb ${t === 0 ? "is still" : t === 1 ? "has arrived" : "is"} at ${fixed((now[0] + now[1]) / 2, 0)} below; `
+    const walk = `The orange crumb ${t === 0 ? "is still" : t === 1 ? "has arrived" : "is"} at ${fixed((now[0] + now[1]) / 2, 0)} below; `
       + (t > 0 && t < 1 ? `above it is in two places, ${percent(1 - t)} here and ${percent(t)} there.` : "above too.");
     return `At t = ${fixed(t, 2)} the average of heights has ${peakWords(where(byHeight))}; the average of positions has ${peakWords(where(byPosition))}. ${walk}`;
   };

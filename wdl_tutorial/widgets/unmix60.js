@@ -3,7 +3,7 @@
 import { linearMixture } from "./transport.js";
 import { clamp, demo, fixed, list, percent } from "./shell.js";
 
-const COLOURS = ["red", "green", "purple"], LINES = ["dash", "dot", "dashdot"], SOLVED = 0.005;
+const COLOURS = ["red", "green", "purple"], LINES = ["dash", "dashdot", "long"], SOLVED = 0.005;
 
 export default demo({ name: "unmix", title: "What is this pixel made of?", keys: ["weights", "shown"] }, (ui) => {
   const spectra = ui.get("endmembers"), names = ui.get("names"), wavelengths = ui.get("wavelengths"), truth = ui.get("truth");
