@@ -4,6 +4,7 @@
 * The theme's thebe bootstrap, which points at a CDN, is dropped.
 * ``static/widget-host.js`` runs the anywidget models that MyST-NB stores in a page: no require.js, no html-manager.
 * A demo that also displays itself as ``image/png`` shows that picture to a reader without JavaScript.
+* A chapter's number, which its file's name begins with, stands before its title: on the page, in the sidebar, everywhere.
 * The version of the package that the chapters ran with stands in the footer.
 * A few attributes of the theme's HTML that mislead a screen reader are mended.
 """
@@ -11,10 +12,12 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 import shutil
 from pathlib import Path
 
 from docutils import nodes
+from sphinx.transforms import SphinxTransform
 from sphinx.transforms.post_transforms import SphinxPostTransform
 
 import wdl_tutorial
@@ -52,6 +55,21 @@ def configure(app, config) -> None:
         "This page loads nothing from any other host.</p>"
     )
     config.html_theme_options = options
+
+
+class ChapterNumbers(SphinxTransform):
+    """Put the number of a chapter before its title: ``03_scaling`` is chapter 3.
+
+    It runs when a page is read, so that whatever lists titles later (sidebar, previous and next, search) has the number.
+    """
+
+    default_priority = 500
+
+    def apply(self, **kwargs) -> None:
+        number = re.match(r"(\d\d)_", self.env.docname)
+        title = next(iter(self.document.findall(nodes.title)), None)
+        if number and title is not None:
+            title.insert(0, nodes.Text(f"{int(number[1])}. "))
 
 
 class FirstFrames(SphinxPostTransform):
@@ -119,6 +137,7 @@ def repair_accessibility(app, exception) -> None:
 
 
 def setup(app) -> dict:
+    app.add_transform(ChapterNumbers)
     app.add_post_transform(FirstFrames)
     app.connect("config-inited", configure)
     app.connect("html-page-context", drop_thebe, priority=990)  # after every extension that adds a script
