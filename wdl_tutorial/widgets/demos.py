@@ -71,7 +71,9 @@ class ScalingSteps(Demo):
     _file = "scaling_steps.js"
     presses = number(0, 0, 120)
     eps = number(32, 1, 4096)
-    caption = text("Bars: the sums of the plan as it is, green where right (to 0.0002). Black steps: what they should be.")
+    caption = text(
+        "Bars: the sums of the plan as it is, green where right (to 0.0002). Black steps: what they should be."
+    )
     alt = text("Fixing the columns of a plan spoils its rows and the other way round, less each time.")
 
 
@@ -110,7 +112,9 @@ class PlanByHand(Demo):
     power = choice(1, 1, 2)
     adding = toggle(True)
     caption = text("Fill the table: click a cell, or move with the arrow keys and press Enter or Backspace.")
-    alt = text("Eight blocks stand above, eight places are free below and further right; a table says how many go where.")
+    alt = text(
+        "Eight blocks stand above, eight places are free below and further right; a table says how many go where."
+    )
 
 
 class Unmix60(Demo):
