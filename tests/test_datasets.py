@@ -19,14 +19,17 @@ from wdl_tutorial.datasets import (
     load_cube,
     load_dc1,
     load_dc2_bundles,
+    load_faces,
     load_jasper_ridge,
     load_salinas_a,
     load_samson,
     load_usgs_sample,
+    make_beating_ring,
     make_bilinear_scene,
     make_bimodal,
     make_gaussian_path,
     make_teaching_scene,
+    make_telescope_psfs,
     make_variable_scene,
     wahu_salinas_pixels,
 )
@@ -722,3 +725,62 @@ def test_a_cube_without_a_valid_pixel_is_refused(tmp_path):
 def test_wavelengths_that_are_none_are_refused(tmp_path, cube, nm):
     with pytest.raises(ValueError, match="positive numbers"):
         load_cube(save(tmp_path / "x.npz", cube), wavelengths=nm)
+
+
+# ------------------------------------------------------------------------------------------------------------- images
+
+
+def test_a_beating_ring_is_a_loop_and_not_a_line():
+    ring = make_beating_ring()
+    assert ring.X.shape == (13, 48 * 54)
+    np.testing.assert_allclose(ring.X.sum(axis=1), 1.0)
+    centred = ring.X - ring.X.mean(axis=0)
+    path = (centred @ np.linalg.svd(centred, full_matrices=False)[2][:2].T) @ np.array([1, 1j])
+    turn = np.angle(np.roll(path, -1) / path)
+    assert abs(abs(turn.sum()) - 2 * np.pi) < 1e-6  # once around its own middle
+    assert np.all(np.sign(turn) == np.sign(turn[0]))
+
+
+def test_the_width_of_a_point_spread_function_grows_with_the_wavelength():
+    psfs = make_telescope_psfs(n_wavelengths=8)
+    assert psfs.shape == (40, 40)
+    assert (psfs.along[0], psfs.along[-1]) == (550.0, 900.0)
+    np.testing.assert_allclose(psfs.X.sum(axis=1), 1.0)
+    assert np.all(np.diff(psfs.X.max(axis=1)) < 0)
+    np.testing.assert_array_equal(psfs.X, make_telescope_psfs(n_wavelengths=8).X)
+    assert np.any(psfs.X != make_telescope_psfs(n_wavelengths=8, random_state=1).X)
+
+
+def test_a_perfect_mirror_is_a_scaled_copy_of_itself_at_another_wavelength():
+    """Without aberration the intensity depends on angle / wavelength only: at 1.6363 times the wavelength, so much wider."""
+    psfs = make_telescope_psfs(n_wavelengths=2, aberration=0.0, shape=(81, 81), pixel=0.02)
+    at = (np.arange(81) - 40.0) * 0.02
+    narrow, wide = (x.reshape(81, 81)[40] / x.max() for x in psfs.X)
+    np.testing.assert_allclose(np.interp(at * 900 / 550, at, wide)[30:51], narrow[30:51], atol=0.01)
+
+
+def test_the_faces_are_shipped_and_can_be_inverted():
+    pytest.importorskip("skimage")
+    faces, turned = load_faces(), load_faces(inverted=True)
+    assert faces.X.shape == (100, 625)
+    assert faces.shape == (25, 25)
+    np.testing.assert_allclose(turned.X.sum(axis=1), 1.0)
+    assert np.all([np.corrcoef(a, b)[0, 1] < -0.99 for a, b in zip(faces.X, turned.X)])
+
+
+@pytest.mark.parametrize("make", [make_beating_ring, make_telescope_psfs])
+@pytest.mark.parametrize("shape", [(3, 40), (40,), (40.0, 40)])
+def test_an_image_needs_rows_and_columns(make, shape):
+    with pytest.raises(ValueError, match="shape must be"):
+        make(shape=shape)
+
+
+@pytest.mark.parametrize("options", [{"n_wavelengths": 0}, {"pixel": 0.0}, {"aberration": -1.0}])
+def test_a_telescope_that_cannot_be_is_refused(options):
+    with pytest.raises(ValueError, match="must"):
+        make_telescope_psfs(**options)
+
+
+def test_a_beat_without_frames_is_refused():
+    with pytest.raises(ValueError, match="n_frames must be at least 1; got 0"):
+        make_beating_ring(n_frames=0)

@@ -281,7 +281,7 @@ def make_beating_ring(*, n_frames: int = 13, shape: tuple[int, int] = (48, 54)) 
     y, x = np.meshgrid(np.linspace(-1, 1, rows), np.linspace(-1, 1, columns) * columns / rows, indexing="ij")
     beat, late = np.cos(2 * np.pi * phase)[:, None, None], np.sin(2 * np.pi * phase)[:, None, None]
     away = np.hypot(x + 0.25, y * 1.1)  # from the centre of the ring
-    wall = np.exp(-0.5 * ((away - (0.42 + 0.14 * beat)) / (0.09 + 0.035 * late)) ** 2)
+    wall = np.exp(-0.5 * ((away - (0.42 + 0.1 * beat)) / (0.13 + 0.06 * late)) ** 2)
     still = 0.5 * np.exp(-0.5 * (((x - 0.8) / 0.14) ** 2 + ((y + 0.3) / 0.3) ** 2))
     return Frames(normalize((wall + still + 0.01).reshape(n_frames, -1)), (rows, columns), phase)
 
