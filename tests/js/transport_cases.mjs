@@ -37,7 +37,7 @@ const CASES = {
   wasserstein({ p, q, positions, power }) { return T.wasserstein1d(p, q, positions, power); },
   displaced({ p, q, t }) { return [...T.displacedHistogram(Float64Array.from(p), Float64Array.from(q), t)]; },
   fractions({ pixel, spectra, sum_to_one }) { return L.fractions(pixel, spectra, sum_to_one); },
-  fractions_from({ gram, right, sum_to_one }) { return L.fractionsFrom(gram, right, sum_to_one); },
+  fractions_from({ gram, right, sum_to_one }) { return L.solver(gram, sum_to_one)(right); },
   peaks({ p, share }) { return T.peaks(Float64Array.from(p), share); },
 };
 

@@ -27,30 +27,39 @@ const dot = (x, y) => { let s = 0; for (let i = 0; i < x.length; i++) s += x[i] 
 
 /* min |pixel - sum_k z_k spectrum_k| over z >= 0, and with `sumToOne` over the simplex. */
 export function fractions(pixel, spectra, sumToOne) {
-  return fractionsFrom(spectra.map((s) => spectra.map((t) => dot(s, t))), spectra.map((s) => dot(s, pixel)), sumToOne);
+  return solver(spectra.map((s) => spectra.map((t) => dot(s, t))), sumToOne)(spectra.map((s) => dot(s, pixel)));
 }
 
-/* The same from the products of the spectra with each other, `gram`, and with the pixel, `right`: all that it needs. */
-export function fractionsFrom(gram, right, sumToOne) {
-  const m = right.length;
-  let best = null, least = Infinity;
+/* The same for many pixels: from the products of the spectra with each other, `gram`, a function of the products of
+ * the spectra with a pixel, `right`. The system of each subset is inverted once. */
+export function solver(gram, sumToOne) {
+  const m = gram.length, guesses = [];
   for (let used = sumToOne ? 1 : 0; used < 2 ** m; used++) {
-    const on = [...Array(m).keys()].filter((k) => used >> k & 1);
-    const A = on.map((i) => on.map((j) => gram[i][j])), b = on.map((i) => right[i]);
+    const on = [...Array(m).keys()].filter((k) => used >> k & 1), A = on.map((i) => on.map((j) => gram[i][j]));
     if (sumToOne) {  // a Lagrange multiplier for the sum
       A.forEach((row) => row.push(1));
       A.push([...on.map(() => 1), 0]);
-      b.push(1);
     }
-    const z = on.length ? solve(A, b) : [];
-    if (z === null || on.some((_, k) => z[k] < 0)) continue;
-    const full = new Array(m).fill(0);
-    on.forEach((k, i) => { full[k] = z[i]; });
-    let value = 0;
-    for (let i = 0; i < m; i++) { value -= 2 * full[i] * right[i]; for (let j = 0; j < m; j++) value += full[i] * full[j] * gram[i][j]; }
-    if (value < least) { least = value; best = full; }
+    const columns = A.map((_, j) => solve(A, A.map((_, i) => (i === j ? 1 : 0))));
+    if (columns.every((column) => column !== null)) guesses.push({ on, columns });
   }
-  return best;
+  return (right) => {
+    let best = null, least = Infinity;
+    for (const { on, columns } of guesses) {
+      const n = on.length, full = new Array(m).fill(0);
+      let allowed = true, value = 0;
+      for (let i = 0; i < n && allowed; i++) {
+        let z = sumToOne ? columns[n][i] : 0;
+        for (let j = 0; j < n; j++) z += columns[j][i] * right[on[j]];
+        full[on[i]] = z;
+        allowed = z >= 0;
+      }
+      if (!allowed) continue;
+      for (let i = 0; i < m; i++) { value -= 2 * full[i] * right[i]; for (let j = 0; j < m; j++) value += full[i] * full[j] * gram[i][j]; }
+      if (value < least) { least = value; best = full; }
+    }
+    return best;
+  };
 }
 
 export const fcls = (pixel, spectra) => fractions(pixel, spectra, true);

@@ -1,7 +1,7 @@
 /* Chapter 11: a pixel of three minerals in the shade, what two ways of unmixing make of it, and of a scene under a cloud. */
 
 import { linearMixture } from "./transport.js";
-import { fcls, fractionsFrom, nnls } from "./leastsquares.js";
+import { fcls, nnls, solver } from "./leastsquares.js";
 import { demo, fixed, percent } from "./shell.js";
 import { dragWeights, drawTriangle } from "./triangle.js";
 
@@ -21,10 +21,11 @@ function edge(cloud, rows, cols) {
 /* What both methods make of every pixel of the scene when the light under the cloud is `shade`. */
 function unmixScene(field, cloud, spectra, shade) {
   const gram = spectra.map((s) => spectra.map((t) => s.reduce((sum, v, i) => sum + v * t[i], 0)));
+  const [constrained, free] = [solver(gram, true), solver(gram, false)];
   return field.map((truth, i) => {
     const light = 1 + (shade - 1) * cloud[i], right = gram.map((row) => light * row.reduce((s, v, k) => s + v * truth[k], 0));
-    const free = fractionsFrom(gram, right, false), total = free.reduce((s, v) => s + v, 0);
-    return [truth, fractionsFrom(gram, right, true), free.map((v) => v / total)];
+    const z = free(right), total = z.reduce((s, v) => s + v, 0);
+    return [truth, constrained(right), z.map((v) => v / total)];
   });
 }
 
@@ -41,6 +42,7 @@ export default demo({ name: "shade", title: "A pixel in the shade", keys: ["weig
   ui.slider("shade", { label: "shade: light on the pixel, 1 is full", min: 0.4, max: 1.5, step: 0.05, text: (v) => fixed(v, 2) });
   ui.choice("mineral", { label: "mineral in the maps", options: names.map((name, k) => [k, name]) });
   dragWeights(ui, pad, "weights");
+  let last = {};
 
   return () => {
     const truth = ui.get("weights"), shade = ui.get("shade"), pixel = linearMixture(spectra, truth).map((v) => shade * v);
@@ -66,7 +68,8 @@ export default demo({ name: "shade", title: "A pixel in the shade", keys: ["weig
       bars.label(fixed(v, 2), k * 1.05 + 0.5, r + 0.5, { bold: true, scale: 0.95 });
     }));
 
-    const k = ui.get("mineral"), unmixed = unmixScene(field, cloud, spectra, shade), under = field.map((_, i) => i).filter((i) => cloud[i] > 0.5);
+    const k = ui.get("mineral"), unmixed = shade === last.shade ? last.unmixed : unmixScene(field, cloud, spectra, shade), under = field.map((_, i) => i).filter((i) => cloud[i] > 0.5);
+    last = { shade, unmixed };
     maps.begin({ x: [0, 3 * wide + 2], y: [0, tall], title: `A whole scene under a cloud (outlined): fraction of ${names[k]}`, xTicks: METHODS.map((name, j) => [j * (wide + 1) + wide / 2, name]), yTicks: false, grid: false });
     METHODS.forEach((_, j) => {
       const x = j * (wide + 1);
