@@ -70,7 +70,7 @@ export default demo({ name: "shade", title: "A pixel in the shade", keys: ["weig
 
     const k = ui.get("mineral"), unmixed = shade === last.shade ? last.unmixed : unmixScene(field, cloud, spectra, shade), under = field.map((_, i) => i).filter((i) => cloud[i] > 0.5);
     last = { shade, unmixed };
-    maps.begin({ x: [0, 3 * wide + 2], y: [0, tall], title: `A whole scene under a cloud (outlined): fraction of ${names[k]}`, xTicks: METHODS.map((name, j) => [j * (wide + 1) + wide / 2, name]), yTicks: false, grid: false });
+    maps.begin({ x: [0, 3 * wide + 2], y: [0, tall], title: `A whole scene, light changed in the outline: fraction of ${names[k]}`, xTicks: METHODS.map((name, j) => [j * (wide + 1) + wide / 2, name]), yTicks: false, grid: false });
     METHODS.forEach((_, j) => {
       const x = j * (wide + 1);
       maps.image(unmixed.map((answers) => answers[j][k]), tall, wide, { colour: COLOURS[k], corners: [x, 0, x + wide, tall] });
@@ -82,6 +82,6 @@ export default demo({ name: "shade", title: "A pixel in the shade", keys: ["weig
     const off = (w) => w.reduce((s, v, k) => s + Math.abs(v - truth[k]), 0) / 2, say = (w) => `(${w.map((v) => fixed(v, 2)).join(", ")})`;
     const light = shade < 0.995 ? `${fixed(100 * (1 - shade), 0)}\u00a0% less light` : shade > 1.005 ? `${fixed(100 * (shade - 1), 0)}\u00a0% more light` : "full light";
     const wrong = off(constrained) > 0.01 ? `FCLS, which must make the fractions sum to one, answers ${say(constrained)}: ${fixed(100 * off(constrained), 0)}\u00a0% of the pixel goes to the wrong mineral.` : `FCLS answers ${say(constrained)}, as it should.`;
-    return `Truth ${say(truth)}, ${light}. ${wrong} NNLS divided by its sum answers ${say(scaled)} at every shade: its sum, ${fixed(total, 2)}, is the light. Under the cloud there is ${percent(mean[0])} ${names[k]}; FCLS finds ${percent(mean[1])}, NNLS ${percent(mean[2])}.`;
+    return `Truth ${say(truth)}, ${light}. ${wrong} NNLS divided by its sum answers ${say(scaled)} at every shade: its sum, ${fixed(total, 2)}, is the light. Inside the outline there is ${percent(mean[0])} ${names[k]}; FCLS finds ${percent(mean[1])}, NNLS ${percent(mean[2])}.`;
   };
 });
