@@ -369,6 +369,9 @@ def test_fit_gives_maps_on_the_simplex_and_spectra_per_pixel(fitted, scene):
     np.testing.assert_allclose(fitted.abundances_.sum(1), 1.0, atol=1e-12)
     assert fitted.endmembers_.shape == (len(X), N_EM, N_BANDS)
     assert fitted.endmembers_.min() >= 0 and fitted.endmembers_.max() <= 1
+    np.testing.assert_allclose(
+        fitted.concentrations_ / fitted.concentrations_.sum(axis=1, keepdims=True), fitted.abundances_, rtol=1e-12
+    )
     assert fitted.nonlinearity_degree_.shape == (len(X),)
     assert fitted.nonlinearity_degree_.min() >= 0 and fitted.nonlinearity_degree_.max() <= 1
     assert fitted.reconstruct().shape == X.shape

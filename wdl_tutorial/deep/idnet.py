@@ -529,6 +529,7 @@ class IDNet(BaseEstimator):
     Attributes
     ----------
     abundances_ : (n_pixels, n_em), the mean of q(a | y, M) at the mean endmembers; rows sum to one.
+    concentrations_ : (n_pixels, n_em), of that Dirichlet, (12): their sum says how sure the network claims to be.
     endmembers_ : (n_pixels, n_em, n_bands), per pixel: the decoder at the mean of q(Z | y).
     nonlinearity_degree_ : (n_pixels,), in [0, 1]: ||gamma_nlin|| / (||gamma_lin|| + ||gamma_nlin||), Fig. 7.
     initial_endmembers_ : (n_em, n_bands), VCA's; column k of ``abundances_`` belongs to its row k.
@@ -839,7 +840,8 @@ class IDNet(BaseEstimator):
     @torch.no_grad()
     def _unmix(self, X, pixels: np.ndarray, device: torch.device) -> None:
         parts = [self._unmix_chunk(chunk.to(device)) for chunk in torch.from_numpy(pixels).float().split(2048)]
-        abundances, endmembers, degree, pixel_means = (torch.cat(part) for part in zip(*parts))
+        concentrations, abundances, endmembers, degree, pixel_means = (torch.cat(part) for part in zip(*parts))
+        self.concentrations_ = _returned(concentrations, X)
         self.abundances_ = _returned(abundances, X)
         self.endmembers_ = _returned(endmembers, X)
         self.nonlinearity_degree_ = _returned(degree, X)
@@ -853,7 +855,7 @@ class IDNet(BaseEstimator):
         degree = nonlinear / (linear + nonlinear).clamp_min(torch.finfo(y.dtype).tiny)
         concentration = model.abundance(y, endmembers).double()
         abundances = concentration / concentration.sum(-1, keepdim=True)  # the mean of the Dirichlet
-        return abundances, endmembers, degree, model.mixing(abundances.float(), endmembers)
+        return concentration, abundances, endmembers, degree, model.mixing(abundances.float(), endmembers)
 
     def reconstruct(self):
         """The mean of p(y | a, M) at ``abundances_`` and ``endmembers_``: (n_pixels, n_bands), (7)."""
