@@ -8,7 +8,7 @@ const COLOURS = ["red", "green", "purple"], LINES = ["dash", "dashdot", "long"],
 export default demo({ name: "unmix", title: "What is this pixel made of?", keys: ["weights", "shown"] }, (ui) => {
   const spectra = ui.get("endmembers"), names = ui.get("names"), wavelengths = ui.get("wavelengths"), truth = ui.get("truth");
   const hidden = linearMixture(spectra, truth), norm = Math.hypot(...hidden);
-  const top = ui.panelOf({ label: "The hidden spectrum, your mixture and the three minerals", height: (w, f) => 13 * f + 0.14 * w });
+  const top = ui.panelOf({ label: "The hidden spectrum, your mixture and the three minerals", height: (w, f) => 16 * f + 0.1 * w });
   const below = ui.panelOf({ label: "What is left: the hidden spectrum minus yours", height: (w, f) => 10 * f });
   ui.simplex("weights", names, { label: (name) => `fraction of ${name}` });
   ui.toggle("shown", { label: "show the answer" });
