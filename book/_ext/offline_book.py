@@ -6,6 +6,7 @@
 * A demo that also displays itself as ``image/png`` shows that picture to a reader without JavaScript.
 * A chapter's number, which its file's name begins with, stands before its title: on the page, in the sidebar, everywhere.
 * The version of the package that the chapters ran with stands in the footer.
+* A wide figure links to itself: a tap on a phone shows it at its full size, where its words can be read.
 * A few attributes of the theme's HTML that mislead a screen reader are mended.
 """
 
@@ -14,6 +15,7 @@ from __future__ import annotations
 import importlib.util
 import re
 import shutil
+import struct
 from pathlib import Path
 
 from docutils import nodes
@@ -33,6 +35,7 @@ REPAIRS = {
     '<summary aria-label="Toggle hidden content">': "<summary>",  # hides the words that say what is folded
     '<div role="list" class="citation-list">': '<div class="citation-list">',  # a list without list items
 }
+WIDE = 800  # pixels: wider than the column of text
 MATHJAX_PARTS = ["tex-mml-chtml.js", "output/chtml/fonts", "input/tex/extensions"]
 
 
@@ -124,12 +127,26 @@ def copy_assets(app, exception) -> None:
         shutil.copy(file, static / file.name)
 
 
-def repair_accessibility(app, exception) -> None:
+def link_wide_figures(text: str, page: Path) -> str:
+    """Wrap each wide PNG that stands alone in a line of ``page`` in a link to its file."""
+
+    def linked(found: re.Match) -> str:
+        header = (page.parent / found["file"]).read_bytes()[16:20]
+        (width,) = struct.unpack(">I", header)
+        if width < WIDE:
+            return found[0]
+        return f'<a class="wdl-wide" href="{found["file"]}" title="The figure at its full size">{found[0]}</a>'
+
+    return re.sub(r'^<img [^>]*src="(?P<file>[^":]*_images/[^":]+\.png)"[^>]*>', linked, text, flags=re.MULTILINE)
+
+
+def mend_pages(app, exception) -> None:
     """Mend the written pages; a page that was not written again is already mended."""
     if exception or app.builder.format != "html":
         return
     for page in Path(app.outdir).rglob("*.html"):
-        text = mended = page.read_text(encoding="utf-8")
+        text = page.read_text(encoding="utf-8")
+        mended = link_wide_figures(text, page)
         for written, wanted in REPAIRS.items():
             mended = mended.replace(written, wanted)
         if mended != text:
@@ -142,7 +159,7 @@ def setup(app) -> dict:
     app.connect("config-inited", configure)
     app.connect("html-page-context", drop_thebe, priority=990)  # after every extension that adds a script
     app.connect("build-finished", copy_assets)
-    app.connect("build-finished", repair_accessibility)
+    app.connect("build-finished", mend_pages)
     app.add_js_file("widget-host.js", loading_method="defer")
     app.add_css_file("book.css", priority=900)
     return {"version": wdl_tutorial.__version__, "parallel_read_safe": True, "parallel_write_safe": True}
