@@ -14,7 +14,7 @@ export default demo({ name: "label-by-hand", title: "Label the scene yourself", 
     { label: "The scene with the pixel to label", height: (w, f) => grid.ratio * w + 2 * f },
     { label: "The map that the labels so far give", height: (w, f) => grid.ratio * w + 2 * f },
   );
-  const curves = ui.panelOf({ label: "The spectrum of the pixel, and the mean of each class so far", height: (w, f) => Math.max(13 * f, 0.28 * w) });
+  const curves = ui.panelOf({ label: "The spectrum of the pixel, and the mean of each class so far", height: (w, f) => Math.max(13 * f, 0.28 * w) + 1.35 * f * Math.min(4, Math.floor(9 * f * names.length / w)) });  // rows of the legend
   ui.board.append(key(names, colours));
 
   const answers = () => ui.get("answers"), ready = () => ui.get("answered") === answers().length;
