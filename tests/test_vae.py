@@ -247,6 +247,6 @@ def test_an_untrained_code_of_salinas_a_is_enough_for_land():
         pytest.skip("WDL_TUTORIAL_DATA does not name a folder with Salinas A")
     X = loadmat(folder / "SalinasA_corrected.mat")["salinasA_corrected"].reshape(-1, 204).astype(float)
     y = loadmat(folder / "SalinasA_gt.mat")["salinasA_gt"].ravel()
-    code = SpectralVAE(n_epochs=0, random_state=0).fit(X).transform(X)
+    code = SpectralVAE(n_epochs=0, init="torch", random_state=0).fit(X).transform(X)
     curve = LAND().fit(code / np.linalg.norm(code, axis=1, keepdims=True)).curve(y, [10], candidates=y > 0)
-    assert curve.accuracy[0] > 0.95  # .967 here; .969 and .900 with the next two seeds
+    assert curve.accuracy[0] > 0.95  # .967 here; over ten seeds .75 to .98, median .956
