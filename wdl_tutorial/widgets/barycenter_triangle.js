@@ -37,7 +37,7 @@ export default demo({ name: "barycenter-triangle", title: "The average of three 
       : power === 1 ? lineKernel(n, x[1] - x[0], eps) : denseKernel(costMatrix(x, x, power), n, n, eps);
     const average = barycenter(atoms, weights, kernel, ITERATIONS[shapes][power], { debiased }), mixture = linearMixture(atoms, weights);
     const fine = allFinite(average), unit = flat ? "units" : blur === 1 ? "pixel" : "pixels";
-    const setting = `Blur ${number(blur)} ${unit} (eps = ${number(eps)} ${unit}${power === 2 ? "\u00b2" : ""}).`;
+    const setting = `Blur ${number(blur)} ${unit} (eps = ${number(eps)} ${flat ? "units" : "pixels"}${power === 2 ? "\u00b2" : ""}).`;
 
     drawTriangle(pad, { title: "Drag the dot", names: NAMES, colours: COLOURS, weights,
       pictures: flat ? null : atoms.map((p) => { const most = Math.max(...p); return p.map((v) => v / most); }) });

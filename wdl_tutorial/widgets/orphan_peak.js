@@ -11,7 +11,7 @@ export default demo({ name: "orphan-peak", title: "A peak without a partner", ke
   const above = ui.panelOf({ label: "What leaves: the source, and the part of it that is sent", height: (w, f) => 9.5 * f + 0.05 * w });
   const flow = ui.panelOf({ label: "Where it goes", height: (w, f) => 6.5 * f + 0.03 * w });
   const below = ui.panelOf({ label: "What arrives: the target, and the part of it that is delivered", height: (w, f) => 11 * f + 0.05 * w });
-  ui.slider("marginal_weight", { label: "marginal weight: how dear it is to lose or make mass", values: WEIGHTS, text: (v) => `${number(v, 2)} bins\u00b2` });
+  ui.slider("marginal_weight", { label: "marginal weight: how dear imbalance is", values: WEIGHTS, text: (v) => `${number(v, 2)} bins\u00b2` });
   ui.slider("orphan", { label: "the orphan stands at", min: 100, max: 180, step: 2, text: (v) => `${v} bins` });
 
   return () => {
@@ -33,7 +33,7 @@ export default demo({ name: "orphan-peak", title: "A peak without a partner", ke
     panel(above, p, sent, "Source: what is there, what leaves", { yLabel: "grams per bin", legend });
     const travels = fine ? grams(sent, border, N) : 0, stays = fine ? grams(sent, 0, border) : 0;
     if (!fine) above.label("exp(\u2212cost/eps) underflowed", 100, top / 2, { colour: "red", bold: true });
-    above.label("has a partner", 29, 0.75 * perBin(p)[Math.round(45 / 2)], { align: "right", colour: "muted", patch: false });
+    above.label("has a partner", 45, Math.max(...perBin(sent).slice(0, border), ...perBin(p).slice(0, border)), { dy: -0.8, colour: "muted" });
     above.label("orphan", orphan, perBin(p)[Math.round(orphan / 2)], { dy: -0.8, colour: "red", bold: true });
 
     flow.begin({ x: [0, SPAN], y: [1, 0], title: "Routes", yLabel: "the thicker, the more grams", xTicks: false, yTicks: false });
