@@ -91,7 +91,9 @@ class Underflow(Demo):
     eps = number(1.0, 0.05, 100)
     precision = choice("float64", "float64", "float32")
     logarithms = toggle()
-    caption = text("A dot is an entry that the computer holds; a cross is one that became 0.")
+    caption = text(
+        "Dot: an entry that the computer holds. Cross: one that became 0. Tan strip: subnormal, few digits left."
+    )
     alt = text(
         "As eps falls, the entries of exp(-cost/eps) become smaller than any number a computer holds, and turn to 0."
     )
@@ -167,7 +169,9 @@ class GradientFilm(Demo):
     _file = "gradient_film.js"
     bin = number(14, 0, 39)
     nudge = number(1e-4, 1e-6, 0.03)
-    caption = text("Above: arrows show where mass in atom A lowers the loss. Below: orange, what the push changes.")
+    caption = text(
+        "Arrows: up where mass in atom A lowers the loss. Orange: what the push changes, drawn to fill the picture."
+    )
     alt = text("The slope of the loss in every bin of an atom, and a push on one bin travelling through five layers.")
 
 

@@ -119,6 +119,8 @@ export default demo({ name: "draw-atoms", title: "Draw the two atoms", keys: ["l
       board.curve(x, shown, { colour: COLOURS[s], dash: LINES[s], width: 2.4 });
     });
 
+    if (identical(atoms)) board.label("A and B, one on the other", atoms[0].indexOf(Math.max(...atoms[0])), Math.min(top, Math.max(...atoms[0])), { dy: -0.8, bold: true });
+
     const { P, t, loss } = fits[example];
     one.begin({ x: [0, n - 1], y: [0, top], title: `Histogram ${example + 1}`, xLabel: "bin", yTicks: false, legend: [["data", { colour: "ink", dash: "dash" }], ["your atoms", { colour: "blue", fill: "blue" }]] });
     one.area(x, P, { colour: "blue", alpha: 0.3 });

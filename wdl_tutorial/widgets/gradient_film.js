@@ -1,7 +1,7 @@
 /* Chapter 7: nudge one bin of one atom; see the nudge travel forward through five layers, and the slope come back. */
 
 import { barycenterGradient, costMatrix, denseKernel, gaussian, linspace } from "./transport.js";
-import { number } from "./draw.js";
+import { number, percent } from "./draw.js";
 import { clamp, demo } from "./shell.js";
 
 const N = 40, LAYERS = 5, x = linspace(0, N - 1, N), KERNEL = denseKernel(costMatrix(x, x, 2), N, N, 50);
@@ -14,7 +14,7 @@ const nudged = (bin, h) => [ATOMS[0].map((v, i) => v + (i === bin ? h : 0)), ATO
 export default demo({ name: "gradient-film", title: "Which bin would you push?", keys: ["bin", "nudge"] }, (ui) => {
   const base = barycenterGradient(ATOMS, WEIGHTS, KERNEL, LAYERS, slope), arrows = base.gradAtoms[0], biggest = Math.max(...arrows.map(Math.abs));
   const backward = ui.panelOf({ label: "Backward: the slope of the loss in every bin of atom A", height: (w, f) => 17 * f });
-  const forward = ui.panelOf({ label: "Forward: what the nudge changes in each of the five layers", height: (w, f) => 20 * f });
+  const forward = ui.panelOf({ label: "Forward: what the push changes in each of the five layers", height: (w, f) => 20 * f });
   ui.slider("bin", { label: "bin of atom A that is pushed", min: 0, max: N - 1, step: 1, text: (v) => `bin ${v}` });
   ui.slider("nudge", { label: "size of the push (mass)", values: NUDGES, text: (v) => number(v, 2) });
   for (const plot of [backward, forward])
@@ -41,6 +41,7 @@ export default demo({ name: "gradient-film", title: "Which bin would you push?",
 
     const changes = moved.layers.map((P, l) => P.map((v, i) => v - base.layers[l][i])), most = Math.max(...changes.flatMap((d) => [...d.map(Math.abs)]));
     forward.begin({ x: [-0.8, N - 0.2], y: [LAYERS + 0.55, 0.2], title: "Forward: what the push changes in each layer", xLabel: "bin",
+      legend: [["the layer\u2019s P", { colour: "line" }], ["its change, enlarged", { colour: "red", fill: "red" }], ["the push", { colour: "muted", dash: "dot" }]],
       yTicks: [...Array(LAYERS).keys()].map((l) => [l + 1, `L${l + 1}`]) });
     const tallest = Math.max(...base.layers.flatMap((P) => [...P]));
     changes.forEach((d, l) => {
@@ -52,7 +53,7 @@ export default demo({ name: "gradient-film", title: "Which bin would you push?",
     forward.segment(bin, 0.2, bin, LAYERS + 0.5, { colour: "muted", dash: "dot" });
 
     const best = arrows.indexOf(Math.min(...arrows)), gap = Math.abs(actual / promised - 1);
-    const trust = !Number.isFinite(gap) ? "" : gap < 5e-4 ? " They agree to four digits." : gap < 0.05 ? " They begin to part: the loss is curved." : " They part: for so large a push the loss is too curved.";
+    const trust = !Number.isFinite(gap) ? "" : gap < 5e-4 ? ` They agree within ${percent(Math.max(gap, 1e-4), 2)}.` : gap < 0.05 ? " They begin to part: the loss is curved." : " They part: for so large a push the loss is too curved.";
     return `Pushing ${number(h, 2)} of mass into bin ${bin}: the arrow promises a change of the loss of ${number(promised, 4)}, the true change is ${number(actual, 4)}.${trust} The loss falls fastest at bin ${best}.`;
   };
 });

@@ -10,7 +10,6 @@ const KINDS = {
   float64: { store: (v) => v, wall: -307.65, zero: -323.3 },
   float32: { store: Math.fround, wall: -37.93, zero: -44.85 },
 };
-const FLOOR = -420;  // left end of the line
 
 export default demo({ name: "underflow", title: "Where the numbers end", keys: ["eps", "precision", "logarithms"] }, (ui) => {
   const line = ui.panelOf({ label: "Every entry of exp(\u2212cost/eps), one lane per source bin", height: (w, f) => 24 * f });
@@ -24,16 +23,19 @@ export default demo({ name: "underflow", title: "Where the numbers end", keys: [
     const dead = [...SOURCE.keys()].filter((i) => lost.slice(i * N, (i + 1) * N).every(Boolean));
     const count = lost.filter(Boolean).length;
 
-    line.begin({ x: [FLOOR, 12], y: [N - 0.4, -1.3], title: "Entries of exp(\u2212cost/eps)", xLabel: "size of the entry",
-      xTicks: [-400, -300, -200, -100, 0].map((v) => [v, v ? tenTo(v) : "1"]), yTicks: [...SOURCE.keys()].map((i) => [i, `bin ${i}`]), margin: { right: 7.2 * line.font } });
-    for (const [name, k] of Object.entries(KINDS)) {
-      const active = !logarithms && k === kind;
+    const lowest = -COST[N - 1] / eps / Math.LN10, FLOOR = logarithms ? Math.min(-420, 1.06 * lowest) : -420;  // left end of the line
+    const step = FLOOR < -500 ? 500 : 100, ticks = [4, 3, 2, 1, 0].map((k) => -k * step).filter((v) => v > FLOOR);
+    line.begin({ x: [FLOOR, 12], y: [N - 0.4, -1.3], title: logarithms ? "Their logarithms, which is what is kept" : "Entries of exp(\u2212cost/eps)",
+      xLabel: logarithms ? "power of ten of the entry: an ordinary number" : "size of the entry",
+      xTicks: ticks.map((v) => [v, logarithms ? fixed(v, 0) : v ? tenTo(v) : "1"]), yTicks: [...SOURCE.keys()].map((i) => [i, `bin ${i}`]), margin: { right: 7.2 * line.font } });
+    for (const [name, k] of logarithms ? [] : Object.entries(KINDS)) {  // logarithms know no wall
+      const active = k === kind;
       if (active) {
         line.box(FLOOR, -0.5, k.zero, N - 0.5, { fill: "red", alpha: 0.12 });
         line.box(k.zero, -0.5, k.wall, N - 0.5, { fill: "orange", alpha: 0.3 });
       }
-      line.segment(k.wall, -0.5, k.wall, N - 0.5, { colour: active ? "red" : "muted", width: active ? 3 : 1, dash: active ? "solid" : "dot" });
-      line.label(`${name} ends`, k.wall, -0.9, { colour: active ? "red" : "muted", bold: active, scale: 0.92, dx: name === "float32" ? -1 : 0 });
+      line.segment(k.zero, -0.5, k.zero, N - 0.5, { colour: active ? "red" : "muted", width: active ? 3 : 1, dash: active ? "solid" : "dot" });
+      line.label(`${name} ends`, k.zero, -0.9, { colour: active ? "red" : "muted", bold: active, scale: 0.92, dx: name === "float32" ? -1 : 0 });
     }
     for (let i = 0; i < N; i++) {
       if (dead.includes(i)) line.box(FLOOR, i - 0.45, 12, i + 0.45, { fill: "red", alpha: 0.18 });
@@ -49,9 +51,9 @@ export default demo({ name: "underflow", title: "Where the numbers end", keys: [
     }
     line.label("sum of row", 12, -0.9, { align: "left", dx: 0.7, colour: "muted", patch: false, scale: 0.92 });
 
-    const farthest = `bin ${SOURCE[0]} to bin ${TARGET[N - 1]}`, smallest = -COST[N - 1] / eps / Math.LN10;
+    const farthest = `bin ${SOURCE[0]} to bin ${TARGET[N - 1]}`;
     if (logarithms) return `eps = ${number(eps, 2)}, log domain: what is kept is \u2212cost/eps, and the smallest, ${number(-COST[N - 1] / eps, 4)}, is an ordinary number. Nothing is lost at any eps.`;
-    if (count === 0) return `eps = ${number(eps, 2)}: all ${N * N} entries survive. The smallest, about ${tenTo(Math.round(smallest))}, belongs to the pair that is farthest apart, ${farthest}.`;
+    if (count === 0) return `eps = ${number(eps, 2)}: all ${N * N} entries survive. The smallest, about ${tenTo(Math.round(lowest))}, belongs to the pair that is farthest apart, ${farthest}.`;
     const loss = `eps = ${number(eps, 2)}: exp(\u2212cost/eps) underflowed to 0 in ${count} of ${N * N} entries, the farthest pair (${farthest}) first.`;
     return dead.length ? `${loss} ${dead.length === 1 ? `Row ${dead[0]} is` : `Rows ${list(dead)} are`} all 0: scaling ${dead.length === 1 ? "it" : "them"} divides by 0, which gives infinity, and infinity times 0 is not a number.`
       : `${loss} Every row still has a number in it, so no sum is 0 yet.`;
