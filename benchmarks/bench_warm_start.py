@@ -11,53 +11,10 @@ and the loss. Also printed: the loss as a fit itself computes it, from b = 1 in 
 from __future__ import annotations
 
 import sys
-import time
 
 import numpy as np
 
-import wdl_tutorial as wt
-
-N_BINS, EPS, STEPS, EVERY = 60, 4.0, 100, 10
-COST = wt.GridCost(N_BINS)
-SETTINGS = {"2": (2, None), "2 warm": (2, EVERY), "100": (100, None)}
-
-
-def make_data(seed: int, n_samples: int = 30) -> np.ndarray:
-    """Barycenters of three histograms, one with two bumps, under random weights: (n_samples, 60)."""
-    rng = np.random.default_rng(seed)
-    bins = np.arange(N_BINS)
-    means, widths = rng.uniform([[8], [22], [38]], [[20], [36], [52]], (3, 2)), rng.uniform(1.5, 3.5, (3, 2))
-    bumps = wt.normalize(np.exp(-0.5 * ((bins - means[..., None]) / widths[..., None]) ** 2))
-    heights = rng.dirichlet([2.0, 2.0], 3)
-    true = wt.normalize((heights[..., None] * bumps).sum(axis=1) + 1e-6)
-    weights = rng.dirichlet(np.ones(3), n_samples)
-    return wt.normalize(wt.barycenter(true, weights, COST, eps=EPS, tol=1e-6).histogram + 1e-9)
-
-
-def psnr(X: np.ndarray, R: np.ndarray) -> float:
-    """Mean over samples, in dB, of the data's largest entry over the root mean square error."""
-    return float(np.mean(10 * np.log10(X.max() ** 2 / ((X - R) ** 2).mean(axis=1))))
-
-
-def fit(X: np.ndarray, seed: int, name: str) -> dict:
-    """One fit; after every step, what the atoms and weights of that step give from b = 1, converged."""
-    n_iter, every = SETTINGS[name]
-    steps = []
-    options = {"eps": EPS, "loss": "kl", "init": "uniform", "init_weights": "random", "random_state": seed}
-    model = wt.WassersteinDictionary(
-        3, cost=COST, n_iter=n_iter, warm_restart=every, max_iter=STEPS, tol=None, n_jobs=1, **options,
-        callback=lambda t, value, atoms, weights: steps.append((atoms, weights)),
-    )  # fmt: skip
-    start = time.perf_counter()
-    model.fit(X)
-    seconds = time.perf_counter() - start
-    judged = [wt.wdl_objective(X, *now, COST, eps=EPS, loss="kl", n_iter=1000) for now in steps[::EVERY]]
-    return {
-        "psnr": [psnr(X, found.reconstruction) for found in judged],
-        "loss": [found.value for found in judged],
-        "own": model.loss_,
-        "seconds": seconds,
-    }
+from wdl_tutorial.reproduce.warm_start import EVERY, SETTINGS, STEPS, fit, make_data
 
 
 def main() -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from .. import LineCost, barycenter, linear_mixture, normalize
-from .table import NOT, REPRODUCED, Numbers, Part, Row
+from .. import LineCost, barycenter, datasets, linear, linear_mixture, metrics, normalize, wasserstein_1d
+from ..unmixing import wahu
+from .table import IN_PART, NOT, REPRODUCED, Numbers, Part, Row
 
 PAPER = "WaHU"
 
@@ -40,6 +41,82 @@ def _one_peak(found: Numbers) -> str:
     return REPRODUCED if right else NOT
 
 
+# --------------------------------------------------------------------------------------------------- the two experiments
+
+
+def misfit(reconstruction: np.ndarray, x: np.ndarray) -> float:
+    """Mean over the samples of the L1 distance; 2 is no overlap at all."""
+    return float(np.abs(reconstruction - x).sum(axis=1).mean())
+
+
+def off_truth(atoms: np.ndarray, path: datasets.GaussianPath) -> float:
+    """The farther of two atoms from its true one: W2 in bins, the left one first."""
+    h = normalize(np.maximum(atoms, 0))  # of PCA: what is above zero
+    h = h[np.argsort(h @ path.positions)]
+    return max(float(np.sqrt(wasserstein_1d(a, b, path.positions))) for a, b in zip(h, path.atoms))
+
+
+def nearest_angle(atoms: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """Spectral angle, in radians, of each atom to the sample nearest to it."""
+    return np.array([metrics.spectral_angle(np.broadcast_to(atom, x.shape), x).min() for atom in atoms])
+
+
+def gaussians(part: Part, quick: bool) -> Numbers:
+    """Fig. 2: the paper's fidelity and start over ten seeds, ours over ten draws of 40 of the 51, PCA and NMF."""
+    path = datasets.make_gaussian_path()
+
+    def one(recommended: bool, seed: int) -> dict:
+        keep = np.sort(np.random.default_rng(seed).permutation(51)[:40]) if recommended else np.arange(51)
+        x = path.X[keep]
+        model = wahu(path.positions, setting="synthetic", recommended=recommended, random_state=seed, tol=None).fit(x)
+        return {"off": off_truth(model.atoms_, path), "misfit": misfit(model.inverse_transform(model.weights_), x)}
+
+    seeds = range(1 if quick else 10)
+    found: Numbers = {"seeds": len(seeds)}
+    for name, recommended in (("paper", False), ("ours", True)):
+        runs = [part(f"{name}, seed {seed}", one, recommended, seed) for seed in seeds]
+        off, error = (np.array([run[key] for run in runs]) for key in ("off", "misfit"))
+        found |= {f"{name}_off": np.median(off), f"{name}_off_worst": off.max(), f"{name}_misfit": np.median(error)}
+        found[f"{name}_good"] = int(((off <= 2) & (error <= 0.05)).sum())
+    pca, nmf = linear.pca(path.X, 2), linear.nmf(path.X, 2, random_state=0)
+    found |= {"pca_misfit": misfit(pca.reconstruct(), path.X), "pca_least": pca.endmembers.min()}
+    return found | {"nmf_misfit": misfit(nmf.reconstruct(), path.X), "nmf_off": off_truth(nmf.endmembers, path)}
+
+
+def _atoms_found(found: Numbers) -> str:
+    linear_fails = found["pca_least"] < 0 and found["nmf_misfit"] > 5 * found["ours_misfit"]
+    if found["paper_good"] >= 0.9 * found["seeds"] and linear_fails:
+        return REPRODUCED
+    return IN_PART if found["ours_good"] >= 0.9 * found["seeds"] and linear_fails else NOT
+
+
+def salinas(part: Part, quick: bool) -> Numbers:
+    """Fig. 3: 1002 pixels of Salinas A, p = 1, eps = .05, rho = .01, m = 4, the paper's start; PCA and NMF."""
+    pixels = datasets.wahu_salinas_pixels(n_per_class=20 if quick else 167, random_state=0)
+
+    def one() -> dict:
+        model = wahu(pixels.positions, random_state=0, **({"max_iter": 10} if quick else {})).fit(pixels.X)
+        rebuilt = model.inverse_transform(model.weights_)
+        return {
+            "wahu_angle": nearest_angle(model.atoms_, pixels.X).max(),
+            "wahu_least": model.atoms_.min(),
+            "wahu_misfit": misfit(rebuilt, pixels.X),
+        }
+
+    found: Numbers = {"pixels": len(pixels.X)} | part("WaHU", one)
+    for name, fit in (("pca", linear.pca(pixels.X, 4)), ("nmf", linear.nmf(pixels.X, 4, random_state=0))):
+        found[f"{name}_least"] = fit.endmembers.min()
+        found[f"{name}_angle"] = nearest_angle(np.maximum(fit.endmembers, 0), pixels.X).max()
+        found[f"{name}_misfit"] = misfit(fit.reconstruct(), pixels.X)
+    return found
+
+
+def _resemble(found: Numbers) -> str:
+    ours = found["wahu_angle"] <= 0.1 and found["wahu_least"] >= 0
+    others = found["pca_least"] < 0 and found["nmf_angle"] > found["wahu_angle"]
+    return REPRODUCED if ours and others else (IN_PART if ours else NOT)
+
+
 ROWS = [
     Row(
         PAPER,
@@ -50,5 +127,30 @@ ROWS = [
         _one_peak,
         "",
         two_averages,
+    ),
+    Row(
+        PAPER,
+        "Figure 2",
+        "WaHU learns decent approximations of the atoms and reconstructs faithfully; PCA's are no histograms, NMF's are "
+        "off and reconstruct poorly.",
+        "With the paper's fidelity and start: farther atom {paper_off:.1f} bins off (worst {paper_off_worst:.1f} of {seeds} "
+        "seeds), misfit {paper_misfit:.3f} (L1). With KL and the data's extremes: {ours_off:.2f} bins (worst "
+        "{ours_off_worst:.2f}), {ours_misfit:.3f}. PCA: smallest entry {pca_least:.2f}, misfit {pca_misfit:.2f}. NMF: "
+        "{nmf_off:.1f} bins, {nmf_misfit:.2f}.",
+        _atoms_found,
+        "The entropic fidelity is biased towards blurred reconstructions; k-means++ seldom starts at both ends. The public "
+        "code takes more steps and five restarts.",
+        gaussians,
+    ),
+    Row(
+        PAPER,
+        "Figure 3",
+        "All reconstruct well; only WaHU's atoms resemble the pixels; PCA's have negative parts.",
+        "Farthest atom from its nearest pixel, of {pixels}: WaHU {wahu_angle:.3f} rad, NMF {nmf_angle:.3f}; PCA's smallest "
+        "entry {pca_least:.2f}. Misfit (L1): WaHU {wahu_misfit:.3f}, PCA {pca_misfit:.3f}, NMF {nmf_misfit:.3f}.",
+        _resemble,
+        "Four linear components reconstruct these pixels better; the paper says that all do well.",
+        salinas,
+        ("salinas-a",),
     ),
 ]
