@@ -229,19 +229,21 @@ def evaluate_chunks(
 
     like = {"dtype": x.dtype, "device": device(x)}
     values, grads = xp.empty((x.shape[0],), **like), xp.empty(tuple(weights.shape), **like)
-    grad_atoms, kept, domains = None, [], set()
+    kept = xp.empty(tuple(x.shape), **like) if keep else None
+    grad_atoms, domains = None, set()
     for part, done in zip(parts, mapper(one, parts)):
         grad_atoms = done.grad_atoms if grad_atoms is None else grad_atoms + done.grad_atoms
         values[part] = done.value
         grads[part, :] = done.grad_weights
-        kept.append(done.histogram)
+        if keep:
+            kept[part, :] = done.histogram
         domains.add(done.domain)
     return Total(
         float(xp.sum(importance * values)),
         values,
         grad_atoms,
         grads,
-        xp.concat(kept, axis=0) if keep else None,
+        kept,
         domains.pop() if len(domains) == 1 else "mixed",
     )
 
