@@ -44,7 +44,7 @@ def linear_rivals(x: np.ndarray) -> dict[str, np.ndarray]:
 
 def learn(psfs: wt.datasets.Frames, n_steps: int, **options) -> wt.WassersteinDictionary:
     t = (psfs.along - psfs.along[0]) / (psfs.along[-1] - psfs.along[0])
-    start = np.clip(np.stack([1 - t, t], axis=1), 1e-3, None)  # a logarithm of 0 would never move
+    start = np.clip(np.stack([1 - t, t], axis=1), 0.05, None)  # the softmax has next to no slope at the ends
     model = wt.WassersteinDictionary(
         2, cost=wt.GridCost(psfs.shape), eps=0.5, n_iter=120, momentum=-0.1, init="uniform",
         init_weights=wt.normalize(start), max_iter=n_steps, tol=None, **options,
