@@ -141,7 +141,7 @@ def underflow(demo: Any):
         lost = (row < wall) & (not demo.logarithms)
         ax.plot(row[~lost], np.full(np.sum(~lost), lane), "o", color=figures.COLOURS[0])
         ax.plot(np.maximum(row[lost], -400), np.full(np.sum(lost), lane), "x", color=figures.COLOURS[1])
-    for name, place in (("float64 ends", -308), ("float32 ends", -38)):
+    for name, place in (("float64 ends", -323.3), ("float32 ends", -44.9)):
         ax.axvline(place, color=figures.GREY, linestyle="--", linewidth=1)
         ax.annotate(name, (place, -0.9), ha="center")
     ax.set(xlim=(-420, 12), ylim=(7.6, -1.3), xlabel="power of ten of the entry of exp(-cost/eps)", ylabel="source bin")
@@ -276,6 +276,32 @@ def ink_drop(demo: Any):
     for ax in axes:
         row, col = divmod(demo.start, demo.cols)
         ax.plot(col, row, "s", fillstyle="none", color="white", markeredgecolor="black", markersize=8)
+    return figure
+
+
+@draws("DoubtDashboard")
+def doubt_dashboard(demo: Any):
+    figure, (top, below) = subplots(2, 2, 5.2)
+    row, col = divmod(demo.cursor, demo.cols)
+    figures.plot_scene(demo.scene, title="the scene", ax=top[0]).set_xlabel("")
+    figures.plot_map(demo.disagreement(), title="where the runs disagree", vmin=0, vmax=0.25, cmap="Reds", ax=top[1])
+    for ax in top:
+        ax.plot(col, row, "s", fillstyle="none", color="black", markeredgewidth=1.5, markersize=7)
+    valid = np.isfinite(demo.stack).all(axis=(0, 3))
+    if valid[row, col]:
+        at = int(valid.ravel()[: demo.cursor].sum())
+        below[0].plot(demo.wavelengths, demo.light[at], ".", color="black", label="pixel")
+        below[0].plot(demo.wavelengths, demo.fitted[demo.method, at], color=figures.COLOURS[0])
+    below[0].set(title=f"dots: the pixel, line: {demo.methods[demo.method]}", xlabel="wavelength (nm)")
+    starts = np.cumsum([0, *demo.counts])
+    for j, name in enumerate(demo.methods):
+        values = demo.stack[starts[j] : starts[j + 1], row, col]
+        places = np.arange(values.shape[1]) + 0.15 * j
+        below[1].plot(np.median(values, axis=0), places, "os^x"[j % 4], color=figures.COLOURS[j % 6], label=name)
+        below[1].hlines(places, values.min(0), values.max(0), color=figures.COLOURS[j % 6], linestyle="solid")
+    below[1].set(xlim=(-0.03, 1.03), xlabel="fraction", yticks=range(len(demo.names)), yticklabels=demo.names)
+    below[1].invert_yaxis()
+    below[1].legend(fontsize=8)
     return figure
 
 

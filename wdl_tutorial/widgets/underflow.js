@@ -26,7 +26,7 @@ export default demo({ name: "underflow", title: "Where the numbers end", keys: [
     const lowest = -COST[N - 1] / eps / Math.LN10, FLOOR = logarithms ? Math.min(-420, 1.06 * lowest) : -420;  // left end of the line
     const step = FLOOR < -500 ? 500 : 100, ticks = [4, 3, 2, 1, 0].map((k) => -k * step).filter((v) => v > FLOOR);
     line.begin({ x: [FLOOR, 12], y: [N - 0.4, -1.3], title: logarithms ? "Their logarithms, which is what is kept" : "Entries of exp(\u2212cost/eps)",
-      xLabel: logarithms ? "power of ten of the entry: an ordinary number" : "size of the entry",
+      xLabel: logarithms ? "power of ten of the entry" : "size of the entry",
       xTicks: ticks.map((v) => [v, logarithms ? fixed(v, 0) : v ? tenTo(v) : "1"]), yTicks: [...SOURCE.keys()].map((i) => [i, `bin ${i}`]), margin: { right: 7.2 * line.font } });
     for (const [name, k] of logarithms ? [] : Object.entries(KINDS)) {  // logarithms know no wall
       const active = k === kind;
