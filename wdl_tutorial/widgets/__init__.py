@@ -13,6 +13,7 @@ import importlib
 _LAZY = {
     "BarycenterTriangle": "demos",
     "DipOrPeak": "demos",
+    "DoubtDashboard": "doubt",
     "DraggableTriangle": "demos",
     "DrawAtoms": "demos",
     "FramePlayer": "frames",
