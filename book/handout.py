@@ -35,7 +35,7 @@ They need Python 3.11 or newer. The second command is the only one that asks the
 built on: type the first two at home, or let one person do it and type them where a package mirror can be reached. The
 third works anywhere, as often as you like.
 
-Chapter 7 shows automatic differentiation with torch where it is installed: add it with
+Chapters 7, 16 and 17 need torch, too, which is large. Add it with
 `.venv/bin/pip install -c constraints.txt "./{wheel}[deep]"`.
 
 | here | what it is |
