@@ -17,40 +17,9 @@ import time
 
 import numpy as np
 from scipy.stats import spearmanr
-from sklearn.decomposition import NMF
 
 import wdl_tutorial as wt
-
-
-def nmse(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Squared error over squared norm, per image."""
-    return ((x - y) ** 2).sum(axis=1) / (x**2).sum(axis=1)
-
-
-def linear_rivals(x: np.ndarray) -> dict[str, np.ndarray]:
-    """Reconstructions by NMF with two atoms, and by PCA with two images and with two components."""
-    nmf = NMF(2, init="nndsvda", max_iter=20_000, tol=1e-10)
-    scale = 1 / x.max()  # its stopping rule knows no units
-    mixed = nmf.fit_transform(x * scale) @ nmf.components_ / scale
-    u, s, v = np.linalg.svd(x, full_matrices=False)
-    mean = x.mean(axis=0)
-    uc, sc, vc = np.linalg.svd(x - mean, full_matrices=False)
-    return {
-        "NMF, 2 atoms": mixed,
-        "PCA, mean and 1 component": mean + (uc[:, :1] * sc[:1]) @ vc[:1],
-        "PCA without mean, 2 components": (u[:, :2] * s[:2]) @ v[:2],
-        "PCA, mean and 2 components (3 images)": mean + (uc[:, :2] * sc[:2]) @ vc[:2],
-    }
-
-
-def learn(psfs: wt.datasets.Frames, n_steps: int, **options) -> wt.WassersteinDictionary:
-    t = (psfs.along - psfs.along[0]) / (psfs.along[-1] - psfs.along[0])
-    start = np.clip(np.stack([1 - t, t], axis=1), 1e-3, None)  # a logarithm of 0 would never move
-    model = wt.WassersteinDictionary(
-        2, cost=wt.GridCost(psfs.shape), eps=0.5, n_iter=120, momentum=-0.1, init="uniform",
-        init_weights=wt.normalize(start), max_iter=n_steps, tol=None, **options,
-    )  # fmt: skip
-    return model.fit(psfs.X)
+from wdl_tutorial.reproduce.pictures import learn_psfs, linear_rivals, nmse
 
 
 def main() -> None:
@@ -64,7 +33,7 @@ def main() -> None:
         if step % 20 == 0:
             print(f"  step {step:4d}: loss {value:.3e}, {time.process_time() - began:.0f} CPU s", flush=True)
 
-    model = learn(psfs, n_steps, callback=show)
+    model = learn_psfs(psfs, n_steps, callback=show)
     y = model.inverse_transform(model.weights_)
     rows = {"Wasserstein dictionary, 2 atoms": y} | linear_rivals(x)
     middle = np.abs(psfs.along - psfs.along.mean()) < 60

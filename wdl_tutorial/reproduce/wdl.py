@@ -24,7 +24,7 @@ from .. import (
 )
 from ..iterate import ConvergenceWarning
 from . import bimodal, warm_start
-from .table import DRAWING, IN_PART, NOT, REPRODUCED, Numbers, Part, Row
+from .table import CANNOT, DRAWING, IN_PART, NOT, REPRODUCED, Numbers, Part, Row
 
 PAPER = "WDL"
 
@@ -312,6 +312,14 @@ ROWS = [
         _last,
         "Peaks on a line, not faces; the first three lie within about a decibel.",
         losses_on_a_line,
+    ),
+    Row(
+        PAPER,
+        "Figure 13",
+        "Weights moved towards an atom add its emotion to a neutral face.",
+        "Chapter 9 moves the weights of other faces; what an emotion is, we have no way to measure.",
+        CANNOT,
+        "The paper's faces may not be shipped.",
     ),
     Row(
         PAPER,
