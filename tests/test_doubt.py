@@ -90,12 +90,14 @@ def test_the_same_materials_stand_at_the_same_place_in_every_run(scene, runs):
     assert doubt.DoubtDashboard(bare, mixed, every=1).names == ["material 1", "material 2", "material 3"]
 
 
-def test_the_cursor_starts_on_the_most_disputed_pixel_and_votes_count(board):
+def test_the_cursor_starts_on_the_most_disputed_pixel_and_votes_count(scene, runs, board):
     assert board.cursor == doubt.disagreement(board.stack).argmax()
     assert board.votes == [1, 1]
     both = board.disagreement()
     board.votes = [0, 1]
     assert_close(board.disagreement(), doubt.disagreement(board.stack[2:]), atol=0)
+    alone = doubt.DoubtDashboard(scene, runs, every=1, votes=[0, 1])
+    assert alone.cursor == doubt.disagreement(board.stack[2:]).argmax()
     board.votes = [0, 0]
     assert not board.disagreement().any()
     board.votes = [1, 1]
@@ -143,3 +145,17 @@ def test_a_page_that_would_be_too_heavy_is_refused_and_so_are_runs_alone(scene, 
     monkeypatch.setattr(doubt, "MOST", 1000)
     with pytest.raises(ValueError, match="at most 1000"):
         doubt.DoubtDashboard(scene, runs, every=1)
+
+
+@pytest.mark.parametrize(
+    "values, message",
+    [
+        ({"votes": [1]}, "votes must be 0 or 1 for each of fcls, nnls"),
+        ({"votes": [1, 2]}, "votes must be 0 or 1"),
+        ({"method": 2}, "method must be a number from 0 to 1; got 2"),
+        ({"material": 3}, "material must be a number from 0 to 2; got 3"),
+    ],
+)
+def test_a_state_that_names_what_is_not_there_is_refused(scene, runs, values, message):
+    with pytest.raises(ValueError, match=message):
+        doubt.DoubtDashboard(scene, runs, every=1, **values)

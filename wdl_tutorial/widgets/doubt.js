@@ -3,7 +3,7 @@
 import { clamp, demo, element, fixed, percent } from "./shell.js";
 import { Grid, bytesOf, mapKeys, rgbOf } from "./maps.js";
 
-const COLOURS = ["blue", "red", "green", "purple", "orange", "sky"], SHAPES = ["disc", "square", "triangle", "cross", "disc", "square"];
+const COLOURS = ["blue", "red", "green", "purple", "orange", "sky"], MARKS = "\u25cf\u25a0\u25b2\u2715", SHAPES = ["disc", "square", "triangle", "cross"];
 const LINES = ["solid", "dash", "dot", "dashdot", "long", "sparse"], RED = 0.25;  // the deviation that is drawn fully red
 
 /* The standard deviation of values, and of which material it is largest: [deviation, material]. */
@@ -105,7 +105,7 @@ export default demo({ name: "doubt", title: "A dashboard of doubt", keys: ["curs
     drawMap(k, votes, method, material);
     if (row < 0) {
       for (const plot of [dots, light, left]) plot.begin({ x: [0, 1], y: [0, 1], xTicks: false, yTicks: false, title: "masked" });
-      return `${where(k)} is masked: too dark, or not measured. Move on.`;
+      return `${where(k)} is masked: too dark, or not measured.`;
     }
     const fit = runs.fit(method, row), pixel = runs.spectrum(row), gap = pixel.map((v, b) => v - fit[b]), worst = gap.reduce((best, v, b) => Math.abs(v) > Math.abs(gap[best]) ? b : best, 0);
     drawDots(row, votes, open);
@@ -151,15 +151,15 @@ export default demo({ name: "doubt", title: "A dashboard of doubt", keys: ["curs
 
   function drawDots(row, votes, open) {
     const n = materials.length, title = "What is in it?";
-    dots.begin({ x: [0, 1], y: [n, 0], title, xLabel: "fraction of the area", yTicks: materials.map((name, m) => [m + 0.5, name]), grid: false,
-      legend: [...methods.map((name, j) => [name, { colour: COLOURS[j % 6], dash: LINES[j % 6] }]), ...(open ? [["truth", { colour: "ink" }]] : [])] });
-    for (let m = 0; m <= n; m++) dots.segment(0, m, 1, m, { colour: "line" });
+    dots.begin({ x: [-0.03, 1.03], y: [n, 0], title, xLabel: "fraction of the area", yTicks: materials.map((name, m) => [m + 0.5, name]), grid: false,
+      legend: [...methods.map((name, j) => [`${name} ${MARKS[j % 4]}`, { colour: COLOURS[j % 6], dash: LINES[j % 6] }]), ...(open ? [["truth", { colour: "ink" }]] : [])] });
+    for (let m = 0; m <= n; m++) dots.segment(-0.03, m, 1.03, m, { colour: "line" });
     materials.forEach((_, m) => {
       if (open) dots.segment(truth(row)[m], m + 0.04, truth(row)[m], m + 0.96, { colour: "ink", width: 3 });
       methods.forEach((_, j) => {
         const values = runs.of(j, row).map((a) => a[m]), y = m + (j + 1) / (methods.length + 1), alpha = votes[j] ? 1 : 0.3;
         dots.segment(Math.min(...values), y, Math.max(...values), y, { colour: COLOURS[j % 6], width: 2.4, alpha });
-        dots.dot(median(values), y, { colour: COLOURS[j % 6], shape: SHAPES[j % 6], radius: 3.6, alpha });
+        dots.dot(median(values), y, { colour: COLOURS[j % 6], shape: SHAPES[j % 4], radius: 3.6, alpha });
       });
     });
   }

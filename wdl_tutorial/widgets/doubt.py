@@ -149,9 +149,20 @@ class DoubtDashboard(SceneDemo):
         size = sum(len(value) for value in traits.values() if isinstance(value, bytes))
         if size > MOST:
             raise ValueError(f"the dashboard would carry {size} bytes, at most {MOST}. Raise every, or lower n_bands.")
-        doubt = np.where(valid, disagreement(self.stack), -1.0)
-        start = {"cursor": int(doubt.argmax()), "votes": [1] * len(methods)}
-        super().__init__(**traits, **(start | values))
+        values = {"votes": [1] * len(methods), "method": 0, "material": 0, **values}
+        self._check(values, methods, n)
+        super().__init__(**traits, **values)
+        if "cursor" not in values:
+            self.cursor = int(np.where(valid, self.disagreement(), -1.0).argmax())
+
+    @staticmethod
+    def _check(values: dict[str, Any], methods: Sequence[str], n: int) -> None:
+        votes = values["votes"]
+        if len(votes) != len(methods) or any(vote not in (0, 1) for vote in votes):
+            raise ValueError(f"votes must be 0 or 1 for each of {', '.join(methods)}; got {votes}.")
+        for name, most in (("method", len(methods)), ("material", n)):
+            if not 0 <= values[name] < most:
+                raise ValueError(f"{name} must be a number from 0 to {most - 1}; got {values[name]}.")
 
     def disagreement(self) -> np.ndarray:
         """What the map of doubt shows, (rows, cols), among the methods that vote: NaN where the scene is masked."""
