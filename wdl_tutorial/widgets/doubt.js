@@ -96,7 +96,7 @@ export default demo({ name: "doubt", title: "A dashboard of doubt", keys: ["curs
     if (!misfits.has(method)) misfits.set(method, Array.from({ length: runs.n }, (_, row) => runs.misfit(method, row)));
     return misfits.get(method);
   }
-  const where = (k) => `row ${every * Math.floor(k / grid.cols)}, column ${every * (k % grid.cols)}`;
+  const where = (k) => `Row ${every * Math.floor(k / grid.cols)}, column ${every * (k % grid.cols)}`;
   const truth = (row) => Array.from(answers.subarray(row * materials.length, (row + 1) * materials.length), (v) => v / 255);
 
   return () => {
@@ -110,17 +110,18 @@ export default demo({ name: "doubt", title: "A dashboard of doubt", keys: ["curs
     const fit = runs.fit(method, row), pixel = runs.spectrum(row), gap = pixel.map((v, b) => v - fit[b]), worst = gap.reduce((best, v, b) => Math.abs(v) > Math.abs(gap[best]) ? b : best, 0);
     drawDots(row, votes, open);
     drawLight(pixel, fit, gap, method);
-    return `${where(k)}: ${verdict(row, votes)} ${methods[method]} leaves ${fixed(runs.misfit(method, row), 3)} of reflectance (rms), most at ${Math.round(nm[worst])}\u00a0nm.${open ? ` ${honest(row, votes)}` : ""}`;
+    return `${where(k)}: ${verdict(row, votes)} The fit of ${methods[method]} leaves ${fixed(runs.misfit(method, row), 3)} of reflectance (rms), most at ${Math.round(nm[worst])}\u00a0nm.${open ? ` ${honest(row, votes)}` : ""}`;
   };
 
   function verdict(row, votes) {
     const voters = runs.voting(votes, row);
-    if (voters.length < 2) return "Fewer than two runs vote, and one run cannot disagree.";
+    if (voters.length < 2) return "fewer than two runs vote, and one run cannot disagree.";
     const { all, middle } = doubts(), [deviation, m] = all[row], below = all.filter(([d]) => d < deviation).length / all.length;
     const named = methods.flatMap((name, j) => votes[j] ? [[name, median(runs.of(j, row).map((a) => a[m]))]] : []).sort((a, b) => a[1] - b[1]);
     const [low, high] = [named[0], named[named.length - 1]];
     const span = named.length > 1 ? `, from ${fixed(low[1], 2)} (${low[0]}) to ${fixed(high[1], 2)} (${high[0]})` : `, ${fixed(low[1], 2)} in the median over seeds`;
-    return `disagreement ${fixed(deviation, 3)}, more than in ${percent(below)} of the pixels (median ${fixed(middle, 3)}). Most disputed: ${materials[m]}${span}.`;
+    const rank = below + 1.5 / all.length > 1 ? "more than in any other pixel" : `more than in ${percent(below)} of the pixels`;
+    return `disagreement ${fixed(deviation, 3)}, ${rank} (median ${fixed(middle, 3)}). Most disputed: ${materials[m]}${span}.`;
   }
 
   function honest(row, votes) {
