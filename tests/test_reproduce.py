@@ -1,6 +1,7 @@
 """The table of truth: it covers the papers, its verdicts follow from its numbers, and its runs go on where they stopped."""
 
 import json
+import re
 
 import pytest
 
@@ -85,6 +86,19 @@ def test_the_verdict_follows_from_the_number():
     assert table.judge(row, {"x": 2.0})[1:3] == ("2.0", table.REPRODUCED)
     assert table.judge(row, {"x": 0.5})[1:3] == ("0.5", table.NOT)
     assert table.judge(row, None).verdict == table.NOT_RUN
+
+
+def test_shipped_findings_fill_every_row_that_has_an_experiment():
+    judged = reproduce.table_of_truth()
+    assert [entry.row.item for entry in judged if entry.row.experiment and entry.gets == "no numbers yet"] == []
+    assert {entry.verdict for entry in judged} <= set(reproduce.VERDICTS)
+    assert not [entry.row.item for entry in judged if re.search(r"[{}]|nan", entry.gets)]
+
+
+def test_nothing_is_shipped_that_no_row_uses():
+    ledger = Ledger(reproduce.FOUND)
+    assert set(ledger.numbers) == {table.name_of(run) for run in table.experiments(reproduce.ROWS)}
+    assert ledger.parts == {}
 
 
 def test_where_nothing_can_be_run_the_row_says_why():

@@ -85,8 +85,9 @@ def _ordered(found: Numbers) -> str:
 
 
 def _extremes(found: Numbers) -> str:
-    """Are both atoms far nearer to their ends of the spectrum than the two ends are to each other?"""
-    return REPRODUCED if max(found["first"], found["last"]) < 0.2 * found["ends"] else NOT
+    """How far are the atoms from their ends of the spectrum, in units of the distance between the two ends?"""
+    off = max(found["first"], found["last"]) / found["ends"]
+    return REPRODUCED if off < 0.1 else (IN_PART if off < 0.5 else NOT)
 
 
 # ---------------------------------------------------------------------------------------------------------------- heart

@@ -184,8 +184,7 @@ def _modes_in_place(found: Numbers) -> str:
     right = found["unbalanced_thirds"] == found["samples"]
     if right and found["balanced_thirds"] < found["samples"]:
         return REPRODUCED
-    fewer = found["unbalanced_middle"] < found["balanced_middle"]
-    return IN_PART if fewer and found["unbalanced_middle"] == 0 else NOT
+    return IN_PART if found["unbalanced_thirds"] > found["balanced_thirds"] else NOT
 
 
 # -------------------------------------------------------------------------------------------------------------- words
