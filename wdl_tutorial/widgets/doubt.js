@@ -78,7 +78,7 @@ export default demo({ name: "doubt", title: "A dashboard of doubt", keys: ["curs
   ui.button("Next red pixel", () => {
     const order = doubts().order, at = order.indexOf(grid.rowOf[ui.get("cursor")]);
     ui.set({ cursor: grid.pixelOf[order[(at + 1) % order.length]] });
-  }, { label: "Move the cursor to the next most disputed pixel" });
+  }, { label: "Next red pixel: move the cursor to the next one in dispute" });
 
   /* The disagreement in every pixel among those that vote, and the rows from the most disputed on. */
   const kept = new Map();
