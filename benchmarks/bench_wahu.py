@@ -17,14 +17,10 @@ import time
 import numpy as np
 
 import wdl_tutorial as wt
+from wdl_tutorial.reproduce.wahu import misfit, nearest_angle
 from wdl_tutorial.unmixing import unbalanced_wahu, wahu
 
 SEEDS = range(10)
-
-
-def misfit(reconstruction, x) -> float:
-    """Mean over the samples of the L1 distance; 2 is no overlap at all."""
-    return float(np.abs(reconstruction - x).sum(axis=1).mean())
 
 
 def off_truth(found, path) -> list[float]:
@@ -34,11 +30,6 @@ def off_truth(found, path) -> list[float]:
     h = wt.normalize(found)
     h = h[np.argsort(h @ path.positions)]
     return [float(np.sqrt(wt.wasserstein_1d(a, b, path.positions))) for a, b in zip(h, path.atoms)]
-
-
-def nearest_angle(atoms, x) -> np.ndarray:
-    """Spectral angle, in radians, of each atom to the sample nearest to it."""
-    return np.array([wt.metrics.spectral_angle(np.broadcast_to(atom, x.shape), x).min() for atom in atoms])
 
 
 # ------------------------------------------------------------------------------------------------------------- Fig. 2
