@@ -82,7 +82,7 @@ def explore_seconds(n_moves: int = 30) -> list[float]:
 
 
 def main() -> None:
-    names = [name for name in wt.widgets.__all__ if name not in ("FramePlayer", "explore")]
+    names = [name for name in wt.widgets.__all__ if name not in ("FramePlayer", "explore", "label_by_hand")]
     in_the_plane = wt.widgets.BarycenterTriangle(shapes="plane", title="The same, in the plane")
     moves = browser_moves([*(getattr(wt.widgets, name)() for name in names), in_the_plane])
     if isinstance(moves, str):
