@@ -79,3 +79,13 @@ def gaussian(n_bins: int, mean: float, std: float) -> np.ndarray:
 def assert_close(actual, desired, *, atol: float = 0.0, rtol: float = 0.0) -> None:
     """As numpy.testing.assert_allclose, for arrays of any backend, with both tolerances explicit."""
     np.testing.assert_allclose(to_numpy(actual), to_numpy(desired), atol=atol, rtol=rtol)
+
+
+@pytest.fixture
+def one_thread():
+    """torch on one thread while a small network trains: more of them only wait for each other."""
+    torch = pytest.importorskip("torch")
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)

@@ -317,7 +317,9 @@ def test_one_search_serves_several_settings(fitted):
 def test_inputs_are_not_written_to(fitted):
     X = fitted[0].copy()
     X.flags.writeable = False
-    wt.LAND(10, 10, n_eigenpairs=3).fit(X).query(3)
+    queries = wt.LAND(10, 10, n_eigenpairs=3).fit(X).query(3)
+    assert np.array_equal(X, fitted[0])
+    assert queries.tolist() == wt.LAND(10, 10, n_eigenpairs=3).fit(fitted[0]).query(3).tolist()
 
 
 def test_any_backend_comes_in_and_numpy_comes_out(xp, fitted):

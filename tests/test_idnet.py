@@ -16,16 +16,11 @@ from wdl_tutorial.deep import idnet  # noqa: E402
 from wdl_tutorial.deep.idnet import IDNet, IDNetModel, LabelledSet  # noqa: E402
 from wdl_tutorial.iterate import ConvergenceWarning  # noqa: E402
 
-pytestmark = pytest.mark.filterwarnings("ignore::wdl_tutorial.iterate.ConvergenceWarning")
+pytestmark = [
+    pytest.mark.usefixtures("one_thread"),
+    pytest.mark.filterwarnings("ignore::wdl_tutorial.iterate.ConvergenceWarning"),
+]
 N_EM, N_BANDS = 3, 12
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def small_scene(n_pixels: int = 90, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -19,15 +19,8 @@ torch = pytest.importorskip("torch")
 from wdl_tutorial import LAND, deep  # noqa: E402
 from wdl_tutorial.deep import SpectralVAE, vae  # noqa: E402
 
+pytestmark = pytest.mark.usefixtures("one_thread")
 N_BANDS = 20
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def line_of_spectra(n: int = 400, seed: int = 0) -> np.ndarray:

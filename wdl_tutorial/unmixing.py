@@ -274,9 +274,7 @@ def _bilinear(x, n, scene, seed, verbose, endmembers=None, **options) -> Fit:
     return Fit(found.abundances, m, found.reconstruct(), found)
 
 
-def _wahu(
-    x, n, scene, seed, verbose, *, setting="salinas", n_training=1000, init_endmembers=None, area=False, **changes
-) -> Fit:
+def _wahu(x, n, scene, seed, verbose, *, setting="salinas", n_training=1000, area=False, **changes) -> Fit:
     """Fit atoms on ``n_training`` pixels as histograms, weights on all; brightness is kept beside and put back."""
     check_count("n_training", n_training)
     positions = np.arange(x.shape[1], dtype=float) if scene.wavelengths is None else scene.wavelengths
