@@ -230,6 +230,35 @@ def test_pixels_and_maps_go_round_with_masked_pixels_as_nan():
         scene.to_map(np.ones(6))
 
 
+def test_a_mask_of_zeros_and_ones_marks_pixels_and_is_no_list_of_indices():
+    cube = np.arange(24, dtype=float).reshape(2, 3, 4)
+    marks = np.array([[1, 0, 1], [1, 1, 0]], dtype=np.uint8)  # as a .mat file holds it
+    scene = Scene("x", cube, mask=marks)
+    np.testing.assert_array_equal(scene.pixels(), cube[marks == 1])
+    assert np.isnan(scene.to_map(np.ones(4))).sum() == 2
+
+
+@pytest.mark.parametrize(
+    "mask, told",
+    [
+        (np.ones((3, 2), dtype=bool), r"shape \(2, 3\); got \(3, 2\)"),
+        (np.full((2, 3), 7), "from 7 to 7"),
+        (np.full((2, 3), np.nan), "float64"),
+    ],
+)
+def test_a_mask_that_is_none_is_refused(mask, told):
+    with pytest.raises(ValueError, match=told):
+        Scene("x", np.ones((2, 3, 4)), mask=mask).pixels()
+
+
+def test_dropping_no_band_changes_nothing_and_dropping_all_is_refused(teaching):
+    assert teaching.drop_bands([]) is teaching
+    with pytest.raises(ValueError, match="leaves none"):
+        teaching.drop_bands(range(188))
+    with pytest.raises(ValueError, match="integers"):
+        teaching.drop_bands([1.5])
+
+
 def test_dropping_bands_drops_them_everywhere(teaching):
     less = teaching.drop_bands([0, teaching.extra["bad_band"]])
     assert less.cube.shape[-1] == less.wavelengths.size == less.endmembers.shape[1] == 186

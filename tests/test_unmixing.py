@@ -142,6 +142,21 @@ def test_pixels_of_zeros_are_counted_and_a_mask_lets_the_others_through(scene):
     assert np.isnan(abundances[0, 2]).all() and np.isfinite(np.delete(abundances.reshape(-1, 3), 2, axis=0)).all()
 
 
+def test_a_scene_without_a_valid_pixel_or_with_other_wavelengths_is_refused(scene):
+    with pytest.raises(ValueError, match="no valid pixel: all 72 entries"):
+        wt.unmix(scene._replace(mask=np.zeros((8, 9), dtype=bool)), "fcls")
+    with pytest.raises(ValueError, match=r"188 bands, but its wavelengths have shape \(3,\)"):
+        wt.unmix(scene._replace(wavelengths=scene.wavelengths[:3]), "wahu_unbalanced")
+    with pytest.raises(ValueError, match="a cube"):
+        wt.unmix(wt.datasets.Scene("pixels", scene.pixels()), "fcls", 3)
+
+
+def test_given_atoms_that_are_negative_are_refused(scene):
+    X = scene.pixels()
+    with pytest.raises(ValueError, match="nothing negative"):
+        unbalanced_wahu(np.abs(X), scene.wavelengths, 2, atoms=-X[:2], max_iter=1)
+
+
 def test_endmembers_that_are_given_say_how_many_there_are(scene):
     assert wt.unmix(scene.cube, "fcls", endmembers=scene.endmembers).abundances.shape[-1] == 3
 

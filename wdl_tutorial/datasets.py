@@ -54,15 +54,17 @@ class Scene(NamedTuple):
     def pixels(self) -> np.ndarray:
         """The valid pixels in C order, (n_valid, bands)."""
         flat = self.cube.reshape(-1, self.cube.shape[-1])
-        return flat if self.mask is None else flat[self.mask.reshape(-1)]
+        return flat if self.mask is None else flat[_valid(self)]
 
     def to_map(self, values: np.ndarray) -> np.ndarray:
         """Values of the valid pixels, (n_valid,) or (n_valid, k), back as a map: NaN where the scene is masked."""
         values = np.asarray(values, dtype=float)
         rows, cols = self.cube.shape[:2]
-        valid = np.ones(rows * cols, dtype=bool) if self.mask is None else self.mask.reshape(-1)
-        if values.shape[0] != valid.sum():
-            raise ValueError(f"values has {values.shape[0]} rows; the scene has {valid.sum()} valid pixels.")
+        valid = _valid(self)
+        if values.shape[:1] != (valid.sum(),):
+            raise ValueError(
+                f"values has shape {values.shape}; the scene has {valid.sum()} valid pixels, one row each."
+            )
         out = np.full((rows * cols, *values.shape[1:]), np.nan)
         out[valid] = values
         return out.reshape(rows, cols, *values.shape[1:])
@@ -71,14 +73,33 @@ class Scene(NamedTuple):
         """The scene without the given bands (0-based)."""
         n_bands = self.cube.shape[-1]
         bands = np.atleast_1d(bands)
-        if bands.size and (bands.min() < -n_bands or bands.max() >= n_bands):
-            raise ValueError(f"bands must lie in 0..{n_bands - 1}; got {bands.tolist()}.")
+        if not bands.size:
+            return self
+        if bands.dtype.kind not in "iub" or bands.min() < -n_bands or bands.max() >= n_bands:
+            raise ValueError(f"bands must be integers in 0..{n_bands - 1}; got {bands.tolist()}.")
         keep = np.delete(np.arange(n_bands), bands)
+        if not keep.size:
+            raise ValueError(f"dropping {n_bands} of {n_bands} bands leaves none. Keep at least one.")
         return self._replace(
             cube=self.cube[..., keep],
             wavelengths=None if self.wavelengths is None else self.wavelengths[keep],
             endmembers=None if self.endmembers is None else self.endmembers[:, keep],
         )
+
+
+def _valid(scene: Scene) -> np.ndarray:
+    """The mask in C order, (n_pixels,) bool. Zeros and ones of integers are no indices, and become False and True."""
+    shape = scene.cube.shape[:2]
+    if scene.mask is None:
+        return np.ones(shape, dtype=bool).reshape(-1)
+    mask = np.asarray(scene.mask)
+    if mask.shape != shape:
+        raise ValueError(f"mask must have one entry per pixel, shape {shape}; got {mask.shape}.")
+    if mask.dtype != bool and not np.isin(mask, (0, 1)).all():
+        raise ValueError(
+            f"mask must hold False and True, or 0 and 1; got {mask.dtype}, from {mask.min()} to {mask.max()}."
+        )
+    return mask.astype(bool).reshape(-1)
 
 
 # ---------------------------------------------------------------------------------------------- embedded spectra
@@ -836,7 +857,7 @@ def wahu_salinas_pixels(
     reduced = scene.drop_bands([0, 32, 94])
     offset = abs(min(float(np.nanmin(reduced.cube)), 0.0))
     labels = reduced.labels.reshape(-1)
-    valid = np.ones(labels.size, dtype=bool) if scene.mask is None else scene.mask.reshape(-1)
+    valid = _valid(scene)
     indices = []
     for code in np.unique(labels[labels > 0]):
         members = np.flatnonzero((labels == code) & valid)

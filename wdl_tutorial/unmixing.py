@@ -178,8 +178,10 @@ def unbalanced_wahu(
     given = {"eps": model.eps, "n_iter": model.n_iter, "marginal_weight": marginal_weight}
     learn = atoms is None
     start = _first_masses(x, model) if learn else np.asarray(atoms, dtype=float) / unit
-    if start.shape != (n_atoms, X.shape[1]):
-        raise ValueError(f"atoms must have shape {(n_atoms, X.shape[1])}; got {start.shape}.")
+    if start.shape != (n_atoms, X.shape[1]) or not (start >= 0).all():
+        raise ValueError(
+            f"atoms must have shape {(n_atoms, X.shape[1])} and nothing negative or NaN; got {start.shape}."
+        )
     logits, log_atoms = np.zeros((len(x), n_atoms)), np.log(np.maximum(start, LOG_FLOOR))
 
     def function(params):
@@ -367,6 +369,8 @@ def unmix(
         raise ValueError(f"method must be one of {', '.join(METHODS)}; got {method!r}.")
     n = _count(scene, n_endmembers, options.get("endmembers"))
     x = scene.pixels()
+    if not len(x):
+        raise ValueError(f"the scene has no valid pixel: all {np.size(scene.mask)} entries of its mask are False.")
     if not np.isfinite(x).all():
         bad = int((~np.isfinite(x)).any(axis=1).sum())
         raise ValueError(f"{bad} valid pixels hold NaN or infinite values; mask them, or drop the bad bands first.")
@@ -392,12 +396,16 @@ def unmix(
 
 
 def _as_scene(scene: Scene | np.ndarray) -> Scene:
-    if isinstance(scene, Scene):
-        return scene
-    cube = to_numpy(as_float(scene)).astype(float)
-    if cube.ndim != 3:
-        raise ValueError(f"scene must be a Scene or a cube (rows, cols, bands); got an array of shape {cube.shape}.")
-    return Scene("cube", cube)
+    if not isinstance(scene, Scene):
+        scene = Scene("cube", to_numpy(as_float(scene)).astype(float))
+    shape, nm = scene.cube.shape, scene.wavelengths
+    if len(shape) != 3:
+        raise ValueError(f"scene must be a Scene or a cube (rows, cols, bands); got an array of shape {shape}.")
+    if nm is not None and np.shape(nm) != shape[2:]:
+        raise ValueError(
+            f"the scene has {shape[2]} bands, but its wavelengths have shape {np.shape(nm)}. Give one each."
+        )
+    return scene
 
 
 def _count(scene: Scene, n_endmembers: int | None, endmembers: Any = None) -> int:
