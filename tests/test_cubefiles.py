@@ -288,6 +288,13 @@ def test_envi_in_other_units_is_refused(tmp_path, cube):
         load_cube(header)
 
 
+@pytest.mark.parametrize("entry", [{"data_ignore_value": "none"}, {"bbl": "{a, 1, 1, 1, 1}"}])
+def test_an_envi_entry_that_is_no_number_is_named(entry, tmp_path, cube):
+    (key,) = entry
+    with pytest.raises(ValueError, match=rf"for '{key.replace('_', ' ')}', which is no number"):
+        load_cube(write_envi(tmp_path, cube, **entry))
+
+
 def test_envi_that_is_too_short_tells_both_sizes(tmp_path, cube):
     header = write_envi(tmp_path, cube, offset=16)
     data = tmp_path / "scene.img"

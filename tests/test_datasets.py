@@ -718,6 +718,30 @@ def test_a_nan_band_is_dropped_with_its_wavelength(tmp_path, cube):
     assert any("0-based: [2]" in note for note in scene.notes)
 
 
+def test_a_nan_band_is_found_beside_a_border_of_zeros(tmp_path, cube):
+    cube[..., 2] = np.nan
+    cube[0] = 0  # the border has no NaN
+    scene = load_cube(save(tmp_path / "x.npz", cube, wavelengths=NM))
+    assert scene.cube.shape == (4, 5, 5) and scene.mask.sum() == 15 and not scene.mask[0].any()
+
+
+@pytest.mark.parametrize("where", ["file", "argument"])
+def test_wavelengths_in_micrometres_become_nanometres_with_a_note(tmp_path, cube, where):
+    held, given = ({"wavelengths": NM / 1000}, {}) if where == "file" else ({}, {"wavelengths": NM / 1000})
+    scene = load_cube(save(tmp_path / "x.npz", cube, **held), **given)
+    assert_close(scene.wavelengths, NM)
+    assert "wavelengths are read as micrometres" in scene.notes
+
+
+def test_saturated_reflectance_is_counted(tmp_path, cube):
+    numbers = np.round(cube * 10000).astype(np.uint16)
+    numbers[1, 1] = 65535
+    assert any(
+        note.startswith("6 values are above 1.5 (largest 6.55)")
+        for note in load_cube(save(tmp_path / "x.npz", numbers), scale=10000).notes
+    )
+
+
 def test_zero_pixels_and_pixels_with_holes_are_masked(tmp_path, cube):
     cube[1, 2] = 0
     cube[3, 4, 1] = np.inf

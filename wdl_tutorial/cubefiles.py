@@ -268,7 +268,7 @@ def _read_envi(header: Path, path: Path) -> RawCube:
         _as_cube(raw, path),
         wavelengths,
         _envi_scale(meta, header),
-        None if ignore is None else float(ignore),
+        None if ignore is None else _envi_number(ignore, "data ignore value", header),
         None if good is None else good > 0,
     )
 
@@ -290,14 +290,21 @@ def _envi_numbers(meta: dict, key: str, bands: int, header: Path) -> np.ndarray 
     if key not in meta:
         return None
     listed = meta[key] if isinstance(meta[key], list) else [meta[key]]
-    values = np.array([float(value) for value in listed])
+    values = np.array([_envi_number(value, key, header) for value in listed])
     if values.shape != (bands,):
         raise ValueError(f"{header} lists {values.size} values of {key!r} for {bands} bands. Mend the header.")
     return values
 
 
+def _envi_number(value: object, key: str, header: Path) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{header} gives {value!r} for {key!r}, which is no number. Mend the header.") from error
+
+
 def _envi_scale(meta: dict, header: Path) -> float:
-    scale = float(meta.get("reflectance scale factor", 1.0))
+    scale = _envi_number(meta.get("reflectance scale factor", 1.0), "reflectance scale factor", header)
     if not np.isfinite(scale) or scale <= 0:
         raise ValueError(f"{header} gives a reflectance scale factor of {scale}; it must be positive.")
     return scale

@@ -1066,10 +1066,13 @@ def load_cube(
     What is mended, and told in ``notes``:
 
     * bands that the header marks as bad, or that hold no finite value in any pixel, are dropped with their wavelengths;
+    * wavelengths that all lie below 100 are taken for micrometres, as no camera sees so far;
     * bands are put in order of wavelength;
     * pixels that are zero in every band, or still hold a missing value (NaN, infinite, or the header's ``data ignore
       value``), are masked: False in ``mask``, NaN in ``cube``;
-    * negative reflectance is kept by default: it is noise, and cutting it biases the mean.
+    * negative reflectance is kept by default: it is noise, and cutting it biases the mean;
+    * reflectance above 1.5 is kept and counted: saturated pixels (mask them: they would be found as endmembers), or a
+      wrong scale.
 
     Parameters
     ----------
@@ -1087,8 +1090,8 @@ def load_cube(
     """
     if negative not in ("keep", "clip", "raise"):
         raise ValueError(f'negative must be "keep", "clip" or "raise"; got {negative!r}.')
-    if scale is not None and not scale > 0:
-        raise ValueError(f"scale must be positive; got {scale}.")
+    if scale is not None and not 0 < scale < np.inf:
+        raise ValueError(f"scale must be positive and finite; got {scale}.")
     raw = cubefiles.read_cube(path, variable_name=variable)
     if wavelengths is not None:
         raw = raw._replace(wavelengths=np.asarray(wavelengths, dtype=float).ravel())
@@ -1098,6 +1101,9 @@ def load_cube(
     cube, nm, mask, notes = _mended(raw, Path(path))
     cube, notes = _negative(cube, negative, notes, Path(path))
     known = raw.scale != 1.0
+    above = int((cube > 1.5).sum())
+    if known and above:
+        notes.append(f"{above} values are above 1.5 (largest {np.nanmax(cube):.3g}): saturated, or of another scale")
     if not known:
         notes.append("no scale is known; values are as in the file")
     return Scene(
@@ -1134,15 +1140,19 @@ def _mended(raw: RawCube, path: Path) -> tuple[np.ndarray, np.ndarray | None, np
     if raw.ignore is not None:
         cube[raw.cube == raw.ignore] = np.nan
     cube[~np.isfinite(cube)] = np.nan
-    keep = ~np.isnan(cube).all(axis=(0, 1))
+    lit = np.nan_to_num(cube).any(axis=-1)  # a border of zeros is no value of a band
+    keep = ~np.isnan(cube[lit]).all(axis=0) if lit.any() else ~np.isnan(cube).all(axis=(0, 1))
     if not keep.all():
         notes.append(f"{(~keep).sum()} bands without any value are dropped (0-based: {np.flatnonzero(~keep).tolist()})")
     if raw.good_bands is not None and not raw.good_bands.all():
         notes.append(f"{(~raw.good_bands).sum()} bands that the header marks as bad are dropped")
         keep &= raw.good_bands
-    order = np.flatnonzero(keep)
-    if raw.wavelengths is not None and np.any(np.diff(raw.wavelengths[order]) < 0):
-        order = order[np.argsort(raw.wavelengths[order], kind="stable")]
+    order, nm = np.flatnonzero(keep), raw.wavelengths
+    if nm is not None and np.max(nm) < 100:
+        nm = 1000.0 * nm
+        notes.append("wavelengths are read as micrometres")
+    if nm is not None and np.any(np.diff(nm[order]) < 0):
+        order = order[np.argsort(nm[order], kind="stable")]
         notes.append("bands are sorted by wavelength")
     cube = np.ascontiguousarray(cube[..., order]) / raw.scale
     empty = ~np.nan_to_num(cube, nan=1.0).any(axis=-1)
@@ -1155,8 +1165,7 @@ def _mended(raw: RawCube, path: Path) -> tuple[np.ndarray, np.ndarray | None, np
     if not order.size or not valid.any():
         raise ValueError(f"{path} holds no valid pixel: {'; '.join(notes)}. Check its data ignore value and its bands.")
     cube[~valid] = np.nan
-    nm = None if raw.wavelengths is None else raw.wavelengths[order]
-    return cube, nm, None if valid.all() else valid, notes
+    return cube, None if nm is None else nm[order], None if valid.all() else valid, notes
 
 
 def _negative(cube: np.ndarray, negative: str, notes: list[str], path: Path) -> tuple[np.ndarray, list[str]]:
