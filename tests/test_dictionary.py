@@ -39,39 +39,46 @@ def problem(seed: int = 0, n_samples: int = 5, n_atoms: int = 3):
     )
 
 
-def torch_objective(
-    X, atoms, weights, cost, *, eps, loss, n_iter, locality=0.0, rho=None, tau=0.0, importance=None, log_b=None
-):
-    """The objective in the log domain, written out in torch; Wasserstein potentials detached.
+def torch_kernel(cost, eps):
+    """log K exp(x) and log K^T exp(x)."""
+    import torch
 
-    ``log_b``: what the barycenters start from; their first iteration is then a plain one.
+    M = -torch.as_tensor(cost) / eps
+    return (lambda x: torch.logsumexp(M + x[..., None, :], -1)), (lambda x: torch.logsumexp(M.T + x[..., None, :], -1))
+
+
+def torch_barycenters(atoms, weights, cost, *, eps, n_iter, rho=None, tau=0.0, log_b=None):
+    """Algorithm 6 in the log domain, written out in torch: the barycenters and the last log b.
+
+    ``log_b``: what they start from; their first iteration is then a plain one.
     """
     import torch
 
-    M, given = -torch.as_tensor(cost) / eps, tau
+    k, kt = torch_kernel(cost, eps)
     theta = 1.0 if rho is None else rho / (rho + eps)
+    a = b = torch.zeros(len(weights), *atoms.shape, dtype=torch.float64) if log_b is None else log_b
+    for i in range(n_iter):
+        t = 0.0 if log_b is not None and i == 0 else tau
+        a = t * a + (1 - t) * theta * (torch.log(atoms) - k(b))
+        phi = kt(a)
+        if rho is None:
+            log_p = (weights[..., None] * phi).sum(-2)
+        else:
+            kappa = eps / (rho + eps)
+            share = weights / weights.sum(-1, keepdim=True)
+            log_p = torch.logsumexp(torch.log(share)[..., None] + kappa * phi, -2) / kappa
+        b = t * b + (1 - t) * theta * (log_p[..., None, :] - phi)
+    return torch.exp(log_p), b
 
-    def k(x):  # log K exp(x)
-        return torch.logsumexp(M + x[..., None, :], -1)
 
-    def kt(x):
-        return torch.logsumexp(M.T + x[..., None, :], -1)
+def torch_objective(
+    X, atoms, weights, cost, *, eps, loss, n_iter, locality=0.0, rho=None, tau=0.0, importance=None, log_b=None
+):
+    """The objective in the log domain, written out in torch; Wasserstein potentials detached."""
+    import torch
 
-    def barycenters():
-        a = b = torch.zeros(len(X), len(atoms), N, dtype=torch.float64)
-        b = b if log_b is None else log_b
-        for i in range(n_iter):
-            tau = 0.0 if log_b is not None and i == 0 else given
-            a = tau * a + (1 - tau) * theta * (torch.log(atoms) - k(b))
-            phi = kt(a)
-            if rho is None:
-                log_p = (weights[..., None] * phi).sum(-2)
-            else:
-                kappa = eps / (rho + eps)
-                share = weights / weights.sum(-1, keepdim=True)
-                log_p = torch.logsumexp(torch.log(share)[..., None] + kappa * phi, -2) / kappa
-            b = tau * b + (1 - tau) * theta * (log_p[..., None, :] - phi)
-        return torch.exp(log_p)
+    k, kt = torch_kernel(cost, eps)
+    theta = 1.0 if rho is None else rho / (rho + eps)
 
     def w(p, q):
         with torch.no_grad():
@@ -85,7 +92,7 @@ def torch_objective(
                 f, g = -rho * torch.expm1(-f / rho), -rho * torch.expm1(-g / rho)
         return (f * p).sum(-1) + (g * q).sum(-1) - eps * mass
 
-    P = barycenters()
+    P, _ = torch_barycenters(atoms, weights, cost, eps=eps, n_iter=n_iter, rho=rho, tau=tau, log_b=log_b)
     value = {
         "quadratic": lambda: ((P - X) ** 2).sum(-1),
         "tv": lambda: (P - X).abs().sum(-1),
@@ -925,6 +932,61 @@ def test_the_gradient_from_given_scalings_equals_torchs_autograd(domain, momentu
     cold = by_autograd(X, atoms, weights, cost, **options)
     assert_same((found.value, found.grad_atoms, found.grad_weights), warm, 1e-9)
     assert abs(warm[0] - cold[0]) > 1e-6 * abs(cold[0])  # the start does matter
+
+
+COSTS = {
+    "dense": lambda rng: wt.cost_matrix(np.linspace(0, 1, 10)) + 0.2 * rng.random((10, 10)),
+    "image": lambda rng: wt.GridCost((3, 4), spacing=(0.3, 0.2)),
+    "line": lambda rng: wt.LineCost(np.cumsum(rng.uniform(0.01, 0.03, size=33)), power=1),  # two blocks, padded
+}
+SECTION_4 = {
+    "plain": {},
+    "heavy ball": {"momentum": -0.2},
+    "unbalanced": {"marginal_weight": 2.0},
+    "unbalanced heavy ball": {"momentum": -0.2, "marginal_weight": 2.0},
+    "WaHU": {"loss": "wasserstein", "locality": 0.3},
+    "WaHU, unbalanced heavy ball": {"loss": "wasserstein", "locality": 0.3, "momentum": -0.2, "marginal_weight": 2.0},
+}
+
+
+def by_softmax(grad: np.ndarray, y: np.ndarray) -> np.ndarray:
+    return y * (grad - (grad * y).sum(-1, keepdims=True))
+
+
+@pytest.mark.parametrize("warm", [False, True], ids=["cold", "warm"])
+@pytest.mark.parametrize("domain", ["kernel", "log"])
+@pytest.mark.parametrize("kind", COSTS)
+@pytest.mark.parametrize("variant", SECTION_4)
+def test_a_fit_descends_what_torch_says_in_every_variant_on_every_cost(variant, kind, domain, warm):
+    # a first step of L-BFGS goes straight down the gradient in the logits, and warm_restart=1 has only first steps
+    rng = np.random.default_rng(7)
+    cost = COSTS[kind](rng)
+    X, first = random_histograms(rng, 4, cost.shape[0]), random_histograms(rng, 3, cost.shape[0])
+    options = {"loss": "quadratic", "locality": 0.0, "eps": 0.15, "n_iter": 3} | SECTION_4[variant]
+    seen: list = []
+    fit = WassersteinDictionary(
+        3, cost=cost, domain=domain, init_atoms=first, init_weights=rng.dirichlet(np.full(3, 2.0), size=4), tol=None,
+        max_iter=3 if warm else 1, warm_restart=1 if warm else None, callback=lambda *now: seen.append(now), **options
+    ).fit(X)  # fmt: skip
+    assert fit.domain_ == domain and len(seen) == (4 if warm else 2)
+
+    dense = cost.dense() if hasattr(cost, "dense") else cost
+    inner = {"tau": options.pop("momentum", 0.0), "rho": options.pop("marginal_weight", None)}
+    held, starts = None, []
+    for (_, _, *now), (_, value, *then) in itertools.pairwise(seen):
+        _, *grads = by_autograd(X, *now, dense, log_b=held, **options, **inner)
+        expected = -np.concatenate([by_softmax(*pair).ravel() for pair in zip(grads, now)])
+        logs = [np.log(b) - np.log(a) for a, b in zip(now, then)]
+        step = np.concatenate([(x - x.mean(-1, keepdims=True)).ravel() for x in logs])
+        length = (step @ expected) / (expected @ expected)
+        assert length > 0
+        assert_close(step, length * expected, atol=1e-8 * np.abs(step).max())
+        after, *_ = by_autograd(X, *then, dense, log_b=held, **options, **inner)
+        assert value == pytest.approx(after, rel=1e-9)
+        starts.append(held)
+        short = {name: options[name] for name in ("eps", "n_iter")}
+        _, held = torch_barycenters(*map(_torch, then), dense, log_b=held, **short, **inner)
+    assert starts[0] is None and not (warm and starts[1] is None)
 
 
 @pytest.mark.parametrize("cost", [wt.GridCost(N, spacing=0.1), wt.LineCost(np.linspace(0, 1, N))])
