@@ -8,7 +8,7 @@ from conftest import assert_close
 from test_leastsquares import KINDS, optimality, random_problem
 
 from wdl_tutorial import ConvergenceWarning, gaussnewton, linear, metrics
-from wdl_tutorial.datasets import load_dc1, make_bilinear_scene
+from wdl_tutorial.datasets import load_dc1, make_bilinear_scene, make_teaching_scene
 
 
 def mixed_scene(rng, p=3, n_bands=40, n=200, noise=0.0):
@@ -186,6 +186,29 @@ def test_vca_uses_the_projection_around_the_mean_where_noise_is_strong(rng):
     assert metrics.endmember_angles(endmembers, aligned).mean < 0.1
     clean = linear.vca(X - 0.1 * 0, 3, random_state=0, snr_db=60.0)  # told otherwise, it projects from the origin
     assert clean.snr_db == 60.0
+
+
+def test_vca_around_the_mean_finds_each_material_once_where_the_division_finds_the_pond_again_and_again():
+    scene = make_teaching_scene()
+    scene = scene.drop_bands(scene.extra["bad_band"])
+
+    def angle(found):
+        return metrics.endmember_angles(
+            scene.endmembers,
+            found.endmembers[metrics.match_endmembers(scene.endmembers, found.endmembers)],
+            degrees=True,
+        ).mean
+
+    for seed in range(3):
+        found = linear.vca(scene.pixels(), 7, random_state=seed, snr_db=0)
+        assert sorted(scene.labels.ravel()[found.indices]) == [1, 2, 3, 4, 5, 6, 7]
+        assert angle(found) < 1.0 < 2.5 < angle(linear.vca(scene.pixels(), 7, random_state=seed))
+
+
+@pytest.mark.parametrize("snr_db", ["30", float("nan")])
+def test_a_signal_to_noise_ratio_that_is_none_is_refused(snr_db, rng):
+    with pytest.raises(ValueError, match="snr_db must be a number"):
+        linear.vca(rng.random((20, 5)), 2, snr_db=snr_db)
 
 
 def test_vca_estimates_the_signal_to_noise_ratio():
@@ -410,7 +433,59 @@ def test_counts_refuse_what_they_cannot_use(rng):
         linear.estimate_n_endmembers(X, method="stability", n_repeats=1)
 
 
+def test_hysime_tells_when_the_pixels_are_too_few_for_it(rng):
+    X, _, _ = mixed_scene(rng, p=3, n_bands=60, n=150, noise=0.01)
+    with pytest.warns(UserWarning, match="fewer than 6 pixels a band; got 150 pixels, 60 bands"):
+        assert linear.estimate_n_endmembers(X).n_endmembers > 3
+    X, _, _ = mixed_scene(rng, p=3, n_bands=60, n=360, noise=0.01)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert linear.estimate_n_endmembers(X).n_endmembers == 3
+
+
+@pytest.mark.parametrize("method", ["hysime", "heldout", "stability"])
+def test_nothing_but_zeros_is_not_counted(method):
+    with pytest.raises(ValueError, match="zero in every entry"):
+        linear.estimate_n_endmembers(np.zeros((50, 5)), method=method)
+
+
+@pytest.mark.parametrize("options", [{"n_repeats": 0}, {"n_repeats": 2.5}, {"max_endmembers": 3.5}])
+def test_counts_of_repeats_and_candidates_are_integers(options, rng):
+    with pytest.raises(ValueError, match="must be an integer"):
+        linear.estimate_n_endmembers(rng.random((30, 8)), method="heldout", **options)
+
+
 # ---------------------------------------------------------------------------------------------------------- bad input
+
+
+@pytest.mark.parametrize("count", [3.0, "3", None, float("nan"), [3], True, 0])
+@pytest.mark.parametrize("method", [linear.pca, linear.nmf, linear.vca])
+def test_a_number_of_endmembers_that_is_no_count_is_refused(method, count, rng):
+    with pytest.raises(ValueError, match="n_endmembers must be an integer"):
+        method(rng.random((20, 6)), count)
+
+
+def test_pca_of_equal_pixels_explains_nothing_without_nan():
+    assert linear.pca(np.ones((10, 4)), 2).explained_variance_ratio.tolist() == [0.0, 0.0]
+
+
+@pytest.mark.parametrize("method", [linear.fcls, linear.bilinear])
+def test_digital_numbers_against_reflectance_are_told(method, rng):
+    X, endmembers, _ = mixed_scene(rng, p=3)
+    with pytest.warns(UserWarning, match="different units"):
+        method(10_000 * X[:5], endmembers)
+
+
+def test_a_bilinear_fit_needs_an_iteration(rng):
+    X, endmembers, _ = mixed_scene(rng, p=3)
+    with pytest.raises(ValueError, match="max_iter must be an integer, at least 1; got 0"):
+        linear.bilinear(X, endmembers, max_iter=0)
+
+
+def test_a_scene_in_the_place_of_pixels_is_told():
+    with pytest.raises(TypeError, match=r"got a Scene. Use scene.pixels\(\)"):
+        linear.vca(make_teaching_scene(), 3)
+
 
 UNMIX = [linear.fcls, linear.nnls, linear.bilinear]
 EXTRACT = [linear.pca, linear.nmf, linear.vca]

@@ -48,7 +48,7 @@ class PCAResult(NamedTuple):
     endmembers: np.ndarray  # (n_endmembers, n_bands) orthonormal
     abundances: np.ndarray  # (n_pixels, n_endmembers) scores
     mean: np.ndarray  # (n_bands,)
-    explained_variance_ratio: np.ndarray  # (n_endmembers,)
+    explained_variance_ratio: np.ndarray  # (n_endmembers,); zeros where all pixels are equal
 
     def reconstruct(self) -> np.ndarray:
         """mean + abundances @ endmembers, (n_pixels, n_bands)."""
@@ -110,13 +110,15 @@ class EndmemberCount(NamedTuple):
 
 def _pixels(X: Array, name: str = "X") -> Array:
     """Pixels (or endmembers) as a finite two-dimensional float array."""
+    if callable(getattr(X, "pixels", None)):
+        raise TypeError(f"{name} must be an array; got a {type(X).__name__}. Use scene.pixels().")
     X = as_float(X)
     xp = array_namespace(X)
     if X.ndim != 2 or 0 in X.shape:
         rows = "n_pixels" if name == "X" else "n_endmembers"
         raise ValueError(
             f"{name} must be a non-empty ({rows}, n_bands) array; got shape {tuple(X.shape)}. "
-            "Reshape a cube with cube.reshape(-1, n_bands)."
+            "Reshape a cube with cube.reshape(-1, n_bands), and write one spectrum as x[None, :]."
         )
     finite = xp.isfinite(X)
     if not bool(xp.all(finite)):
@@ -136,10 +138,14 @@ def _host_pixels(X: Array, what: str) -> np.ndarray:
     return _pixels(X)
 
 
+def _check_integer(name: str, value: int, least: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
+        raise ValueError(f"{name} must be an integer, at least {least}; got {value!r}.")
+
+
 def _check_count(n_endmembers: int, X: Array, least: int = 1) -> None:
     n_pixels, n_bands = X.shape
-    if isinstance(n_endmembers, bool) or int(n_endmembers) != n_endmembers or n_endmembers < least:
-        raise ValueError(f"n_endmembers must be an integer, at least {least}; got {n_endmembers}.")
+    _check_integer("n_endmembers", n_endmembers, least)
     if n_endmembers > min(n_pixels, n_bands):
         raise ValueError(
             f"n_endmembers is {n_endmembers}, more than X has {'pixels' if n_pixels < n_bands else 'bands'} "
@@ -159,6 +165,19 @@ def _pixels_and_endmembers(X: Array, endmembers: Array) -> tuple[Array, Array]:
             "Endmembers are (n_endmembers, n_bands), one spectrum per row, on the bands of X."
         )
     return X, endmembers
+
+
+def _warn_units(X: Array, endmembers: Array) -> None:
+    """Fractions that sum to one cannot make up for another unit: every pixel would be the brightest endmember."""
+    xp = array_namespace(X, endmembers)
+    pixel, endmember = number(xp.max(xp.abs(X))), number(xp.max(xp.abs(endmembers)))
+    if pixel > 100 * endmember > 0:
+        warnings.warn(
+            f"X reaches {pixel:.3g} and endmembers {endmember:.3g}: they seem to be in different units, or pixels are "
+            "saturated. Divide X by its scale to reflectance (often 1e4), or mask those pixels.",
+            UserWarning,
+            stacklevel=3,
+        )
 
 
 def _double(x: Array) -> Array:
@@ -200,8 +219,9 @@ def pca(X: Array, n_endmembers: int, *, random_state: int | np.random.Generator 
     X = _host_pixels(X, "pca")
     _check_count(n_endmembers, X)
     model = PCA(n_endmembers, svd_solver="covariance_eigh" if X.shape[0] > 2 * X.shape[1] else "full")
-    scores = model.fit_transform(X)
-    return PCAResult(model.components_, scores, model.mean_, model.explained_variance_ratio_)
+    with np.errstate(invalid="ignore"):  # the ratio is 0 / 0 where all pixels are equal
+        scores = model.fit_transform(X)
+    return PCAResult(model.components_, scores, model.mean_, np.nan_to_num(model.explained_variance_ratio_))
 
 
 def nmf(
@@ -285,12 +305,17 @@ def vca(
     values) cannot become endmembers then, as the division would blow up their noise. Otherwise: on the first
     n_endmembers - 1 principal components, around the mean.
 
+    The division also blows up the noise of dark materials that are no fill values, such as water: the same pond may then
+    be found three times in a scene of little noise. ``snr_db=0`` asks for the second rule, which divides by nothing (and
+    no longer undoes shading); or mask the dark pixels. See the last example.
+
     Parameters
     ----------
     X : array, shape (n_pixels, n_bands)
     n_endmembers : from 2 to min(n_pixels, n_bands).
     random_state : int or numpy.random.Generator, of the directions; None draws a fresh one.
-    snr_db : the signal-to-noise ratio, if known; estimated if not given: signal is what lies in the principal subspace.
+    snr_db : the signal-to-noise ratio, if known, which chooses the rule: 0 for the second, ``math.inf`` for the first.
+        Estimated if not given: signal is what lies in the principal subspace.
     denoise : return the endmembers as projected on the signal subspace; else the pixels themselves.
 
     Raises
@@ -303,8 +328,21 @@ def vca(
     >>> X = [[1, 0, 0], [0, 1, 0], [0.5, 0.5, 0], [0.2, 0.3, 0.5], [0, 0, 1]]
     >>> sorted(vca(X, 3, random_state=0).indices.tolist())
     [0, 1, 4]
+
+    How often a pond is found among the seven materials of a scene, by either rule:
+
+    >>> from wdl_tutorial.datasets import make_teaching_scene
+    >>> scene = make_teaching_scene()
+    >>> scene = scene.drop_bands(scene.extra["bad_band"])
+    >>> for snr_db in (None, 0):
+    ...     found = vca(scene.pixels(), 7, random_state=0, snr_db=snr_db)
+    ...     print([scene.label_names[code] for code in scene.labels.ravel()[found.indices]].count("water"))
+    3
+    1
     """
     X = _pixels(X)
+    if snr_db is not None and not (isinstance(snr_db, int | float | np.number) and snr_db == snr_db):
+        raise ValueError(f"snr_db must be a number, or None to estimate it; got {snr_db!r}.")
     _check_count(n_endmembers, X, least=2)
     xp = array_namespace(X)
     pixels = _double(X)
@@ -444,8 +482,9 @@ def fcls(X: Array, endmembers: Array) -> Unmixed:
     Parameters
     ----------
     X : array, shape (n_pixels, n_bands)
-    endmembers : array, shape (n_endmembers, n_bands)   Where they are affinely dependent (duplicates, or a mixture of
-        others), abundances are not unique, the reconstruction is.
+    endmembers : array, shape (n_endmembers, n_bands), in the units of X (a warning tells of a factor above 100)
+        Where they are affinely dependent (duplicates, or a mixture of others), abundances are not unique, the
+        reconstruction is.
 
     Raises
     ------
@@ -462,6 +501,7 @@ def fcls(X: Array, endmembers: Array) -> Unmixed:
            [1.  , 0.  ]])
     """
     X, endmembers = _pixels_and_endmembers(X, endmembers)
+    _warn_units(X, endmembers)
     return Unmixed(_solve_pixels(X, endmembers, sum_to_one=True), endmembers)
 
 
@@ -542,6 +582,8 @@ def bilinear(
     xp = array_namespace(X, endmembers)
     full = _double(endmembers)
     _check_bilinear(full, model)
+    _check_integer("max_iter", max_iter, 1)
+    _warn_units(X, endmembers)
     basis, reduced = gaussnewton.bilinear_model(full, model)
     p, n_pairs = full.shape[0], len(reduced.pairs)
     largest = xp.max(xp.sum(full * full, axis=1))
@@ -622,7 +664,8 @@ def estimate_n_endmembers(
 
     Parameters
     ----------
-    X : array, shape (n_pixels, n_bands)   "hysime" needs more pixels than bands.
+    X : array, shape (n_pixels, n_bands)   "hysime" needs more pixels than bands, and counts noise as signal where they
+        are fewer than six times as many: it then warns.
     max_endmembers : the largest number tried; min(20, what X allows) if not given. Not used by "hysime".
     random_state, n_repeats : splits of "heldout", seeds of "stability".
     tolerance : of "stability": 0 is found again exactly, 1 is as far off as the neighbour.
@@ -630,9 +673,11 @@ def estimate_n_endmembers(
     Raises
     ------
     ValueError
-        If the method is unknown, X is not two-dimensional, holds NaN, or has too few pixels.
+        If the method is unknown, X is not two-dimensional, holds NaN or nothing but zeros, or has too few pixels.
     """
     X = _host_pixels(X, "estimate_n_endmembers").astype(np.float64)
+    if not X.any():
+        raise ValueError("X is zero in every entry: there is nothing to count.")
     rng = np.random.default_rng(random_state)
     if method == "hysime":
         return _count_hysime(X)
@@ -640,6 +685,9 @@ def estimate_n_endmembers(
         raise ValueError(f'method must be "hysime", "heldout" or "stability"; got {method!r}.')
     most = min(X.shape) // 2 if method == "heldout" else min(X.shape)
     top = min(20, most) if max_endmembers is None else max_endmembers
+    _check_integer("n_repeats", n_repeats, 1)
+    if max_endmembers is not None:
+        _check_integer("max_endmembers", max_endmembers, 2)
     if not 2 <= top <= most:
         raise ValueError(
             f"max_endmembers must lie in 2..{most} for {X.shape[0]} pixels, {X.shape[1]} bands; got {top}."
@@ -655,6 +703,14 @@ def _count_hysime(X: np.ndarray) -> EndmemberCount:
         raise ValueError(
             f'"hysime" regresses each band on the others and needs more pixels than bands; got {n_pixels} pixels, '
             f'{n_bands} bands. Use method="heldout".'
+        )
+    if n_pixels < 6 * n_bands:
+        # sampled noise of variance s^2 has eigenvalues up to s^2 (1 + sqrt(n_bands / n_pixels))^2; 2 s^2 is the threshold
+        warnings.warn(
+            f'"hysime" takes directions of noise for signal with fewer than 6 pixels a band; got {n_pixels} pixels, '
+            f'{n_bands} bands. Give it more pixels, or use method="heldout".',
+            UserWarning,
+            stacklevel=3,
         )
     gram = X.T @ X
     inverse = np.linalg.inv(gram + 1e-14 * np.trace(gram) * np.eye(n_bands))  # the ridge is for exact dependence
