@@ -24,11 +24,12 @@ BROWSER := tests/browser/node_modules/installed
 # Nothing of the tests or of the book calls out, or reads settings of the person who runs them.
 QUIET := JUPYTER_PLATFORM_DIRS=1 IPYTHONDIR=$(CURDIR)/.venv/ipython OMP_NUM_THREADS=1 PYTHONHASHSEED=0
 
-.PHONY: lab test lint unit chapters book handout bench reproduce quick strip outputs figure browser clean help
+.PHONY: lab doctor test lint unit chapters book handout bench reproduce quick strip outputs figure browser clean help
 
 help:
 	@printf '%s\n' \
 	  'make lab       open JupyterLab on the first chapter' \
+	  'make doctor    is this laptop ready? packages, numbers, threads, data, notebooks, with what to do' \
 	  'make test      lint, unit tests, docstring examples, every chapter against its stored outputs' \
 	  'make book      the static book in _build/html' \
 	  'make handout   one zip for a room without a network: dist/wdl_tutorial_handout.zip' \
@@ -55,6 +56,9 @@ lab: $(STAMP)
 	$(BIN)/jupyter lab $(ROOT_USER) --LabApp.news_url=None --LabApp.extension_manager=readonly \
 	  --LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate --ServerApp.root_dir=. \
 	  $(LAB_ARGS) $(firstword $(wildcard book/00_*.ipynb) $(CHAPTERS))
+
+doctor: $(STAMP)
+	$(BIN)/python -m wdl_tutorial.doctor
 
 test: lint unit chapters
 

@@ -33,7 +33,8 @@ python3 -m venv .venv
 
 They need Python 3.11 or newer. The second command is the only one that asks the network, for the packages that ours is
 built on: type the first two at home, or let one person do it and type them where a package mirror can be reached. The
-third works anywhere, as often as you like.
+third works anywhere, as often as you like. `.venv/bin/python -m wdl_tutorial.doctor` says the evening before whether the
+laptop is ready, and what to do if it is not.
 
 Chapters 7, 16 and 17 need torch, too, which is large. Add it with
 `.venv/bin/pip install -c constraints.txt "./{wheel}[deep]"`.
