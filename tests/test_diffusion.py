@@ -442,6 +442,38 @@ def test_bad_points_are_refused(fitted):
         wt.LAND(10, 10).fit(np.zeros((2, 3, 4)))
 
 
+def test_a_mask_that_would_be_lost_and_a_scene_are_refused(fitted):
+    with pytest.raises(TypeError, match="whose mask would be lost"):
+        wt.LAND(10, 10).fit(np.ma.masked_less(fitted[0], 0.0))
+    with pytest.raises(TypeError, match=r"got a Scene. Use scene.pixels\(\)"):
+        wt.LAND(10, 10).fit(wt.datasets.make_teaching_scene())
+
+
+def test_a_mask_of_integers_is_no_list_of_candidates(fitted):
+    _, y, land = fitted
+    with pytest.raises(ValueError, match=r"which is a mask: give it as candidates.astype\(bool\)"):
+        land.query(3, (y > 0).astype(int))
+    with pytest.raises(ValueError, match="candidates is empty"):
+        land.query(3, [])
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda land, y: land.curve(y, [0, 5]), r"budgets must be integers of at least 1; got \[0, 5\]"),
+        (lambda land, y: land.curve(y, [1.5]), "budgets must be integers"),
+        (lambda land, y: land.curve(y, []), "budgets must be integers"),
+        (lambda land, y: land.curve(y[:50], [5]), "one label per row, 300; got 50"),
+        (lambda land, y: land.curve(np.tile(y, 2), [5]), "one label per row, 300; got 600"),
+        (lambda land, y: land.curve(y, [2], candidates=[5, 6, 7], queries=[5, 9]), r"1 queries .* row 9"),
+    ],
+)
+def test_a_curve_that_cannot_be_drawn_is_refused(fitted, call, message):
+    _, y, land = fitted
+    with pytest.raises(ValueError, match=message):
+        call(land, y)
+
+
 def test_weights_that_underflow_are_an_error_and_faint_ones_a_warning(fitted):
     X = np.concatenate([fitted[0], [[60.0, 60.0]]])
     with pytest.raises(FloatingPointError, match=r"underflowed at 1 points \(bandwidth=0.3\).*bandwidth=None"):

@@ -129,6 +129,22 @@ def test_overall_accuracy_counts_what_is_labelled_and_not_excluded(xp):
     assert metrics.overall_accuracy(labels, predicted, exclude=[]) == pytest.approx(3 / 6)
 
 
+def test_overall_accuracy_counts_no_masked_pixel_as_wrong_in_silence():
+    labels, predicted = np.array([1.0, np.nan, 2.0]), np.array([1.0, 1.0, 2.0])  # NaN: masked by Scene.to_map
+    for pair in ((labels, predicted), (predicted, labels)):
+        with pytest.raises(ValueError, match="NaN in 1 samples that count"):
+            metrics.overall_accuracy(*pair)
+        assert metrics.overall_accuracy(*pair, exclude=np.isnan(labels)) == 1.0
+    with pytest.raises(TypeError, match="mask would be lost"):
+        metrics.overall_accuracy(np.ma.masked_equal([1, 2, 0], 0), [1, 2, 2])
+
+
+def test_overall_accuracy_takes_no_mask_of_integers_for_indices():
+    with pytest.raises(ValueError, match=r"exclude.astype\(bool\)"):
+        metrics.overall_accuracy([1, 2, 2, 1], [1, 1, 2, 1], exclude=[0, 1, 0, 0])
+    assert metrics.overall_accuracy([1, 2], [1, 1], exclude=[1]) == 1.0
+
+
 def test_overall_accuracy_refuses_what_it_cannot_count():
     with pytest.raises(ValueError, match=r"got \(3,\) and \(2,\)"):
         metrics.overall_accuracy([1, 2, 3], [1, 2])

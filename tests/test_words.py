@@ -29,6 +29,26 @@ def test_too_many_words_are_refused():
         words.vocabulary(TEXTS, 9)
 
 
+@pytest.mark.parametrize("n_words", [-1, 0, 2.5, None, True])
+def test_a_number_of_words_that_is_none_is_refused(n_words):
+    with pytest.raises(ValueError, match="n_words must be an integer of at least 1"):
+        words.vocabulary(TEXTS, n_words)
+
+
+@pytest.mark.parametrize(
+    ("vectors", "message"),
+    [(np.full((2, 3), np.nan), "word number 0 holds NaN"), (np.ones((2, 3)), "all 2 words point one way")],
+)
+def test_vectors_that_tell_no_words_apart_are_refused(vectors, message):
+    with pytest.raises(ValueError, match=message):
+        words.word_cost(vectors)
+
+
+def test_words_without_company_are_refused():
+    with pytest.raises(ValueError, match="none of the 1 words has any company"):
+        words.company_vectors([["morning"]], ["stranger"])
+
+
 def test_a_text_without_any_of_the_words_is_named():
     with pytest.raises(ValueError, match="text number 2 uses none of the 1 words"):
         words.histograms(TEXTS, ["evening"])

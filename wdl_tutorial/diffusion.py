@@ -46,7 +46,7 @@ from sklearn.neighbors import NearestNeighbors
 from sklearn.utils.validation import check_is_fitted
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from ._array import Array, to_numpy
+from ._array import Array, as_float, to_numpy
 
 DIGITS = 12  # numbers that agree to so many digits of the largest among them are equal
 BLOCK = 2_000_000  # floats in a temporary array: 16 MB
@@ -675,18 +675,25 @@ class LAND(BaseEstimator):
 
         Parameters
         ----------
-        oracle : the true labels (n,), or a function from an index to its label.
-        budgets : numbers of labels.
+        oracle : the true labels (n,), or a map of them in C order; or a function from an index to its label.
+        budgets : numbers of labels, integers of at least 1.
         candidates : the rows that have a true label; they may be queried, and over them accuracy is counted. None: all.
         queries : rows in the order they are labelled, instead of LAND's own (a random control, say).
         nearest : spread labels with :meth:`predict_nearest`.
         """
         rows = self._candidates(candidates)
-        budgets = np.asarray(budgets, dtype=int)
+        budgets = np.atleast_1d(np.asarray(budgets))
+        if not budgets.size or budgets.dtype.kind not in "iu" or budgets.min() < 1:
+            raise ValueError(f"budgets must be integers of at least 1; got {budgets.tolist()}.")
         queries = self.query(int(budgets.max()), rows) if queries is None else np.asarray(queries)
         _check_count("the largest budget", int(budgets.max()), 1, len(queries), len(queries), "queries")
-        true = np.array([oracle(int(i)) for i in rows]) if callable(oracle) else to_numpy(oracle).ravel()[rows]
+        true = np.array([oracle(int(i)) for i in rows]) if callable(oracle) else self._truth(oracle)[rows]
         label_of = dict(zip(rows.tolist(), true))
+        strange = np.setdiff1d(queries[: budgets.max()], rows)
+        if strange.size:
+            raise ValueError(
+                f"{strange.size} queries are no candidates (the first is row {strange[0]}): none has a label."
+            )
         predict = self.predict_nearest if nearest else self.predict
         accuracy, unqueried = np.empty(len(budgets)), np.full(len(budgets), np.nan)
         for b, budget in enumerate(budgets):
@@ -750,7 +757,19 @@ class LAND(BaseEstimator):
             if len(rows) != n:
                 raise ValueError(f"a mask of candidates must have one entry per row, {n}; got {len(rows)}.")
             return np.flatnonzero(rows)
+        if rows.size == n > 2 and np.isin(rows, (0, 1)).all():
+            raise ValueError(
+                "candidates holds a 0 or 1 for every row, which is a mask: give it as candidates.astype(bool)."
+            )
         return np.unique(_checked_rows("candidates", rows, n))
+
+    def _truth(self, oracle: Array) -> np.ndarray:
+        """True labels, one per row."""
+        true = to_numpy(oracle).ravel()
+        n = len(self.order_) if self.nodes_ is None else len(self.node_of_row_)
+        if len(true) != n:
+            raise ValueError(f"oracle must hold one label per row, {n}; got {len(true)}. Leave masked pixels out.")
+        return true
 
     def _given(self, labels: Mapping[int, Any]) -> tuple[np.ndarray, np.ndarray]:
         """The labelled rows, and their labels."""
@@ -816,7 +835,9 @@ def _at_time(eigenvalues, eigenvectors, density, order, time: float) -> _AtTime:
 
 
 def _checked_points(X: Array) -> np.ndarray:
-    X = np.asarray(to_numpy(X), dtype=np.float64)
+    if callable(getattr(X, "pixels", None)):
+        raise TypeError(f"X must be an array; got a {type(X).__name__}. Use scene.pixels().")
+    X = np.asarray(to_numpy(as_float(X)), dtype=np.float64)
     if X.ndim != 2:
         raise ValueError(f"X must have shape (n_points, n_features), got {X.shape}. Use cube.reshape(-1, n_bands).")
     bad = ~np.isfinite(X).all(1)
@@ -851,6 +872,8 @@ def _checked_time(time: float) -> float:
 
 
 def _checked_rows(name: str, rows: np.ndarray, n: int) -> np.ndarray:
+    if not rows.size:
+        raise ValueError(f"{name} is empty: name at least one row.")
     if rows.dtype.kind not in "iu":
         raise TypeError(f"{name} must be integers, got {rows.dtype}.")
     if rows.size and not (0 <= rows.min() and rows.max() < n):

@@ -305,7 +305,7 @@ def overall_accuracy(
 
     Parameters
     ----------
-    labels, predicted : integer arrays of one shape   A map is read in C order.
+    labels, predicted : arrays of one shape   A map is read in C order.
     exclude : indices into the flattened labels, or a boolean mask, of samples that do not count: those whose label
         was bought, for instance.
     unlabelled : the code in ``labels`` that means "not known" (0 in Salinas A); those samples do not count.
@@ -313,7 +313,7 @@ def overall_accuracy(
     Raises
     ------
     ValueError
-        If shapes differ, an index is out of range, or nothing is left to count.
+        If shapes differ, an index is out of range, a sample that counts is NaN, or nothing is left to count.
 
     Examples
     --------
@@ -322,6 +322,8 @@ def overall_accuracy(
     >>> overall_accuracy([1, 1, 2], [1, 2, 2], exclude=[1])
     1.0
     """
+    if np.ma.is_masked(labels) or np.ma.is_masked(predicted):
+        raise TypeError("labels or predicted has masked entries, whose mask would be lost. Give it as exclude.")
     xp = array_namespace(labels, predicted)
     labels, predicted = xp.asarray(labels), xp.asarray(predicted)
     if labels.shape != predicted.shape:
@@ -337,6 +339,12 @@ def overall_accuracy(
     total = int(xp.sum(xp.astype(counts, xp.int64)))
     if total == 0:
         raise ValueError(f"none of the {labels.shape[0]} samples is left to count; check exclude and unlabelled.")
+    for name, x in (("labels", labels), ("predicted", predicted)):
+        unknown = to_numpy(counts) & (to_numpy(x) != to_numpy(x))
+        if unknown.any():
+            raise ValueError(
+                f"{name} holds NaN in {int(unknown.sum())} samples that count (masked pixels?). Exclude them."
+            )
     return int(xp.sum(xp.astype(counts & (labels == predicted), xp.int64))) / total
 
 
@@ -350,6 +358,8 @@ def _mask(exclude: Array | Sequence[int], n: int) -> np.ndarray:
     mask = np.zeros(n, dtype=bool)
     if exclude.size == 0:
         return mask
+    if exclude.size == n > 2 and np.isin(exclude, (0, 1)).all():
+        raise ValueError("exclude holds a 0 or 1 for every sample, which is a mask: give it as exclude.astype(bool).")
     if exclude.dtype.kind not in "iu" or exclude.min() < 0 or exclude.max() >= n:
         raise ValueError(f"exclude must hold integer indices in 0..{n - 1} or be a mask; got {exclude[:5].tolist()}...")
     mask[exclude] = True

@@ -47,6 +47,8 @@ def vocabulary(texts: Sequence[list[str]], n_words: int, *, lengths: tuple[int, 
     The paper keeps words of seven and eight letters. A word of a single text (a hero's name, as a rule) would sort the
     books by itself. ``among``: only words of this collection. Ties go in alphabetical order.
     """
+    if isinstance(n_words, bool) or not isinstance(n_words, int | np.integer) or n_words < 1:
+        raise ValueError(f"n_words must be an integer of at least 1; got {n_words!r}.")
     count, holders = Counter(), Counter()
     for text in texts:
         kept = [word for word in text if lengths[0] <= len(word) <= lengths[1] and (among is None or word in among)]
@@ -89,6 +91,8 @@ def company_vectors(
         for at in (k for k, word in enumerate(text) if word in place):
             near = np.r_[columns[max(0, at - window) : at], columns[at + 1 : at + 1 + window]]
             np.add.at(together[place[text[at]]], near[near >= 0], 1)
+    if not together.any():
+        raise ValueError(f"none of the {len(words)} words has any company in the {len(texts)} texts.")
     expected = together.sum(axis=1, keepdims=True) * together.sum(axis=0) / together.sum()
     ratio = np.divide(together, expected, out=np.ones_like(together), where=together > 0)
     left, size, _ = np.linalg.svd(np.maximum(np.log(ratio), 0), full_matrices=False)
@@ -98,11 +102,15 @@ def company_vectors(
 def word_cost(vectors: np.ndarray) -> np.ndarray:
     """Squared distances between the words' directions, over their mean: (n_words, n_words), 0 on the diagonal."""
     size = np.linalg.norm(vectors, axis=1, keepdims=True)
+    if not np.isfinite(size).all():
+        raise ValueError(f"the vector of word number {int((~np.isfinite(size[:, 0])).argmax())} holds NaN or infinity.")
     if not size.all():
         raise ValueError(f"word number {int((size[:, 0] == 0).argmax())} has the vector 0, which has no direction.")
     unit = np.asarray(vectors, dtype=float) / size
     cost = np.maximum(2 - 2 * unit @ unit.T, 0)
     np.fill_diagonal(cost, 0)
+    if not cost.any():
+        raise ValueError(f"all {len(cost)} words point one way: nothing is far from anything, and no cost is left.")
     return cost / cost.mean()
 
 
