@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import warnings
 
 import numpy as np
 import pytest
@@ -501,12 +502,39 @@ def broken(X, value):
         (lambda X: X, {"tol": math.nan}, ValueError, "tol must be at least 0; got nan"),
         (lambda X: X, {"label_smoothing": 0.5}, ValueError, "below 1 / n_endmembers"),
         (lambda X: X, {"init_endmembers": np.ones((2, 4))}, ValueError, r"of shape \(3, 12\); got \(2, 4\)"),
+        (lambda X: X, {"init_endmembers": np.zeros((3, 12))}, ValueError, "with some light in every row"),
+        (lambda X: X, {"n_endmembers": 3.0}, ValueError, "n_endmembers must be an integer; got 3.0"),
+        (lambda X: X, {"max_iter": 1.5}, ValueError, "max_iter must be an integer; got 1.5"),
+        (lambda X: X, {"label_snr": math.nan}, ValueError, "label_snr must be a number; got nan"),
+        (lambda X: np.ma.masked_less(X, 0.5), {}, TypeError, "whose mask would be lost"),
+        (lambda X: X + 1j, {}, TypeError, "expected real numbers"),
+        (lambda X: X[:0], {}, ValueError, r"shape \(n_pixels, n_bands\), got \(0, 12\)"),
         (torch.from_numpy, {"device": "meta"}, TypeError, "X is on cpu and device=meta: move X first"),
     ],
 )
 def test_bad_input_is_named_with_its_remedy(scene, change, options, error, message):
     with pytest.raises(error, match=message):
-        small_net(**options).fit(change(scene[0]))
+        small_net().set_params(**options).fit(change(scene[0]))
+
+
+def test_read_only_pixels_are_no_matter_for_a_warning(scene):
+    X = scene[0].copy()
+    X.flags.writeable = False
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        small_net(max_iter=1).fit(X)
+
+
+def test_a_file_that_is_no_checkpoint_is_named_without_advice_to_unpickle_it(scene, tmp_path):
+    path = tmp_path / "run.pt"
+    path.write_text("x")
+    with pytest.raises(ValueError, match=r"run.pt cannot be read as a checkpoint: it is cut off") as told:
+        small_net().fit(scene[0], resume=path)
+    assert "weights_only" not in str(told.value)
+    torch.save({"a": 1}, path)
+    with pytest.raises(ValueError, match="no checkpoint of IDNet"):
+        small_net().fit(scene[0], resume=path)
 
 
 def test_reconstruct_before_fit_says_so():

@@ -190,6 +190,7 @@ def test_the_constructor_stores_and_clone_copies():
         ({"likelihood": "poisson"}, "'bernoulli' or 'gaussian'; got 'poisson'"),
         ({"init": "zeros"}, "init must be 'torch' or 'keras'; got 'zeros'"),
         ({"n_latent": 0}, "n_latent must be an integer, at least 1; got 0"),
+        ({"n_latent": True}, "n_latent must be an integer, at least 1; got True"),
         ({"n_epochs": -1}, "n_epochs must be an integer, at least 0; got -1"),
         ({"learning_rate": 0.0}, "learning_rate must be positive and finite; got 0.0"),
     ],
@@ -209,6 +210,8 @@ def test_bad_pixels_are_refused(fitted):
         net.transform(X[:, :5])
     with pytest.raises(ValueError, match=r"shape \(n_pixels, n_bands\)"):
         small().fit(np.zeros((2, 3, 4)))
+    with pytest.raises(TypeError, match="whose mask would be lost"):
+        small().fit(np.ma.masked_less(X, 2800.0))
     with pytest.raises(NotFittedError):
         small().transform(X)
     with pytest.raises(FloatingPointError, match="lower learning_rate"):

@@ -37,6 +37,7 @@ import hashlib
 import itertools
 import math
 import os
+import pickle
 import warnings
 from pathlib import Path
 from typing import NamedTuple
@@ -46,7 +47,7 @@ import torch
 from sklearn.base import BaseEstimator
 from torch import nn
 
-from .._array import is_numpy, to_numpy
+from .._array import as_float, is_numpy, to_numpy
 from ..iterate import warn_not_converged
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -641,12 +642,20 @@ class IDNet(BaseEstimator):
 
     def _check_parameters(self, pixels: np.ndarray) -> None:
         n_pixels, n_bands = pixels.shape
+        counts = ("latent_dim", "n_layers", "n_samples", "n_importance", "bundle_size", "batch_size", "max_iter")
+        for name in ("n_endmembers", *counts):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int | np.integer):
+                raise ValueError(f"{name} must be an integer; got {value!r}.")
+        for name in ("label_snr", "nonlinear_gain"):
+            value = getattr(self, name)
+            if not isinstance(value, int | float | np.number) or math.isnan(value):
+                raise ValueError(f"{name} must be a number; got {value!r}.")
         if not 2 <= self.n_endmembers <= min(n_pixels, n_bands):
             raise ValueError(
                 f"n_endmembers must be between 2 and min(n_pixels, n_bands) = {min(n_pixels, n_bands)}; "
                 f"got {self.n_endmembers}."
             )
-        counts = ("latent_dim", "n_layers", "n_samples", "n_importance", "bundle_size", "batch_size", "max_iter")
         positive = (
             "learning_rate",
             "variance_learning_rate",
@@ -678,8 +687,10 @@ class IDNet(BaseEstimator):
             return np.asarray(vca(pixels, self.n_endmembers, random_state=np.random.default_rng(seed)).endmembers)
         given = np.asarray(to_numpy(self.init_endmembers), dtype=np.float64)
         shape = (self.n_endmembers, pixels.shape[1])
-        if given.shape != shape or not np.isfinite(given).all():
-            raise ValueError(f"init_endmembers must be finite, of shape {shape}; got {given.shape}.")
+        if given.shape != shape or not np.isfinite(given).all() or not given.any(axis=1).all():
+            raise ValueError(
+                f"init_endmembers must be finite, with some light in every row, of shape {shape}; got {given.shape}."
+            )
         return given
 
     def _labels(self, pixels: np.ndarray, seed: int) -> LabelledSet:
@@ -866,10 +877,12 @@ class IDNet(BaseEstimator):
 
 def _check_pixels(X) -> np.ndarray:
     """``X`` as float64 on the host, after a look at its values; refuses what the model is not made for."""
+    if callable(getattr(X, "pixels", None)):
+        raise TypeError(f"X must be an array; got a {type(X).__name__}. Use scene.pixels().")
     if not (is_numpy(X) or isinstance(X, torch.Tensor | list | tuple)):
         raise TypeError(f"X must be a NumPy array or a torch tensor, got {type(X).__module__}.{type(X).__name__}.")
-    pixels = np.ascontiguousarray(to_numpy(X), dtype=np.float64)
-    if pixels.ndim != 2:
+    pixels = np.require(to_numpy(as_float(X)), np.float64, ["C", "W"])  # torch warns of memory that is read-only
+    if pixels.ndim != 2 or 0 in pixels.shape:
         raise ValueError(f"X must have shape (n_pixels, n_bands), got {pixels.shape}. Use cube.reshape(-1, n_bands).")
     bad = int((~np.isfinite(pixels)).any(axis=1).sum())
     if bad:
@@ -885,7 +898,12 @@ def _check_pixels(X) -> np.ndarray:
 
 def _read_checkpoint(path, identity: dict) -> dict:
     """The state of an interrupted run, if it is one of the same data and parameters."""
-    state = torch.load(path, weights_only=True, map_location="cpu")
+    try:
+        state = torch.load(path, weights_only=True, map_location="cpu")
+    except (pickle.UnpicklingError, EOFError, RuntimeError) as error:  # what torch raises on other or cut files
+        raise ValueError(f"{path} cannot be read as a checkpoint: it is cut off, or another file.") from error
+    if not isinstance(state, dict) or "identity" not in state:
+        raise ValueError(f"{path} is no checkpoint of IDNet.")
     differing = [name for name, value in identity.items() if state["identity"].get(name) != value]
     if differing:
         seen = ", ".join(f"{name}={state['identity'].get(name)} there, {identity[name]} here" for name in differing)

@@ -23,7 +23,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import nn
 from torch.nn import functional
 
-from .._array import Array, is_numpy, to_backend, to_numpy
+from .._array import Array, as_float, is_numpy, to_backend, to_numpy
 
 CHUNK = 16_384  # pixels that pass the fitted networks at once
 
@@ -264,7 +264,7 @@ class SpectralVAE(TransformerMixin, BaseEstimator):
     def _check_parameters(self) -> None:
         for name, least in (("n_latent", 1), ("n_hidden", 1), ("n_layers", 1), ("n_epochs", 0), ("batch_size", 1)):
             value = getattr(self, name)
-            if not isinstance(value, int | np.integer) or value < least:
+            if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
                 raise ValueError(f"{name} must be an integer, at least {least}; got {value!r}.")
         if not 0 < self.learning_rate < math.inf:
             raise ValueError(f"learning_rate must be positive and finite; got {self.learning_rate!r}.")
@@ -274,7 +274,9 @@ class SpectralVAE(TransformerMixin, BaseEstimator):
 
 
 def _checked_pixels(X: Array, *, n_bands: int | None = None, name: str = "X") -> np.ndarray:
-    pixels = np.asarray(to_numpy(X), dtype=np.float64)
+    if callable(getattr(X, "pixels", None)):
+        raise TypeError(f"{name} must be an array; got a {type(X).__name__}. Use scene.pixels().")
+    pixels = np.asarray(to_numpy(as_float(X)), dtype=np.float64)
     if pixels.ndim != 2 or 0 in pixels.shape:
         raise ValueError(
             f"{name} must have shape (n_pixels, n_bands), got {pixels.shape}. Use cube.reshape(-1, n_bands)."
