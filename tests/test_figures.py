@@ -123,11 +123,19 @@ def test_every_plot_makes_its_own_axes_where_none_is_given(name):
         (lambda: triangle_points(np.ones((2, 4))), "three weights"),
         (lambda: plot_abundances(np.ones((7, 2)), shape=(2, 3)), "7 rows, but shape"),
         (lambda: plot_scene(Scene("x", np.ones((2, 2, 4))), rgb=(1, 2, 3)), "has none"),
+        (lambda: plot_scene(Scene("x", np.ones((2, 2, 4)), np.arange(400.0, 404.0)), rgb=(1, 2)), "three wavelengths"),
+        (lambda: plot_labels(np.array([[1.0, 1.5]])), "whole numbers; got 1.5"),
+        (lambda: plot_abundances(np.ones((2, 2, 3)), axes=[None, None]), "3 abundance maps need as many axes; got 2"),
     ],
 )
 def test_what_cannot_be_drawn_is_told(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_a_cube_in_the_place_of_a_scene_is_told():
+    with pytest.raises(TypeError, match=r"got ndarray. Use datasets.Scene\(name, cube\)"):
+        plot_scene(np.ones((2, 2, 4)))
 
 
 # ------------------------------------------------------------------------------------------ what is drawn
@@ -169,6 +177,11 @@ def test_atoms_lie_over_the_ghosts_of_the_data(rng):
 def test_a_reconstruction_tells_how_much_is_off():
     ax = plot_reconstruction(np.array([0.5, 0.5]), np.array([0.6, 0.4]))
     assert "20 %" in ax.get_title(loc="left") + ax.get_title()
+
+
+def test_a_dark_pixel_and_a_single_band_are_drawn_without_a_division_by_zero():
+    assert plot_reconstruction(np.zeros(3), np.ones(3)).get_title(loc="left") == ""
+    assert len(plot_endmembers(np.ones((2, 1)), np.array([500.0])).get_lines()) == 2
 
 
 def test_loss_curves_keep_their_lengths():
@@ -226,6 +239,13 @@ def test_every_class_has_its_code_on_the_map(scene):
 def test_unlabelled_pixels_are_grey():
     image = plot_labels(np.array([[0, 3], [5, 5]])).images[0]
     np.testing.assert_allclose(image.to_rgba(image.get_array())[0, 0, :3], to_rgb(figures.MASKED), atol=1 / 255)
+
+
+def test_masked_pixels_of_a_class_map_are_grey_and_no_class():
+    ax = plot_labels(np.array([[np.nan, 3.0], [5.0, 5.0]]))
+    image = ax.images[0]
+    np.testing.assert_allclose(image.to_rgba(image.get_array())[0, 0, :3], to_rgb(figures.MASKED), atol=1 / 255)
+    assert [text.get_text() for text in ax.texts] == ["3", "5"]
 
 
 def test_a_scene_is_shown_in_the_bands_that_its_caption_names(scene):

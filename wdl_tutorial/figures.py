@@ -252,8 +252,10 @@ def plot_reconstruction(
     ax.plot(x, fit, label="reconstruction", **series_style(1))
     ax.set(xlabel=xlabel, ylabel=ylabel)
     ax.margins(x=0.01)
-    off = np.abs(x_data - fit).sum() / np.abs(x_data).sum()
-    ax.set_title(f"shaded: {100 * off:.2g} % of the data", fontsize=9.5, color=GREY)
+    total = np.abs(x_data).sum()
+    if total > 0:
+        off = np.abs(x_data - fit).sum() / total
+        ax.set_title(f"shaded: {100 * off:.2g} % of the data", fontsize=9.5, color=GREY)
     ax.legend()
     return ax
 
@@ -320,6 +322,8 @@ def plot_endmembers(
 
 def _broken(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The curve with a NaN put in where the axis jumps (three usual steps or more): no line across missing bands."""
+    if len(x) < 2:
+        return x, y
     step = np.diff(x)
     gaps = np.flatnonzero(step > 3.0 * np.median(step)) + 1
     return np.insert(x, gaps, (x[gaps - 1] + x[gaps]) / 2), np.insert(y, gaps, np.nan)
@@ -441,6 +445,8 @@ def plot_abundances(
     if axes is None:
         axes = _panel(n, min(columns, n), a.shape[0] / a.shape[1])
     axes = np.atleast_1d(axes).ravel()
+    if len(axes) < n:
+        raise ValueError(f"{n} abundance maps need as many axes; got {len(axes)}.")
     for k in range(n):
         plot_map(a[..., k], title=labels[k], vmin=0.0, vmax=vmax, bar=False, ax=axes[k])
     axes[0].figure.colorbar(axes[0].images[0], ax=list(axes[:n]), label="abundance", shrink=0.8, pad=0.02)
@@ -470,15 +476,17 @@ def plot_labels(
 
     Parameters
     ----------
-    labels : array of ints, shape (rows, cols).
+    labels : array of ints, shape (rows, cols); NaN (masked, from ``Scene.to_map``) is grey.
     names : code -> name, for the legend beside the map.
     background : the code that is drawn grey and not named (unlabelled pixels).
     """
     from matplotlib.colors import ListedColormap
     from matplotlib.patches import Patch
 
-    codes = _host(labels, "labels", 2).astype(int)
-    shown = [int(code) for code in np.unique(codes) if code != background]
+    codes = _host(labels, "labels", 2)
+    if (codes % 1 > 0).any():
+        raise ValueError(f"labels must be whole numbers; got {codes[codes % 1 > 0][0]:g}. Round them first.")
+    shown = [int(code) for code in np.unique(codes[np.isfinite(codes)]) if code != background]
     ax = _axes(ax, figsize=(5.6, 3.8))
     index = np.searchsorted(shown, codes)
     field = np.ma.masked_where(~np.isin(codes, shown), index % max(len(shown), 1))
@@ -558,6 +566,8 @@ def scene_picture(scene: Any, *, rgb: tuple[float, float, float] | None = None) 
     """The colours of :func:`plot_scene`, (rows, cols, 3) in [0, 1], and which bands they are."""
     from matplotlib.colors import to_rgb
 
+    if not hasattr(scene, "cube"):
+        raise TypeError(f"scene must be a Scene; got {type(scene).__name__}. Use datasets.Scene(name, cube).")
     cube = _host(scene.cube, "scene.cube", 3)
     bands, told = _rgb_bands(cube.shape[-1], scene.wavelengths, rgb)
     picture = cube[..., bands]
@@ -568,6 +578,8 @@ def scene_picture(scene: Any, *, rgb: tuple[float, float, float] | None = None) 
 
 
 def _rgb_bands(n_bands: int, wavelengths: Any, rgb: tuple[float, float, float] | None) -> tuple[list[int], str]:
+    if rgb is not None and len(rgb) != 3:
+        raise ValueError(f"rgb must be three wavelengths, in nm; got {rgb!r}.")
     if wavelengths is None:
         if rgb is not None:
             raise ValueError("rgb names wavelengths, but the scene has none; leave rgb out.")
