@@ -128,7 +128,7 @@ def displacement(p: Array, q: Array, positions: Array | None = None) -> Displace
     array_namespace(p, q)
     check_histograms(p, "p")
     check_histograms(q, "q")
-    a, b = to_numpy(p), to_numpy(q)
+    a, b = to_numpy(p).astype(np.float64), to_numpy(q).astype(np.float64)  # levels of float32 leave slivers of mass
     x = np.arange(a.size, dtype=float) if positions is None else to_numpy(as_float(positions))
     if a.shape != b.shape or a.shape != x.shape or a.ndim != 1:
         raise ValueError(
@@ -138,15 +138,13 @@ def displacement(p: Array, q: Array, positions: Array | None = None) -> Displace
         raise ValueError("positions hold NaN or infinite entries; drop those bins first.")
     if np.any(np.diff(x) <= 0):
         raise ValueError("positions must increase; sort them, and p and q with them.")
-    cp, cq = np.cumsum(a) / a.sum(), np.cumsum(b) / b.sum()
-    levels = np.unique(np.concatenate([[0.0], np.minimum(cp, 1.0), np.minimum(cq, 1.0)]))
+    cp, cq = np.cumsum(a), np.cumsum(b)
+    cp, cq = cp / cp[-1], cq / cq[-1]  # both end at exactly 1
+    levels = np.unique(np.concatenate([[0.0], cp, cq]))
     mass, middle = np.diff(levels), (levels[1:] + levels[:-1]) / 2
     keep = mass > 1e-15  # rounding of the two cumulative sums makes slivers
     mass, middle = mass[keep], middle[keep]
-    last = len(x) - 1
-    start = x[np.minimum(np.searchsorted(cp, middle), last)]
-    end = x[np.minimum(np.searchsorted(cq, middle), last)]
-    return Displacement(mass / mass.sum(), start, end)
+    return Displacement(mass / mass.sum(), x[np.searchsorted(cp, middle)], x[np.searchsorted(cq, middle)])
 
 
 def wasserstein_1d(p: Array, q: Array, positions: Array | None = None, *, power: float = 2) -> float:
