@@ -251,6 +251,19 @@ def test_a_mask_that_is_none_is_refused(mask, told):
         Scene("x", np.ones((2, 3, 4)), mask=mask).pixels()
 
 
+def test_a_crop_cuts_every_map_alike(teaching):
+    scene = teaching._replace(mask=teaching.labels > 1)
+    part = scene.crop(slice(10, 20), slice(-5, None))
+    for name in ("cube", "labels", "abundances", "mask"):
+        np.testing.assert_array_equal(getattr(part, name), getattr(scene, name)[10:20, -5:])
+    assert part.extra is None and part.wavelengths is scene.wavelengths
+    assert make_bilinear_scene().crop(slice(3), slice(3)).labels is None
+    with pytest.raises(ValueError, match="leave no pixel"):
+        scene.crop(slice(64, 70), slice(None))
+    with pytest.raises(TypeError, match="must be slices"):
+        scene.crop(3, slice(None))
+
+
 def test_dropping_no_band_changes_nothing_and_dropping_all_is_refused(teaching):
     assert teaching.drop_bands([]) is teaching
     with pytest.raises(ValueError, match="leaves none"):

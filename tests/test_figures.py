@@ -199,6 +199,11 @@ def test_spectra_are_broken_where_bands_are_missing(scene):
     assert len(breaks) == 2 and 1340 < breaks[0] < 1430 and 1800 < breaks[1] < 1950
 
 
+def test_the_reference_behind_endmembers_is_not_cut_off(scene):
+    ax = plot_endmembers(0.1 * scene.endmembers, scene.wavelengths, reference=scene.endmembers)
+    assert ax.get_ylim()[1] > scene.endmembers.max()
+
+
 def test_a_plan_shows_the_plan_and_its_two_margins(rng):
     plan = rng.random((4, 6))
     plan /= plan.sum()

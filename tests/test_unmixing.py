@@ -147,6 +147,8 @@ def test_a_scene_without_a_valid_pixel_or_with_other_wavelengths_is_refused(scen
         wt.unmix(scene._replace(mask=np.zeros((8, 9), dtype=bool)), "fcls")
     with pytest.raises(ValueError, match=r"188 bands, but its wavelengths have shape \(3,\)"):
         wt.unmix(scene._replace(wavelengths=scene.wavelengths[:3]), "wahu_unbalanced")
+    with pytest.raises(ValueError, match=r"\(4, 9\) pixels, its abundances \(8, 9\). Cut both"):
+        wt.compare(scene._replace(cube=scene.cube[:4]), "fcls")
     with pytest.raises(ValueError, match="a cube"):
         wt.unmix(wt.datasets.Scene("pixels", scene.pixels()), "fcls", 3)
 

@@ -69,6 +69,23 @@ class Scene(NamedTuple):
         out[valid] = values
         return out.reshape(rows, cols, *values.shape[1:])
 
+    def crop(self, rows: slice, cols: slice) -> Scene:
+        """The scene in these rows and columns only, all its maps cut alike. ``extra``, which may hold more, is left out.
+
+        Examples
+        --------
+        >>> scene = make_bilinear_scene().crop(slice(10, 30), slice(None, 15))
+        >>> scene.cube.shape, scene.abundances.shape
+        ((20, 15, 188), (20, 15, 3))
+        """
+        if not (isinstance(rows, slice) and isinstance(cols, slice)):
+            raise TypeError(f"rows and cols must be slices, such as slice(10, 30); got {rows!r} and {cols!r}.")
+        maps = {name: getattr(self, name) for name in ("cube", "labels", "abundances", "mask")}
+        part = self._replace(**{k: v if v is None else v[rows, cols] for k, v in maps.items()}, extra=None)
+        if 0 in part.cube.shape:
+            raise ValueError(f"rows {rows} and cols {cols} leave no pixel of a scene of {self.cube.shape[:2]}.")
+        return part
+
     def drop_bands(self, bands: int | Sequence[int]) -> Scene:
         """The scene without the given bands (0-based)."""
         n_bands = self.cube.shape[-1]

@@ -306,16 +306,16 @@ def plot_endmembers(
     rows = _host(endmembers, "endmembers", 2)
     x = np.arange(rows.shape[1], dtype=float) if wavelengths is None else _host(wavelengths, "wavelengths", 1)
     ax = _axes(ax)
-    if reference is not None:
-        truth = _host(reference, "reference", 2)
-        for row in truth:
-            ax.plot(*_broken(x, row), color="#999999", linestyle="solid", linewidth=3.5, alpha=0.6)
+    truth = rows[:0] if reference is None else _host(reference, "reference", 2)
+    for row in truth:
+        ax.plot(*_broken(x, row), color="#999999", linestyle="solid", linewidth=3.5, alpha=0.6)
     for k, (row, name) in enumerate(zip(rows, _names(names, len(rows), "endmember"))):
         ax.plot(*_broken(x, row), label=name, **series_style(k))
     ax.set(xlabel="band" if wavelengths is None else "wavelength (nm)", ylabel=ylabel)
     ax.margins(x=0.01)
-    if np.nanmin(rows) >= 0:
-        ax.set_ylim(0, 1.12 * np.nanmax(rows))
+    drawn = np.concatenate([rows, truth])
+    if np.nanmin(drawn) >= 0:
+        ax.set_ylim(0, 1.12 * np.nanmax(drawn))
     _label(ax, direct)
     return ax
 

@@ -344,7 +344,8 @@ def unmix(
     Parameters
     ----------
     scene : a Scene, or a cube (rows, cols, bands) in reflectance.
-    method : "pca", "nmf", "fcls" and "nnls" (with VCA's endmembers, or ``endmembers=``), "bilinear" (likewise),
+    method : "pca", "nmf", "fcls" and "nnls" (with VCA's endmembers, or ``endmembers=``: of a scene with water or shadow,
+        those of ``linear.vca(scene.pixels(), n, snr_db=0)``), "bilinear" (likewise),
         "wahu" (options of :func:`wahu`; ``n_training=1000`` pixels are fitted, all are unmixed; ``area=True`` turns
         fractions of light into fractions of area, right for linear mixing only), "wahu_unbalanced" (pixels keep their
         brightness; options of :func:`unbalanced_wahu`, ``n_training=300``) or "idnet" (options of
@@ -405,6 +406,9 @@ def _as_scene(scene: Scene | np.ndarray) -> Scene:
         raise ValueError(
             f"the scene has {shape[2]} bands, but its wavelengths have shape {np.shape(nm)}. Give one each."
         )
+    truth = scene.abundances
+    if truth is not None and truth.shape[:2] != shape[:2]:
+        raise ValueError(f"the cube has {shape[:2]} pixels, its abundances {truth.shape[:2]}. Cut both: Scene.crop.")
     return scene
 
 
