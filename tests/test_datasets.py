@@ -165,6 +165,37 @@ def test_variable_scene_refuses_bundles_with_different_bands():
         make_variable_scene({"a": np.ones((3, 5)), "b": np.ones((3, 6))})
 
 
+TWO = np.array([[0.2, 0.8, 0.5], [0.9, 0.1, 0.4]])
+HALVES = np.full((4, 5, 2), 0.5)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: make_bilinear_scene(TWO, abundances=2 * HALVES), "sum to 1 in each pixel; the worst is off by 1"),
+        (lambda: make_bilinear_scene(TWO, abundances=HALVES * [3, -1]), "must not be negative .* off by 0.5"),
+        (lambda: make_bilinear_scene(TWO, abundances=HALVES * np.nan), "off by nan"),
+        (lambda: make_bilinear_scene(TWO * np.nan), "endmembers must be finite spectra"),
+        (lambda: make_bilinear_scene(TWO[0]), r"got shape \(3,\)"),
+        (lambda: make_bilinear_scene(TWO, wavelengths=np.arange(5)), r"have 3 bands, wavelengths shape \(5,\)"),
+        (lambda: make_bilinear_scene(n_endmembers=2.5), "must lie in 2..8 here; got 2.5"),
+        (lambda: make_bilinear_scene(snr_db=np.nan), "snr_db must be a number of dB, .* got nan"),
+        (lambda: make_teaching_scene(snr_db="30"), "snr_db must be a number of dB"),
+        (lambda: make_bilinear_scene(strength=np.inf), "strength must be a finite number; got inf"),
+        (lambda: make_bilinear_scene(shape=(1, 1)), r"two pixels or more; got \(1, 1\)"),
+        (lambda: make_variable_scene(shape=(5.0, 5)), r"shape must be \(rows, cols\)"),
+        (lambda: make_variable_scene(variability=np.nan), "variability must be finite"),
+        (lambda: make_variable_scene({"a": TWO, "b": TWO[:0]}), "spectra of 'b' must be finite spectra"),
+        (lambda: make_gaussian_path(stds=(0.0, 1.0)), "stds positive"),
+        (lambda: make_gaussian_path(means=(1.0,)), "two numbers each"),
+        (lambda: make_bimodal(std=-3.0), "std must be positive, in bins; got -3"),
+    ],
+)
+def test_a_scene_that_cannot_be_made_is_refused(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
+
+
 def test_too_many_embedded_endmembers_are_refused_with_the_number():
     with pytest.raises(ValueError, match=r"2\.\.8"):
         make_bilinear_scene(n_endmembers=20)

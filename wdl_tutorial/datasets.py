@@ -226,6 +226,8 @@ def make_gaussian_path(
     """
     if n_bins < 2 or n_samples < 2:
         raise ValueError(f"n_bins and n_samples must be at least 2; got {n_bins} and {n_samples}.")
+    if np.shape(means) != (2,) or np.shape(stds) != (2,) or not min(stds) > 0:
+        raise ValueError(f"means and stds must be two numbers each, stds positive; got {means} and {stds}.")
     positions = np.arange(n_bins, dtype=float)
     atoms = normalize(np.exp(-0.5 * ((positions - np.reshape(means, (2, 1))) / np.reshape(stds, (2, 1))) ** 2))
     t = np.arange(n_samples) / (n_samples - 1)
@@ -278,6 +280,8 @@ def make_bimodal(
     """
     if n_bins % 3 or n_bins < 6:
         raise ValueError(f"n_bins must be a multiple of 3, at least 6, to be cut in three; got {n_bins}.")
+    if not 0 < std < np.inf:
+        raise ValueError(f"std must be positive, in bins; got {std}.")
     rng = np.random.default_rng(random_state)
     third = n_bins // 3
     positions = np.arange(n_bins, dtype=float)
@@ -454,6 +458,9 @@ def make_bilinear_scene(
         names = _MIXABLE[:n_endmembers]
         endmembers, wavelengths = sample.select(*names), sample.wavelengths
     endmembers = np.asarray(endmembers, dtype=float)
+    _check_spectra(endmembers, wavelengths, "endmembers")
+    if not np.isfinite(strength):
+        raise ValueError(f"strength must be a finite number; got {strength}.")
     if abundances is None:
         abundances = _smooth_abundances(rng, shape, endmembers.shape[0])
     abundances = np.asarray(abundances, dtype=float)
@@ -461,6 +468,11 @@ def make_bilinear_scene(
         raise ValueError(
             f"abundances has shape {abundances.shape}; it must be (rows, cols, {endmembers.shape[0]}), one map for "
             "each of the endmembers."
+        )
+    off = max(float(np.abs(abundances.sum(axis=-1) - 1.0).max()), -float(abundances.min()))
+    if not off <= 1e-3:
+        raise ValueError(
+            f"abundances must not be negative and must sum to 1 in each pixel; the worst is off by {off:.3g}."
         )
     cube = _with_noise(_bilinear(abundances, endmembers, strength), snr_db, rng)
     return Scene(
@@ -474,8 +486,17 @@ def make_bilinear_scene(
     )
 
 
+def _check_spectra(spectra: np.ndarray, wavelengths: np.ndarray | None, name: str) -> None:
+    if spectra.ndim != 2 or 0 in spectra.shape or not np.isfinite(spectra).all():
+        raise ValueError(f"{name} must be finite spectra, (n, n_bands); got shape {spectra.shape}.")
+    if wavelengths is not None and np.shape(wavelengths) != spectra.shape[1:]:
+        raise ValueError(
+            f"{name} have {spectra.shape[1]} bands, wavelengths shape {np.shape(wavelengths)}. Give one each."
+        )
+
+
 def _check_count(n_endmembers: int, most: int) -> None:
-    if not 2 <= n_endmembers <= most:
+    if not isinstance(n_endmembers, int | np.integer) or not 2 <= n_endmembers <= most:
         raise ValueError(f"n_endmembers must lie in 2..{most} here; got {n_endmembers}. Give your own endmembers.")
 
 
@@ -492,6 +513,8 @@ def _bilinear(abundances: np.ndarray, endmembers: np.ndarray, strength: float) -
 def _with_noise(cube: np.ndarray, snr_db: float | None, rng: np.random.Generator) -> np.ndarray:
     if snr_db is None:
         return cube
+    if not isinstance(snr_db, int | float | np.number) or np.isnan(snr_db):
+        raise ValueError(f"snr_db must be a number of dB, or None for no noise; got {snr_db!r}.")
     variance = np.mean(cube**2) / 10 ** (snr_db / 10)
     return cube + rng.normal(0.0, np.sqrt(variance), cube.shape)
 
@@ -500,6 +523,8 @@ def _smooth_fields(rng: np.random.Generator, shape: tuple[int, int], n: int, wid
     """``n`` Gaussian random fields with features ``width`` pixels wide, mean 0 and standard deviation 1."""
     from scipy.ndimage import gaussian_filter
 
+    if any(not isinstance(m, int | np.integer) or m < 1 for m in shape) or np.prod(shape) < 2:
+        raise ValueError(f"shape must be (rows, cols), two pixels or more; got {shape!r}.")
     fields = np.stack([gaussian_filter(rng.normal(size=shape), width, mode="wrap") for _ in range(n)], axis=-1)
     return (fields - fields.mean(axis=(0, 1))) / fields.std(axis=(0, 1))
 
@@ -537,6 +562,8 @@ def make_variable_scene(
     """
     rng = np.random.default_rng(random_state)
     citation = ""
+    if not 0 <= variability < np.inf:
+        raise ValueError(f"variability must be finite and not negative; got {variability}.")
     if bundles is None:
         sample = load_usgs_sample()
         _check_count(n_endmembers, len(_MIXABLE))
@@ -547,6 +574,8 @@ def make_variable_scene(
     if len(widths) != 1 or None in widths:
         shapes = {name: spectra.shape for name, spectra in bundles.items()}
         raise ValueError(f"every bundle must have shape (n_spectra, n_bands) with the same n_bands; got {shapes}.")
+    for name, spectra in bundles.items():
+        _check_spectra(spectra, wavelengths, f"spectra of {name!r}")
     abundances = _smooth_abundances(rng, shape, len(bundles))
     drawn = [spectra[rng.integers(len(spectra), size=shape)] for spectra in bundles.values()]
     pixel_endmembers = np.stack(drawn, axis=2)
@@ -878,8 +907,10 @@ def wahu_salinas_pixels(
     indices = []
     for code in np.unique(labels[labels > 0]):
         members = np.flatnonzero((labels == code) & valid)
-        if members.size < n_per_class:
-            raise ValueError(f"class {code} has {members.size} pixels; n_per_class={n_per_class} asks for more.")
+        if not 1 <= n_per_class <= members.size:
+            raise ValueError(
+                f"class {code} has {members.size} pixels; n_per_class={n_per_class} asks for more, or none."
+            )
         indices.append(np.sort(rng.choice(members, size=n_per_class, replace=False)))
     chosen = np.concatenate(indices)
     shifted = reduced.cube.reshape(labels.size, -1)[chosen] + offset
