@@ -499,6 +499,19 @@ def test_float32_on_a_line_that_needs_the_log_domain_is_announced_once():
         wdl_objective(*arrays, line, eps=0.02, loss="wasserstein", n_iter=3)
 
 
+def test_arrays_of_two_floating_types_meet_in_the_wider(xp):
+    given = problem(5)
+    options = {"loss": "wasserstein", "locality": 0.2, **SHAPE}
+    for narrow in itertools.product([np.float32, np.float64], repeat=4):
+        rounded = [x.astype(kind).astype(np.float64) for x, kind in zip(given, narrow)]
+        mixed = [xp.array(x, dtype=kind) for x, kind in zip(rounded, narrow)]
+        weight = xp.array(np.ones(5), dtype=np.float64)
+        found = wdl_objective(*mixed, sample_weight=weight, **options)
+        assert len({x.dtype for x in found[1:]}) == 1
+        if np.float64 in narrow[:3]:
+            assert_same(found, wdl_objective(*rounded, **options), 1e-12)
+
+
 def test_torch_float32_stays_torch_float32():
     torch = pytest.importorskip("torch")
     X = torch.tensor(path(), dtype=torch.float32)

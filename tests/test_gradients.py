@@ -400,6 +400,17 @@ def test_float32_stays_float32(xp, rng):
 # ----------------------------------------------------------------------------------------------- softmax and the check
 
 
+@pytest.mark.parametrize("domain", ["kernel", "log"])
+def test_a_gradient_of_another_floating_type_is_pulled_back_in_the_wider(xp, rng, domain):
+    atoms, weights = (z.astype(np.float32) for z in problem(rng))
+    grad, options = rng.standard_normal((N_SAMPLES, N_BINS)), {"eps": EPS, "n_iter": 5, "domain": domain}
+    mixed = (xp.array(atoms, dtype=np.float32), xp.array(weights, dtype=np.float32))
+    found = wt.barycenter_vjp(*mixed, xp.array(COST.dense()), xp.array(grad), **options)
+    wide = wt.barycenter_vjp(atoms.astype(float), weights.astype(float), COST.dense(), grad, **options)
+    for ours, theirs in zip(found, wide):
+        assert "float64" in str(ours.dtype) and relative_error(xp.numpy(ours), theirs) < 1e-12
+
+
 def test_the_softmax_pull_back_is_that_of_autograd(xp, rng):
     torch = pytest.importorskip("torch")
     z, grad = rng.standard_normal((3, 5)), rng.standard_normal((3, 5))

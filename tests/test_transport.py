@@ -282,6 +282,18 @@ def test_momentum_reaches_the_same_plan_in_fewer_iterations(xp, rng, domain):
     assert heavy.n_iter < 0.8 * plain.n_iter
 
 
+@pytest.mark.parametrize("domain", ["kernel", "log"])
+def test_a_float32_or_integer_cost_is_divided_by_eps_in_the_type_of_the_histograms(xp, rng, domain):
+    p, q = (random_histograms(rng, 30) for _ in range(2))
+    whole = np.abs(np.subtract.outer(np.arange(30), np.arange(30))) ** 2 * 3 + np.arange(30)
+    exact = wt.sinkhorn(p, q, whole, eps=3.3, domain=domain)
+    integers = xp.module.asarray(whole)
+    for cost in (integers, xp.array(whole, dtype=np.float32)):
+        found = wt.sinkhorn(xp.array(p), xp.array(q), cost, eps=3.3, domain=domain)
+        assert_close(found.value, exact.value, rtol=1e-13)
+        assert_close(xp.numpy(found.plan).sum(0), q, atol=1e-9)
+
+
 def test_eps_scaling_needs_fewer_iterations_for_the_same_value(xp):
     n = 30
     p, q = xp.array(gaussian(n, n / 5, n / 20)), xp.array(gaussian(n, 3 * n / 4, n / 15))

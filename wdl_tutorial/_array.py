@@ -105,6 +105,13 @@ def as_float(x: Any, like: Array | None = None) -> Array:
     return xp.astype(x, default)
 
 
+def one_type(*arrays: Array) -> tuple[Array, ...]:
+    """The arrays, of one backend, in the widest of their floating types."""
+    xp = array_namespace(*arrays)
+    kind = xp.result_type(*(x.dtype for x in arrays))
+    return tuple(xp.astype(x, kind, copy=False) for x in arrays)
+
+
 def to_backend(x: Any, like: Array) -> Array:
     """A host array moved to the namespace, device and (if it is floating) dtype of ``like``: the explicit door."""
     xp = array_namespace(like)

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ._array import Array, array_namespace, as_float, number
+from ._array import Array, array_namespace, as_float, number, one_type
 from .costs import check_cost, check_eps, is_symmetric, kernel_for, safe_log
 from .histograms import SUM_TOLERANCE, check_nonnegative, check_not_empty
 from .iterate import Run, nth, run, warn_not_converged
@@ -83,8 +83,8 @@ def linear_mixture(atoms: Array, weights: Array) -> Array:
     for x, name in ((atoms, "atoms"), (weights, "weights")):
         if not bool(xp.all(xp.isfinite(x))):
             raise ValueError(f"{name} holds NaN or infinite entries; replace or mask them first.")
-    kind = xp.result_type(atoms.dtype, weights.dtype)
-    return xp.astype(weights, kind, copy=False) @ xp.astype(atoms, kind, copy=False)
+    atoms, weights = one_type(atoms, weights)
+    return weights @ atoms
 
 
 def log_mean(log_phi: Array, weights: Array, kappa: float) -> Array:
@@ -342,7 +342,7 @@ def check_inputs(atoms: Array, weights: Array, cost: Any) -> tuple[Array, Array,
     atoms = as_float(atoms, like=weights)
     weights = as_float(weights, like=atoms)
     cost = check_cost(cost, square=True)
-    xp = array_namespace(atoms, weights) if hasattr(cost, "dense") else array_namespace(atoms, weights, cost)
+    array_namespace(atoms, weights, *([] if hasattr(cost, "dense") else [cost]))
     if atoms.ndim < 2 or weights.ndim < 1 or atoms.shape[-2] != weights.shape[-1]:
         raise ValueError(
             f"atoms must be (..., n_atoms, n_bins) and weights (..., n_atoms); "
@@ -354,5 +354,4 @@ def check_inputs(atoms: Array, weights: Array, cost: Any) -> tuple[Array, Array,
     for x, name in ((atoms, "atoms"), (weights, "weights")):
         check_nonnegative(x, name)
         check_not_empty(x, name)
-    kind = xp.result_type(atoms.dtype, weights.dtype)
-    return xp.astype(atoms, kind, copy=False), xp.astype(weights, kind, copy=False), cost
+    return *one_type(atoms, weights), cost

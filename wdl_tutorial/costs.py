@@ -722,6 +722,7 @@ def _add(xp, v1: Array, s1: Array, v2: Array, s2: Array) -> tuple[Array, Array]:
 
 def kernel_for(cost: Any, eps: float, domain: str, *arrays: Array):
     """The Gibbs kernel in the backend and floating type of ``arrays``; a dense cost must share their backend."""
-    if is_array(cost):
-        array_namespace(cost, *arrays)
+    if is_array(cost):  # in the wider type before it is divided: eps may leave no digit of a float32 cost / eps
+        xp = array_namespace(cost, *arrays)
+        cost = xp.astype(cost, xp.result_type(cost.dtype, arrays[0].dtype), copy=False)
     return gibbs_kernel(cost, eps, domain=domain).like(arrays[0])

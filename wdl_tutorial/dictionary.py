@@ -22,7 +22,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 
 from . import images, panels
-from ._array import Array, array_namespace, as_float, device, is_array, softmax, to_backend, to_numpy
+from ._array import Array, array_namespace, as_float, device, is_array, one_type, softmax, to_backend, to_numpy
 from .barycenters import barycenter, check_inputs, kernel_domain_was_right
 from .chunks import Mapper, chunk_length, slices, worker_count, workers
 from .costs import GridCost, LineCost, LineKernel, check_cost, check_eps, is_number, kernel_for
@@ -296,8 +296,7 @@ def wdl_objective(
         (n_samples, n_bins). Gradients are partial derivatives; only signs and finiteness of the inputs are checked.
     """
     atoms, weights, cost = check_inputs(atoms, weights, cost)
-    X = as_float(X, like=atoms)
-    array_namespace(X, atoms, weights)
+    X, atoms, weights = one_type(as_float(X, like=atoms), atoms, weights)
     if atoms.ndim != 2 or weights.ndim != 2 or tuple(X.shape) != (weights.shape[0], atoms.shape[1]):
         raise ValueError(
             "wdl_objective needs X (n_samples, n_bins), atoms (n_atoms, n_bins) and weights (n_samples, n_atoms); "
@@ -358,7 +357,7 @@ def check_importance(sample_weight: Array | None, x: Array) -> Array:
     total = float(xp.sum(sample_weight))
     if total <= 0:
         raise ValueError("sample_weight sums to 0; give at least one sample some weight.")
-    return sample_weight / total
+    return xp.astype(sample_weight / total, x.dtype, copy=False)
 
 
 def check_seed(random_state: Any) -> None:

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ._array import Array, array_namespace, as_float, to_backend, to_numpy
+from ._array import Array, array_namespace, as_float, one_type, to_backend, to_numpy
 from .barycenters import (
     BarycenterState,
     check_inputs,
@@ -221,8 +221,8 @@ def barycenter_vjp(
     True
     """
     atoms, weights, cost = check_inputs(atoms, weights, cost)
-    grad = as_float(grad, like=atoms)
-    xp = array_namespace(atoms, grad)
+    atoms, weights, grad = one_type(atoms, weights, as_float(grad, like=atoms))
+    xp = array_namespace(atoms)
     if atoms.ndim != 2 or weights.ndim != 2 or tuple(grad.shape) != (weights.shape[0], atoms.shape[1]):
         raise ValueError(
             f"barycenter_vjp needs atoms (n_atoms, n_bins), weights (n_samples, n_atoms) and grad (n_samples, n_bins); "

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ._array import Array, array_namespace, as_float, is_array, number, to_backend
+from ._array import Array, array_namespace, as_float, is_array, number, one_type, to_backend
 from .costs import check_cost, check_eps, is_number, is_symmetric, kernel_for, safe_log
 from .histograms import check_histograms
 from .iterate import run, warn_not_converged
@@ -382,7 +382,7 @@ def _inputs(p: Array, q: Array, cost: Any) -> tuple[Array, Array, Any]:
     p = as_float(p, like=q)
     q = as_float(q, like=p)
     cost = check_cost(cost)
-    xp = array_namespace(p, q) if hasattr(cost, "dense") else array_namespace(p, q, cost)
+    array_namespace(p, q, *([] if hasattr(cost, "dense") else [cost]))
     for x, name in ((p, "p"), (q, "q")):
         if x.ndim == 0:
             raise ValueError(f"{name} must have its bins on the last axis; got a number.")
@@ -395,8 +395,7 @@ def _inputs(p: Array, q: Array, cost: Any) -> tuple[Array, Array, Any]:
             f"it must be ({p.shape[-1]}, {q.shape[-1]})."
         )
     check_batch(p, q, "p and q")
-    kind = xp.result_type(p.dtype, q.dtype)
-    return xp.astype(p, kind, copy=False), xp.astype(q, kind, copy=False), cost
+    return *one_type(p, q), cost
 
 
 def _solve(p: Array, q: Array, kernel: Any, options: dict, limits: dict):
