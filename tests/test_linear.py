@@ -205,6 +205,13 @@ def test_vca_around_the_mean_finds_each_material_once_where_the_division_finds_t
         assert angle(found) < 1.0 < 2.5 < angle(linear.vca(scene.pixels(), 7, random_state=seed))
 
 
+def test_vca_of_centred_pixels_finds_the_same_corners(rng):
+    X, _, _ = mixed_scene(rng, p=4, noise=1e-3)
+    for seed in range(3):
+        for Y in (X, X - X.mean(axis=0)):
+            assert sorted(linear.vca(Y, 4, random_state=seed).indices) == [0, 1, 2, 3]
+
+
 @pytest.mark.parametrize("snr_db", ["30", float("nan")])
 def test_a_signal_to_noise_ratio_that_is_none_is_refused(snr_db, rng):
     with pytest.raises(ValueError, match="snr_db must be a number"):
