@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import runpy
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -259,6 +260,8 @@ def test_pixels_and_maps_go_round_with_masked_pixels_as_nan():
     np.testing.assert_array_equal(values[mask], cube[mask])
     with pytest.raises(ValueError, match="5 valid"):
         scene.to_map(np.ones(6))
+    with pytest.raises(TypeError, match="got <U4"):
+        scene.to_map(np.array(["crop"] * 5))
 
 
 def test_a_mask_of_zeros_and_ones_marks_pixels_and_is_no_list_of_indices():
@@ -739,6 +742,23 @@ def test_a_clean_cube_comes_back_as_it_is(tmp_path, cube):
     np.testing.assert_array_equal(scene.cube, cube)
     np.testing.assert_array_equal(scene.wavelengths, NM)
     assert scene.mask is None and scene.name == "mine" and scene.units == "as in the file"
+
+
+def test_reading_a_cube_takes_little_more_than_twice_its_size(tmp_path):
+    path = save(tmp_path / "x.npz", np.ones((60, 70, 80), dtype=np.int16))
+    tracemalloc.start()
+    read = load_cube(path, scale=2.0, wavelengths=np.arange(900.0, 500.0, -5.0)).cube
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert read.flags.c_contiguous and (read == 0.5).all()
+    assert peak < 2.5 * read.nbytes
+
+
+def test_a_path_may_begin_at_home(tmp_path, cube, monkeypatch):
+    save(tmp_path / "x.npz", cube)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    assert load_cube("~/x.npz").name == "x"
 
 
 def test_scale_makes_reflectance(tmp_path, cube):

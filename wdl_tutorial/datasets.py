@@ -58,7 +58,9 @@ class Scene(NamedTuple):
 
     def to_map(self, values: np.ndarray) -> np.ndarray:
         """Values of the valid pixels, (n_valid,) or (n_valid, k), back as a map: NaN where the scene is masked."""
-        values = np.asarray(values, dtype=float)
+        values = np.asarray(values)
+        if values.dtype.kind not in "fiub":
+            raise TypeError(f"values must be numbers to be drawn as a map; got {values.dtype}. Give names codes first.")
         rows, cols = self.cube.shape[:2]
         valid = _valid(self)
         if values.shape[:1] != (valid.sum(),):
@@ -1140,14 +1142,15 @@ def load_cube(
         raise ValueError(f'negative must be "keep", "clip" or "raise"; got {negative!r}.')
     if scale is not None and not 0 < scale < np.inf:
         raise ValueError(f"scale must be positive and finite; got {scale}.")
+    path = Path(path).expanduser()
     raw = cubefiles.read_cube(path, variable_name=variable)
     if wavelengths is not None:
         raw = raw._replace(wavelengths=np.asarray(wavelengths, dtype=float).ravel())
     if scale is not None:
         raw = raw._replace(scale=scale)
-    _check_bands(raw, Path(path))
-    cube, nm, mask, notes = _mended(raw, Path(path))
-    cube, notes = _negative(cube, negative, notes, Path(path))
+    _check_bands(raw, path)
+    cube, nm, mask, notes = _mended(raw, path)
+    cube, notes = _negative(cube, negative, notes, path)
     known = raw.scale != 1.0
     above = int((cube > 1.5).sum())
     if known and above:
@@ -1155,7 +1158,7 @@ def load_cube(
     if not known:
         notes.append("no scale is known; values are as in the file")
     return Scene(
-        name=Path(path).stem,
+        name=path.stem,
         cube=cube,
         wavelengths=nm,
         mask=mask,
@@ -1187,9 +1190,10 @@ def _mended(raw: RawCube, path: Path) -> tuple[np.ndarray, np.ndarray | None, np
     notes: list[str] = []
     if raw.ignore is not None:
         cube[raw.cube == raw.ignore] = np.nan
-    cube[~np.isfinite(cube)] = np.nan
-    lit = np.nan_to_num(cube).any(axis=-1)  # a border of zeros is no value of a band
-    keep = ~np.isnan(cube[lit]).all(axis=0) if lit.any() else ~np.isnan(cube).all(axis=(0, 1))
+    missing = ~np.isfinite(cube)
+    cube[missing] = np.nan
+    lit = ((cube != 0) & ~missing).any(axis=-1)  # a border of zeros is no value of a band
+    keep = ~(missing[lit] if lit.any() else missing.reshape(-1, missing.shape[-1])).all(axis=0)
     if not keep.all():
         notes.append(f"{(~keep).sum()} bands without any value are dropped (0-based: {np.flatnonzero(~keep).tolist()})")
     if raw.good_bands is not None and not raw.good_bands.all():
@@ -1202,8 +1206,10 @@ def _mended(raw: RawCube, path: Path) -> tuple[np.ndarray, np.ndarray | None, np
     if nm is not None and np.any(np.diff(nm[order]) < 0):
         order = order[np.argsort(nm[order], kind="stable")]
         notes.append("bands are sorted by wavelength")
-    cube = np.ascontiguousarray(cube[..., order]) / raw.scale
-    empty = ~np.nan_to_num(cube, nan=1.0).any(axis=-1)
+    if not np.array_equal(order, np.arange(keep.size)):
+        cube = np.take(cube, order, axis=-1)
+    cube /= raw.scale
+    empty = ~(cube != 0).any(axis=-1)
     holed = np.isnan(cube).any(axis=-1)
     if holed.any():
         notes.append(f"{holed.sum()} pixels with missing values are masked")

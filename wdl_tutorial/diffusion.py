@@ -518,7 +518,8 @@ class Clusters(NamedTuple):
 class LAND(BaseEstimator):
     r"""Ask for the labels that matter, then spread them: learning by active nonlinear diffusion.
 
-    Takes any features: reflectances, histograms, dictionary weights, a network's code.
+    Takes any features: reflectances, histograms, dictionary weights, a network's code. Of a scene, the rows are
+    ``scene.pixels()``, and ``scene.to_map(labels)`` makes a map of labels that are numbers.
 
     Parameters
     ----------
