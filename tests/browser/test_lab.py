@@ -22,10 +22,12 @@ TOKEN = "test"
 
 
 def chapters() -> list[str]:
-    """Up to three chapters, those with a demo first."""
-    paths = sorted((ROOT / "book").glob("*.ipynb"))
-    paths.sort(key=lambda path: "widgets" not in path.read_text(encoding="utf-8"))  # a stable sort
-    return [str(path.relative_to(ROOT)) for path in paths[:3]]
+    """The first three chapters whose demo has a slider."""
+    text = {path: path.read_text(encoding="utf-8") for path in sorted((ROOT / "book").glob("*.ipynb"))}
+    moving = [
+        path for path in text if "wt.widgets." in text[path] and "PlanByHand" not in text[path]
+    ]  # that is a table
+    return [str(path.relative_to(ROOT)) for path in moving[:3]]
 
 
 @contextlib.contextmanager
@@ -78,8 +80,8 @@ def wait_for(url: str, server: subprocess.Popen, log) -> None:
 
 @pytest.fixture(scope="module")
 def report(request) -> dict:
-    lack = missing() or (None if chapters() else "book/ holds no chapter yet")
-    if lack and REQUIRED and chapters():
+    lack = missing()
+    if lack and REQUIRED:
         pytest.fail(lack)
     if lack:
         pytest.skip(lack)
@@ -105,11 +107,11 @@ def test_every_cell_of_the_chapters_runs(report):
 
 
 def test_the_slider_moves_its_picture(report):
-    moved = {found["notebook"]: found["moved"] for found in report["notebooks"] if found["sliders"]}
-    assert all(moved.values()), moved
+    moved = {found["notebook"]: found["moved"] for found in report["notebooks"]}
+    assert len(moved) == 3 and all(moved.values()), moved
     for found in report["notebooks"]:
-        if found["milliseconds"]:
-            print(f"{found['notebook']}: median {statistics.median(found['milliseconds']):.0f} ms per move")
+        assert len(found["milliseconds"]) > 10, found["notebook"]  # a move that is not drawn is not timed
+        print(f"{found['notebook']}: median {statistics.median(found['milliseconds']):.1f} ms from key to picture")
 
 
 def test_lab_asks_no_other_host_and_shows_no_pop_up(report):
