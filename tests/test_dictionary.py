@@ -286,6 +286,42 @@ def test_a_kernel_that_underflows_is_left_for_the_log_domain():
         wdl_objective(X, atoms, weights, cost, domain="kernel", **options)
 
 
+@pytest.mark.parametrize("loss", NAMES)
+def test_no_eps_is_too_small_for_a_loss_though_the_barycenter_underflows(xp, loss):
+    n = 200
+    atoms = np.stack([gaussian(n, 50, 1.5), gaussian(n, 130, 1.5)])
+    X = wt.normalize(np.stack([gaussian(n, 90, 3), gaussian(n, 110, 3)]))
+    X = np.where(X > 1e-9, X, 0) if loss == "kl_reverse" else X + 1e-12  # else infinite, as it should be
+    X, weights = wt.normalize(X), np.array([[0.5, 0.5], [0.3, 0.7]])
+    options = {"eps": 1e-4, "n_iter": 5, "loss": loss, "locality": 0.1}
+    given = tuple(xp.array(x) for x in (X, atoms)), wt.GridCost(n, spacing=1 / (n - 1))
+
+    def objective(w):
+        return wdl_objective(*given[0], w, given[1], **options)
+
+    found = objective(xp.array(weights))
+    assert (xp.numpy(found.reconstruction) == 0).any()
+    assert math.isfinite(found.value) and np.isfinite(xp.numpy(found.grad_atoms)).all()
+    if loss in ("quadratic", "kl", "kl_reverse"):  # the envelope gradient of five iterations is another one
+        check = wt.check_gradient(
+            lambda w: objective(w).value, xp.array(weights), found.grad_weights, simplex=True, step=1e-7, n_directions=2
+        )
+        assert check.relative_error < 1e-5
+
+
+def test_a_run_that_left_the_kernel_domain_is_not_said_to_have_stopped():
+    # W_eps of the kernel domain is NaN here, and the log domain's converges: nothing to warn of
+    n = 60
+    X, atoms = np.stack([gaussian(n, 5, 1.5)]), np.stack([gaussian(n, 50, 1.5), gaussian(n, 55, 1.5)])
+    options = {"eps": 5e-4, "loss": "wasserstein", "n_iter": None, "tol": 1e-6}
+    cost = wt.GridCost(n, spacing=1 / (n - 1))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = wdl_objective(X, atoms, np.array([[0.5, 0.5]]), cost, **options)
+    log = wdl_objective(X, atoms, np.array([[0.5, 0.5]]), cost, domain="log", **options)
+    assert found.value == log.value
+
+
 def test_relabelling_the_atoms_relabels_the_gradients():
     X, atoms, weights, cost = problem(11)
     order = [2, 0, 1]

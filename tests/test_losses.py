@@ -77,6 +77,19 @@ def test_kl_is_infinite_only_where_it_must_be(xp):
     assert xp.numpy(losses.kl_reverse(p, x).value)[0] == np.inf
 
 
+@IGNORE
+@pytest.mark.parametrize("domain", ["kernel", "log"])
+@pytest.mark.parametrize("name", ["kl", "wasserstein", "sinkhorn_divergence"])
+def test_an_empty_bin_of_a_reconstruction_pulls_at_nothing(xp, name, domain):
+    p, x = xp.array([[0.5, 0.3, 0.2] + 5 * [0.0]]), xp.array([8 * [0.125]])
+    found = losses.evaluate(name, p, x, kernel(domain), Accuracy(60))
+    gradient = xp.numpy(found.gradient)[0]
+    assert np.isfinite(gradient).all() and (gradient[3:] == 0).all() and (gradient[:3] != 0).all()
+    nearly = losses.evaluate(name, xp.array(wt.normalize(xp.numpy(p) + 1e-12)), x, kernel(domain), Accuracy(60))
+    assert_close(found.value, nearly.value, atol=1e-6)
+    assert_close(gradient[:3], xp.numpy(nearly.gradient)[0, :3], atol=1e-6)
+
+
 # ------------------------------------------------------------------------------------------------------- Wasserstein
 
 

@@ -58,11 +58,9 @@ def total_variation(p: Array, x: Array) -> Loss:
 
 
 def kl(p: Array, x: Array) -> Loss:
-    """KL(P|x) = sum P log(P/x) - P + x; gradient log(P/x). Infinite where x is 0 and P is not."""
-    xp = array_namespace(p, x)
-    log_ratio = safe_log(p) - safe_log(x)
-    term = xp.where(p > 0, p * log_ratio, xp.zeros_like(p))
-    return Loss(xp.sum(term - p + x, axis=-1), log_ratio)
+    """KL(P|x) = sum P log(P/x) - P + x; gradient log(P/x), see :func:`_where_mass`. Infinite where x is 0 and P is not."""
+    log_ratio = _where_mass(p, safe_log(p) - safe_log(x))
+    return Loss(array_namespace(p, x).sum(p * log_ratio - p + x, axis=-1), log_ratio)
 
 
 def kl_reverse(p: Array, x: Array) -> Loss:
@@ -72,8 +70,17 @@ def kl_reverse(p: Array, x: Array) -> Loss:
     return Loss(xp.sum(term - x + p, axis=-1), 1.0 - xp.where(x > 0, x / p, xp.zeros_like(x)))
 
 
+def _where_mass(histogram: Array, gradient: Array) -> Array:
+    """0 where the histogram is 0: the slope is -inf there, but a gradient in logits is the histogram times it, which is 0.
+
+    A barycenter of narrow atoms falls below the smallest float in its tails, at an eps that is small.
+    """
+    xp = array_namespace(histogram, gradient)
+    return xp.where(histogram > 0, gradient, xp.zeros_like(gradient))
+
+
 class Wasserstein(NamedTuple):
-    """W_eps(p, q) and its envelope gradients: potentials after their last update, not centred."""
+    """W_eps(p, q) and its envelope gradients: potentials after their last update, not centred; 0 where there is no mass."""
 
     value: Array  # (...)
     gradient_p: Array  # (..., n)
@@ -99,7 +106,7 @@ def wasserstein(
         violation = marginal_error(p, target, kernel, theta=theta)
         found = run(states, violation, tol=accuracy.tol, max_iter=accuracy.max_iter)
         state = found.state
-        if not bool(xp.all(found.converged)):
+        if found.error < float("inf") and not bool(xp.all(found.converged)):
             warn_not_converged("Sinkhorn", found.n_iter, found.error, accuracy.tol, "Raise max_iter, or eps.")
     else:
         fast = panels.applies(kernel, p, q) and marginal_weight is None
@@ -109,7 +116,8 @@ def wasserstein(
     value = dual_value(p, q, f, g, mass, kernel.eps, marginal_weight)
     if kernel.domain == "kernel" and not _right(p, q, state, theta):
         value = xp.full_like(value, float("nan"))  # what underflow has spoilt is not passed on
-    return Wasserstein(value, potential_gradient(f, marginal_weight), potential_gradient(g, marginal_weight))
+    gradients = (_where_mass(h, potential_gradient(s, marginal_weight)) for h, s in ((p, f), (q, g)))
+    return Wasserstein(value, *gradients)
 
 
 def _right(p: Array, q: Array, state: Any, theta: float) -> bool:
@@ -153,11 +161,9 @@ def locality_term(
     xp = array_namespace(x, atoms, weights)
     # atoms first: the samples, which are many, are then the contiguous axis of the fast path
     w = wasserstein(x[None, :, :], atoms[:, None, :], kernel, accuracy, marginal_weight=marginal_weight)
-    # an empty bin of an atom has no potential: its true gradient is -inf, which no descent on the simplex can use
-    potential = xp.where(atoms[:, None, :] > 0, w.gradient_q, xp.zeros_like(w.gradient_q))
     value = xp.permute_dims(w.value, (1, 0))
     share = xp.permute_dims(weights, (1, 0))[..., None]
-    return Locality(xp.sum(weights * value, axis=-1), xp.permute_dims(share * potential, (1, 0, 2)), value)
+    return Locality(xp.sum(weights * value, axis=-1), xp.permute_dims(share * w.gradient_q, (1, 0, 2)), value)
 
 
 def check_loss(name: str, marginal_weight: float | None = None) -> None:
