@@ -285,6 +285,13 @@ def test_a_mask_that_is_none_is_refused(mask, told):
         Scene("x", np.ones((2, 3, 4)), mask=mask).pixels()
 
 
+def test_a_scene_prints_its_notes_and_no_arrays(teaching):
+    shown = repr(teaching).splitlines()
+    assert shown[0] == "Scene('teaching scene', 64 x 64 x 188, 400 to 2490 nm, reflectance)"
+    assert shown[1] == "  with labels, endmembers, abundances, extra"
+    assert shown[2:] == [f"  note: {note}" for note in teaching.notes]
+
+
 def test_a_crop_cuts_every_map_alike(teaching):
     scene = teaching._replace(mask=teaching.labels > 1)
     part = scene.crop(slice(10, 20), slice(-5, None))

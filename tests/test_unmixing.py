@@ -153,6 +153,11 @@ def test_a_scene_without_a_valid_pixel_or_with_other_wavelengths_is_refused(scen
         wt.unmix(wt.datasets.Scene("pixels", scene.pixels()), "fcls", 3)
 
 
+def test_a_result_prints_its_diagnostics_and_no_arrays(scene):
+    shown = repr(wt.unmix(scene, "fcls"))
+    assert shown.startswith("Unmixing('fcls', abundances 8 x 9 x 3, 188 bands: rmse 0.0") and "\n" not in shown
+
+
 def test_given_atoms_that_are_negative_are_refused(scene):
     X = scene.pixels()
     with pytest.raises(ValueError, match="nothing negative"):

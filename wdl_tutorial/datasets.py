@@ -35,7 +35,16 @@ _DC2_MATERIALS = ("roof", "metal", "dirt", "tree", "asphalt")
 
 
 class Scene(NamedTuple):
-    """An image with a spectrum in every pixel, and what is known about it. Fields that are not known are None."""
+    """An image with a spectrum in every pixel, and what is known about it. Fields that are not known are None.
+
+    What you know beside a file is put in by ``scene._replace(labels=..., mask=...)``, which gives a new scene.
+
+    Examples
+    --------
+    >>> Scene("mine", np.ones((4, 5, 3)), np.array([450.0, 550.0, 650.0]))
+    Scene('mine', 4 x 5 x 3, 450 to 650 nm, reflectance)
+      with no truth, no labels, no mask
+    """
 
     name: str
     cube: np.ndarray  # (rows, cols, bands) float64, in ``units``; NaN where masked
@@ -50,6 +59,16 @@ class Scene(NamedTuple):
     units: str = "reflectance"
     notes: tuple[str, ...] = ()  # what was mended, and what to know before trusting the truth
     extra: dict[str, Any] | None = None  # what only this scene has
+
+    def __repr__(self) -> str:
+        """What it is, what is known of it, and the notes, in a line each: no arrays."""
+        nm = self.wavelengths
+        span = "" if nm is None or not len(nm) else f", {nm[0]:g} to {nm[-1]:g} nm"
+        names = ("labels", "endmembers", "abundances", "mask", "extra")
+        known = ", ".join(name for name in names if getattr(self, name) is not None)
+        lines = [f"Scene({self.name!r}, {' x '.join(map(str, self.cube.shape))}{span}, {self.units})"]
+        lines.append(f"  with {known or 'no truth, no labels, no mask'}")
+        return "\n".join([*lines, *(f"  note: {note}" for note in self.notes)])
 
     def pixels(self) -> np.ndarray:
         """The valid pixels in C order, (n_valid, bands)."""

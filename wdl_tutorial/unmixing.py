@@ -38,6 +38,12 @@ class Unmixing(NamedTuple):
     diagnostics: dict[str, float]  # rmse, nrmse_y, spectral_angle, most_negative, sum_gap, seconds
     model: Any  # the fitted estimator, or the method's own result
 
+    def __repr__(self) -> str:
+        """Method, sizes and diagnostics: no arrays."""
+        told = ", ".join(f"{name} {value:.3g}" for name, value in self.diagnostics.items())
+        shape = " x ".join(map(str, self.abundances.shape))
+        return f"Unmixing({self.method!r}, abundances {shape}, {self.endmembers.shape[-1]} bands: {told})"
+
 
 class Fit(NamedTuple):
     """What a method hands back on the valid pixels."""
