@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import socket
 import statistics
@@ -15,9 +14,8 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from test_pages import CHROMIUM, HERE, REQUIRED, missing
+from driver import CHROMIUM, ROOT, drive, missing, require
 
-ROOT = HERE.parents[1]
 TOKEN = "test"
 
 
@@ -80,25 +78,15 @@ def wait_for(url: str, server: subprocess.Popen, log) -> None:
 
 @pytest.fixture(scope="module")
 def report(request) -> dict:
-    lack = missing()
-    if lack and REQUIRED:
-        pytest.fail(lack)
-    if lack:
-        pytest.skip(lack)
+    require(missing())
     address = request.getfixturevalue("lab")
     before = {name: (ROOT / name).read_bytes() for name in chapters()}
-    run = subprocess.run(
-        ["node", "lab.mjs", address, TOKEN, CHROMIUM, *chapters()],
-        cwd=HERE,
-        capture_output=True,
-        text=True,
-        timeout=900,
-    )
-    for name, content in before.items():
-        if (ROOT / name).read_bytes() != content:  # Lab saves what it ran now and then
-            (ROOT / name).write_bytes(content)
-    assert run.returncode == 0, run.stderr[-3000:]
-    return json.loads(run.stdout)
+    try:
+        return drive("lab.mjs", address, TOKEN, CHROMIUM, *chapters(), minutes=15)
+    finally:
+        for name, content in before.items():
+            if (ROOT / name).read_bytes() != content:  # Lab saves what it ran now and then
+                (ROOT / name).write_bytes(content)
 
 
 def test_every_cell_of_the_chapters_runs(report):

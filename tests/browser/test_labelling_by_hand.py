@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 from pathlib import Path
 
 import pytest
-from test_lab import ROOT, TOKEN, jupyter_lab
-from test_pages import CHROMIUM, HERE, REQUIRED, missing_driver
+from driver import CHROMIUM, ROOT, drive, missing, require
+from test_lab import TOKEN, jupyter_lab
 
 ANSWERS = "5431231161"  # the classes of LAND's first ten pixels of the teaching scene
 CELL = """
@@ -27,11 +26,7 @@ def folder(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def report(folder) -> dict:
-    lack = missing_driver()
-    if lack and REQUIRED:
-        pytest.fail(lack)
-    if lack:
-        pytest.skip(lack)
+    require(missing())
     nbformat = pytest.importorskip("nbformat")
     cells = [nbformat.v4.new_code_cell(CELL.strip())]
     kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
@@ -39,16 +34,8 @@ def report(folder) -> dict:
     paths = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
     shots = os.environ.get("WDL_TUTORIAL_SCREENSHOTS")  # a folder to keep pictures in, for who wants to look
     with jupyter_lab(folder, folder, PYTHONPATH=paths) as address:
-        run = subprocess.run(
-            ["node", "labelling.mjs", address, TOKEN, CHROMIUM, "session.ipynb", ANSWERS]
-            + (["--screenshots", shots] if shots else []),
-            cwd=HERE,
-            capture_output=True,
-            text=True,
-            timeout=600,
-        )
-    assert run.returncode == 0, run.stderr[-3000:]
-    return json.loads(run.stdout)
+        asked = [address, TOKEN, CHROMIUM, "session.ipynb", ANSWERS, *(["--screenshots", shots] if shots else [])]
+        return drive("labelling.mjs", *asked, minutes=10)
 
 
 def test_no_cell_fails_and_the_page_has_no_error(report):

@@ -1,64 +1,17 @@
-"""The built book in a real browser, over http and from file://: `make browser`.
-
-Skipped where Node.js, Chromium or the driver is missing, unless WDL_TUTORIAL_REQUIRE_BROWSER is set, as it is in
-continuous integration.
-"""
+"""The built book in a real browser, over http and from file://: `make browser`."""
 
 from __future__ import annotations
 
-import json
-import os
-import shutil
-import subprocess
-from pathlib import Path
-
 import pytest
+from driver import CHROMIUM, ROOT, drive, missing, require
 
-HERE = Path(__file__).resolve().parent
-BOOK = HERE.parents[1] / "_build" / "html"
-CHROMIUM = os.environ.get("CHROMIUM") or next(
-    filter(None, map(shutil.which, ["chromium", "chromium-browser", "google-chrome"])), None
-)
-REQUIRED = bool(os.environ.get("WDL_TUTORIAL_REQUIRE_BROWSER"))
-
-
-def missing_driver() -> str | None:
-    """What this machine lacks to drive a browser, or None."""
-    if shutil.which("node") is None:
-        return "Node.js is not installed"
-    if CHROMIUM is None:
-        return "Chromium is not installed"
-    if not (HERE / "node_modules" / "playwright-core").is_dir():
-        return "playwright-core is not installed: make browser"
-    return None
-
-
-def missing() -> str | None:
-    """What this machine lacks for the browser tests of the book, or None."""
-    lack = missing_driver()
-    if lack:
-        return lack
-    if not (BOOK / "index.html").is_file():
-        return "the book is not built: make book"
-    return None
+BOOK = ROOT / "_build" / "html"
 
 
 @pytest.fixture(scope="module", params=["http", "file"])
 def report(request) -> dict:
-    lack = missing()
-    if lack and REQUIRED:
-        pytest.fail(lack)
-    if lack:
-        pytest.skip(lack)
-    run = subprocess.run(
-        ["node", "pages.mjs", str(BOOK), request.param, CHROMIUM],
-        cwd=HERE,
-        capture_output=True,
-        text=True,
-        timeout=1500,
-    )
-    assert run.returncode == 0, run.stderr[-3000:]
-    return json.loads(run.stdout)
+    require(missing() or (None if (BOOK / "index.html").is_file() else "the book is not built: make book"))
+    return drive("pages.mjs", str(BOOK), request.param, CHROMIUM, minutes=25)
 
 
 def complaints(report: dict, kind: str) -> list[str]:
