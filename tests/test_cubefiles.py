@@ -288,6 +288,13 @@ def test_envi_in_other_units_is_refused(tmp_path, cube):
         load_cube(header)
 
 
+def test_envi_gains_that_are_not_applied_are_told(tmp_path, cube):
+    scene = load_cube(write_envi(tmp_path, cube, data_gain_values=[0.1] * 5, data_offset_values=[1.0] * 5))
+    np.testing.assert_array_equal(scene.cube, cube)
+    told = [note for note in scene.notes if note.endswith("are not applied")]
+    assert told == ["the header's data gain values are not applied", "the header's data offset values are not applied"]
+
+
 @pytest.mark.parametrize("entry", [{"data_ignore_value": "none"}, {"bbl": "{a, 1, 1, 1, 1}"}])
 def test_an_envi_entry_that_is_no_number_is_named(entry, tmp_path, cube):
     (key,) = entry

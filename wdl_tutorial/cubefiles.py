@@ -180,6 +180,7 @@ class RawCube(NamedTuple):
     scale: float = 1.0  # reflectance = cube / scale
     ignore: float | None = None  # the value that means "no data"
     good_bands: np.ndarray | None = None  # (bands,), False where the file says the band is bad
+    not_applied: tuple[str, ...] = ()  # entries of the header that change values, and were left alone
 
 
 def read_cube(path: str | Path, *, variable_name: str | None = None) -> RawCube:
@@ -270,6 +271,9 @@ def _read_envi(header: Path, path: Path) -> RawCube:
         _envi_scale(meta, header),
         None if ignore is None else _envi_number(ignore, "data ignore value", header),
         None if good is None else good > 0,
+        tuple(
+            sorted(key for key in meta if key.startswith("data ") and key.endswith(("gain values", "offset values")))
+        ),
     )
 
 

@@ -1139,6 +1139,7 @@ def load_cube(
     * bands are put in order of wavelength;
     * pixels that are zero in every band, or still hold a missing value (NaN, infinite, or the header's ``data ignore
       value``), are masked: False in ``mask``, NaN in ``cube``;
+    * gains and offsets of single bands in an ENVI header are not applied: apply them and save, where there are any;
     * negative reflectance is kept by default: it is noise, and cutting it biases the mean;
     * reflectance above 1.5 is kept and counted: saturated pixels (mask them: they would be found as endmembers), or a
       wrong scale.
@@ -1174,6 +1175,7 @@ def load_cube(
     above = int((cube > 1.5).sum())
     if known and above:
         notes.append(f"{above} values are above 1.5 (largest {np.nanmax(cube):.3g}): saturated, or of another scale")
+    notes += [f"the header's {key} are not applied" for key in raw.not_applied]
     if not known:
         notes.append("no scale is known; values are as in the file")
     return Scene(
