@@ -309,6 +309,29 @@ def test_no_eps_is_too_small_for_a_loss_though_the_barycenter_underflows(xp, los
         assert check.relative_error < 1e-5
 
 
+@pytest.mark.parametrize("n_iter", [20, None])
+def test_gradients_that_float32_leaves_no_digits_are_an_error(n_iter):
+    # a cost in squared nm beside an eps of 0.1: the gradient in the weights was off by a factor of 1e5
+    atoms = np.zeros((2, 60))
+    atoms[0, 5:17], atoms[1, 35:55] = 1 / 12, 1 / 20
+    X, weights, cost = (
+        gaussian(60, 32, 7)[None],
+        np.array([[0.4, 0.6]]),
+        wt.LineCost(np.linspace(400, 2400, 60), power=2),
+    )
+    single = [x.astype(np.float32) for x in (X, atoms, weights)]
+    options = {"eps": 0.1, "n_iter": n_iter, "max_iter": 20}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", wt.ConvergenceWarning)
+        with pytest.raises(FloatingPointError, match=r"float32.* in the log domain\. Use float64"):
+            wdl_objective(*single, cost, loss="quadratic", **options)
+        with pytest.raises(FloatingPointError, match=r"float32.* in the log domain\. Use float64"):
+            wt.barycenter(*single[1:], cost, **options)
+        with pytest.raises(FloatingPointError, match=r"float32.* in the log domain\. Use float64"):
+            wt.barycenter_vjp(*single[1:], cost, np.ones((1, 60), dtype=np.float32), **options)
+        assert math.isfinite(wdl_objective(X, atoms, weights, cost, loss="quadratic", **options).value)
+
+
 def test_a_run_that_left_the_kernel_domain_is_not_said_to_have_stopped():
     # W_eps of the kernel domain is NaN here, and the log domain's converges: nothing to warn of
     n = 60

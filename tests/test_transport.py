@@ -282,6 +282,35 @@ def test_momentum_reaches_the_same_plan_in_fewer_iterations(xp, rng, domain):
     assert heavy.n_iter < 0.8 * plain.n_iter
 
 
+def boxes(kind):
+    p, q = np.zeros((2, 100), dtype=kind)
+    p[10:30] = q[60:80] = 1 / 20
+    return p, q
+
+
+@pytest.mark.parametrize("kind, eps", [(np.float32, 1e-10), (np.float64, 1e-18)])
+def test_an_eps_beneath_the_rounding_of_the_potentials_is_an_error_not_a_plan(kind, eps):
+    # the exponents (f + g - C) / eps had no digit left, and the run had "converged" with error 0
+    cost = wt.cost_matrix(np.linspace(0, 1, 100))
+    with pytest.raises(FloatingPointError, match=r"in the log domain\. Use float64, a larger eps"):
+        wt.sinkhorn(*boxes(kind), cost, eps=eps, tol=1e-5, max_iter=50)
+
+
+@pytest.mark.parametrize("domain", ["auto", "log"])
+def test_a_forbidden_move_is_a_large_finite_cost(domain):
+    cost = np.array([[0.0, 1.0, 1e300], [1.0, 0.0, 1.0], [1e300, 1.0, 0.0]])
+    found = wt.sinkhorn([0.4, 0.4, 0.2], [0.2, 0.4, 0.4], cost, eps=0.05, domain=domain)
+    assert found.plan[0, 2] == found.plan[2, 0] == 0 and found.converged
+    assert found.transport_cost == pytest.approx(0.4, abs=1e-3)  # through the middle, 0.2 each way
+
+
+def test_the_divergence_takes_a_list_beside_an_array_of_any_backend(xp):
+    p, q, cost = [0.7, 0.2, 0.1], [0.1, 0.2, 0.7], wt.cost_matrix([0, 1, 2])
+    plain = wt.sinkhorn_divergence(p, q, cost, eps=0.5)
+    for given in ((p, xp.array(q)), (xp.array(p), q)):
+        assert_close(wt.sinkhorn_divergence(*given, xp.array(cost), eps=0.5), plain, rtol=1e-12)
+
+
 @pytest.mark.parametrize("domain", ["kernel", "log"])
 def test_a_float32_or_integer_cost_is_divided_by_eps_in_the_type_of_the_histograms(xp, rng, domain):
     p, q = (random_histograms(rng, 30) for _ in range(2))
@@ -450,6 +479,7 @@ EYE = [[0, 1], [1, 0]]
         (HALF, HALF, EYE, {"max_iter": 1.5}, "max_iter must be an integer of at least 1; got 1.5"),
         (HALF, HALF, EYE, {"eps_scaling": 2}, r"eps_scaling must be a factor in \(0, 1\); got 2"),
         (HALF, HALF, EYE, {"eps_scaling": "a"}, r"eps_scaling must be a factor in \(0, 1\); got 'a'"),
+        (HALF, HALF, EYE, {"eps_scaling": 0.5, "domain": "kernel"}, r"eps_scaling works in the log domain; use domain"),
         (HALF, HALF, EYE, {"tol": None}, "tol must be non-negative; got None"),
         (HALF, HALF, EYE, {"check_every": 0}, "check_every must be an integer of at least 1; got 0"),
         (HALF, HALF, EYE, {"marginal_weight": True}, "marginal_weight must be positive.*got True"),

@@ -25,6 +25,7 @@ from .transport import (
     check_batch,
     check_options,
     check_run,
+    digits_left,
     proximal_exponent,
     relax,
     relax_log,
@@ -225,9 +226,11 @@ def fixed_point_error(atoms: Array, kernel: Any, marginal_weight: float | None, 
     return error
 
 
-def kernel_domain_was_right(state: BarycenterState, atoms: Array, kernel: Any) -> bool:
-    """Can the kernel domain's state be believed: finite, and nothing of weight lost to underflow?"""
+def was_right(state: BarycenterState, atoms: Array, kernel: Any) -> bool:
+    """Can a state be believed: finite, and nothing of weight lost to underflow, or to rounding in the log domain?"""
     xp = array_namespace(state.b)
+    if kernel.domain == "log":
+        return digits_left(state.a, state.b)
     if not bool(xp.all(xp.isfinite(state.histogram))):
         return False
     matters = state.histogram[..., None, :] > float(xp.finfo(state.b.dtype).smallest_normal) ** 0.5
@@ -299,10 +302,11 @@ def barycenter(
         for attempt in ("kernel", "log") if domain == "auto" else (domain,):
             kernel = kernel_for(cost, eps, attempt, atoms, weights)
             found = _solve(atoms, weights, kernel, options, limits, n_iter)
-            if attempt == "log" or kernel_domain_was_right(found.state, atoms, kernel):
+            right = was_right(found.state, atoms, kernel)
+            if right:
                 break
     xp = array_namespace(atoms)
-    if not bool(xp.all(xp.isfinite(found.state.histogram))):
+    if not bool(xp.all(xp.isfinite(found.state.histogram))) or (attempt == "log" and not right):
         raise underflow_error(eps, f"barycenter ({atoms.dtype})", kernel.domain)
     if n_iter is None and not bool(xp.all(found.converged)):
         why = too_fine(tol, atoms) + ("" if marginal_weight is not None else _loose_masses(atoms, weights))

@@ -23,7 +23,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 
 from . import images, panels
 from ._array import Array, array_namespace, as_float, device, is_array, one_type, softmax, to_backend, to_numpy
-from .barycenters import barycenter, check_inputs, kernel_domain_was_right
+from .barycenters import barycenter, check_inputs, was_right
 from .chunks import Mapper, chunk_length, slices, worker_count, workers
 from .costs import GridCost, LineCost, LineKernel, check_cost, check_eps, is_number, kernel_for
 from .gradients import Sweep, converged_state, implicit, record, softmax_vjp, unrolled
@@ -139,7 +139,7 @@ def _barycenters(atoms: Array, weights: Array, kernel: Any, terms: Terms, log_b:
     if accuracy.n_iter is None:
         run = {"tol": accuracy.tol, "max_iter": accuracy.max_iter}
         state = converged_state(atoms, weights, kernel, **run, **options)
-        right = kernel.domain == "log" or kernel_domain_was_right(state, atoms, kernel)
+        right = was_right(state, atoms, kernel)
 
         def pull(g: Array) -> tuple[Array, Array]:
             return summed(implicit(atoms, weights, kernel, state, g, **run, **options))
@@ -151,7 +151,7 @@ def _barycenters(atoms: Array, weights: Array, kernel: Any, terms: Terms, log_b:
         return Recorded(done.histogram, done.right, done.pull, done.log_b)
     tape = record(atoms, weights, kernel, accuracy.n_iter, log_b=log_b, **options)
     last = tape[-1]
-    right = kernel.domain == "log" or kernel_domain_was_right(last, atoms, kernel)
+    right = was_right(last, atoms, kernel)
     return Recorded(
         last.histogram,
         right,

@@ -25,10 +25,10 @@ from .barycenters import (
     BarycenterState,
     check_inputs,
     fixed_point_error,
-    kernel_domain_was_right,
     log_mean,
     power_of,
     steps_of,
+    was_right,
 )
 from .costs import check_eps, kernel_for
 from .iterate import run, warn_not_converged
@@ -240,14 +240,16 @@ def barycenter_vjp(
                 tape = [converged_state(atoms, weights, kernel, tol=tol, max_iter=max_iter, **options)]
             else:
                 tape = record(atoms, weights, kernel, n_iter, **options)
-            if attempt == "log" or kernel_domain_was_right(tape[-1], atoms, kernel):
+            right = was_right(tape[-1], atoms, kernel)
+            if right:
                 break
         if n_iter is None:
             sweep = implicit(atoms, weights, kernel, tape[-1], grad, tol=tol, max_iter=max_iter, **options)
         else:
             sweep = unrolled(atoms, weights, kernel, tape, grad, **options)
     grad_atoms = xp.sum(sweep.grad_atoms, axis=0)
-    if not bool(xp.all(xp.isfinite(grad_atoms))) or not bool(xp.all(xp.isfinite(sweep.grad_weights))):
+    finite = xp.all(xp.isfinite(grad_atoms)) & xp.all(xp.isfinite(sweep.grad_weights))
+    if not bool(finite) or (attempt == "log" and not right):
         raise underflow_error(eps, f"barycenter_vjp ({atoms.dtype})", kernel.domain)
     return grad_atoms, sweep.grad_weights
 

@@ -230,7 +230,7 @@ def _mean(phi: np.ndarray, weights: np.ndarray, p: np.ndarray, b: np.ndarray) ->
 
 
 def _right(problem: Problem, sums: np.ndarray, kb: np.ndarray, p: np.ndarray, b: np.ndarray) -> bool:
-    """As `barycenters.kernel_domain_was_right`, of the last iteration's products; ``sums`` are of the b before it."""
+    """As `barycenters.was_right`, of the last iteration's products; ``sums`` are of the b before it."""
     info, n_bins = np.finfo(p.dtype), p.shape[0] * p.shape[2]
     floor = info.smallest_normal / (16 * info.eps)
     parts = [slab.makes for slab in problem.slabs]

@@ -14,6 +14,7 @@ from ._array import Array, array_namespace
 from .costs import safe_log
 from .iterate import nth, run, warn_not_converged
 from .transport import (
+    digits_left,
     dual_value,
     marginal_error,
     plan_mass,
@@ -114,8 +115,8 @@ def wasserstein(
     f, g = potentials(state, kernel)
     mass = xp.sum(p, axis=-1) if marginal_weight is None else plan_mass(state, kernel)
     value = dual_value(p, q, f, g, mass, kernel.eps, marginal_weight)
-    if kernel.domain == "kernel" and not _right(p, q, state, theta):
-        value = xp.full_like(value, float("nan"))  # what underflow has spoilt is not passed on
+    if not (_right(p, q, state, theta) if kernel.domain == "kernel" else digits_left(*state)):
+        value = xp.full_like(value, float("nan"))  # what underflow or rounding has spoilt is not passed on
     gradients = (_where_mass(h, potential_gradient(s, marginal_weight)) for h, s in ((p, f), (q, g)))
     return Wasserstein(value, *gradients)
 

@@ -173,7 +173,7 @@ def forward(
 
 
 def _right(a: np.ndarray, p: np.ndarray, kb: np.ndarray, phi: np.ndarray, b: np.ndarray, d: np.ndarray) -> bool:
-    """As `barycenters.kernel_domain_was_right`, of the last products, which were made anyway, in this layout."""
+    """As `barycenters.was_right`, of the last products, which were made anyway, in this layout."""
     info = np.finfo(p.dtype)
     floor = info.smallest_normal / (16 * info.eps)
     matters = (p > info.smallest_normal**0.5)[:, :, None, :]

@@ -206,6 +206,16 @@ def trusted(*products: tuple[Array, Array, Array]) -> bool:
     return True
 
 
+def digits_left(*logs: Array) -> bool:
+    """Do these logarithms of scalings leave the exponentials of their sums a digit? 1e7 in float32 does not."""
+    for log in logs:
+        xp = array_namespace(log)
+        largest = xp.max(xp.where(xp.isfinite(log), xp.abs(log), xp.zeros_like(log)))
+        if number(largest) * float(xp.finfo(log.dtype).eps) > 1.0:
+            return False
+    return True
+
+
 def dual_value(
     p: Array, q: Array, f: Array, g: Array, mass: Array, eps: float, marginal_weight: float | None = None
 ) -> Array:
@@ -361,6 +371,10 @@ def sinkhorn(
     check_run(tol, max_iter, check_every=check_every)
     if eps_scaling is not None and not (is_number(eps_scaling) and 0.0 < eps_scaling < 1.0):
         raise ValueError(f"eps_scaling must be a factor in (0, 1); got {eps_scaling!r}.")
+    if eps_scaling is not None and domain == "kernel":
+        raise ValueError(
+            'eps_scaling works in the log domain; use domain="auto" or "log" with it, or eps_scaling=None.'
+        )
     options = {"marginal_weight": marginal_weight, "momentum": momentum}
     limits = {"tol": tol, "max_iter": max_iter, "check_every": check_every}
     with np.errstate(all="ignore"):
@@ -373,7 +387,10 @@ def sinkhorn(
                 return _result(p, q, cost, kernel, found, tol, marginal_weight)
         kernel = kernel_for(cost, eps, "log", p, q)
         start, spent = _anneal(p, q, cost, eps, eps_scaling, options, max_iter) if eps_scaling else (None, 0)
-        found, _ = _solve(p, q, kernel, options | {"start": start}, limits | {"max_iter": max(1, max_iter - spent)})
+        limits |= {"max_iter": max(1, max_iter - spent)}
+        found, right = _solve(p, q, kernel, options | {"start": start}, limits)
+        if not right:
+            raise underflow_error(eps, f"sinkhorn ({p.dtype})", "log")
         return _result(p, q, cost, kernel, found._replace(n_iter=found.n_iter + spent), tol, marginal_weight)
 
 
@@ -399,14 +416,14 @@ def _inputs(p: Array, q: Array, cost: Any) -> tuple[Array, Array, Any]:
 
 
 def _solve(p: Array, q: Array, kernel: Any, options: dict, limits: dict):
-    """Run to the tolerance; the run, and whether the kernel domain can be believed."""
+    """Run to the tolerance; the run, and whether it can be believed."""
     log = kernel.domain == "log"
     theta = proximal_exponent(kernel.eps, options["marginal_weight"])
     error = marginal_error(p, q, kernel, theta=theta, momentum=options["momentum"])
     found = run((sinkhorn_log_steps if log else sinkhorn_steps)(p, q, kernel, **options), error, **limits)
-    if log:
-        return found, True
     u, v = found.state
+    if log:
+        return found, digits_left(u, v)
     right = found.error < float("inf") and trusted((v, kernel.apply(v), p > 0), (u, kernel.apply_t(u), q > 0))
     return found, right and _all_alive(u, p) and _all_alive(v, q)
 
@@ -490,5 +507,6 @@ def sinkhorn_divergence(
     options = {"eps": eps, "tol": tol, "max_iter": max_iter, "domain": domain, "momentum": momentum}
     if not is_symmetric(check_cost(cost, square=True)):
         raise ValueError("sinkhorn_divergence needs a symmetric cost: that of x -> y must be that of y -> x.")
+    p, q, cost = _inputs(p, q, cost)
     across, own_p, own_q = (sinkhorn(x, y, cost, **options).value for x, y in ((p, q), (p, p), (q, q)))
     return across - (own_p + own_q) / 2
