@@ -6,6 +6,7 @@ import array_api_strict
 import numpy as np
 import pytest
 from conftest import assert_close
+from scipy import sparse
 
 from wdl_tutorial import _array
 
@@ -65,6 +66,8 @@ def test_what_is_no_number_is_refused():
         _array.as_float(["a"])
     with pytest.raises(TypeError, match="expected an array or a list of numbers, got list"):
         _array.as_float([[1], [1, 2]])
+    with pytest.raises(TypeError, match=r"got a sparse csr_matrix\. Give x\.toarray\(\)"):
+        _array.as_float(sparse.csr_matrix(np.eye(2)))
     with pytest.raises(TypeError, match="real numbers, got an array of dtype complex128"):
         _array.as_float(np.ones(2, dtype=complex))
 

@@ -55,6 +55,14 @@ def test_distances_stay_finite_where_the_kernel_underflows():
     assert gap[0] < 1e-6 < gap[1] < gap[2]
 
 
+def test_distances_beyond_the_digits_of_a_float_are_an_error_not_a_choice():
+    x = np.zeros((2, 60), dtype=np.float32)
+    x[0, 5:17], x[1, 35:55] = 1 / 12, 1 / 20
+    cost = wt.LineCost(np.linspace(400, 2400, 60), power=2)
+    with pytest.raises(FloatingPointError, match=r"the distances between samples \(float32\)"):
+        distances(x, x[0], cost, eps=1e-3, n_iter=20, domain="auto")
+
+
 def test_kmeans_plus_plus_draws_in_proportion_to_the_divergence():
     x = translates(5, 7, 10, 14)
     gaps = np.stack([distances(x, row, COST, **OPTIONS) for row in x])

@@ -84,6 +84,10 @@ def as_float(x: Any, like: Array | None = None) -> Array:
                 "Drop them, or fill them: x.filled(value)."
             )
         x = x.data
+    if hasattr(x, "toarray"):
+        raise TypeError(
+            f"expected an array, got a sparse {type(x).__name__}. Give x.toarray(): histograms are dense here."
+        )
     if not compat.is_array_api_obj(x) or isinstance(x, np.generic):
         try:
             x = np.asarray(x)

@@ -15,6 +15,7 @@ from .chunks import Mapper, chunk_length, slices
 from .costs import kernel_for
 from .histograms import check_histograms
 from .losses import Accuracy, wasserstein
+from .transport import underflow_error
 
 ATOMS = ("kmeans++", "extremes", "data", "random", "uniform")
 WEIGHTS = ("random", "uniform", "near")
@@ -41,8 +42,8 @@ def distances(
                 gap = wasserstein(rows, centre + 0.0 * rows, kernel, accuracy).value
                 gap = gap - (wasserstein(rows, rows, kernel, accuracy).value + own_centre) / 2
                 if bool(xp.all(xp.isfinite(gap))):
-                    break
-        return gap
+                    return gap
+        raise underflow_error(eps, f"the distances between samples ({x.dtype})", attempt)
 
     parts = slices(x.shape[0], chunk_length(x, 1, 1))
     found = xp.empty((x.shape[0],), dtype=x.dtype, device=device(x))

@@ -38,7 +38,7 @@ def run(steps: Iterator, error: Callable[[Any], Array], *, tol: float, max_iter:
     ----------
     steps : iterator of states, one per iteration.
     error : maps a state to its error, batch-shaped.
-    tol, max_iter, check_every : as above; ``tol=0`` never stops early.
+    tol, max_iter, check_every : as above; ``tol=0`` stops early at an error of exactly 0 only.
     """
     trace: list[tuple[int, float]] = []
     for n_iter, state in enumerate(steps, start=1):
