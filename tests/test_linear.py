@@ -208,7 +208,7 @@ def test_vca_around_the_mean_finds_each_material_once_where_the_division_finds_t
 def test_vca_of_centred_pixels_finds_the_same_corners(rng):
     X, _, _ = mixed_scene(rng, p=4, noise=1e-3)
     for seed in range(3):
-        for Y in (X, X - X.mean(axis=0)):
+        for Y in (X, X - X.mean(axis=0), X - X.mean()):
             assert sorted(linear.vca(Y, 4, random_state=seed).indices) == [0, 1, 2, 3]
 
 

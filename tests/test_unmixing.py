@@ -158,6 +158,15 @@ def test_a_result_prints_its_diagnostics_and_no_arrays(scene):
     assert shown.startswith("Unmixing('fcls', abundances 8 x 9 x 3, 188 bands: rmse 0.0") and "\n" not in shown
 
 
+def test_a_cube_of_integers_or_in_half_precision_is_unmixed_in_double(scene):
+    for kind, scale in (("float16", 1.0), ("uint16", 10000.0)):
+        rough = scene._replace(cube=(np.maximum(scene.cube, 0.0) * scale).astype(kind))
+        found, same = (
+            wt.unmix(s, "wahu", **SMALL["wahu"]) for s in (rough, rough._replace(cube=rough.cube.astype(float)))
+        )
+        np.testing.assert_array_equal(found.abundances, same.abundances)
+
+
 def test_given_atoms_that_are_negative_are_refused(scene):
     X = scene.pixels()
     with pytest.raises(ValueError, match="nothing negative"):

@@ -302,8 +302,9 @@ def vca(
     Before that the pixels are projected, by one of two rules (the paper's). Where the signal-to-noise ratio is at
     least 15 + 10 log10(n_endmembers) dB: on the span of the first n_endmembers singular vectors, then divided by their
     component along the mean, which undoes shading; pixels whose component is below 1 % of its mean (shadow, fill
-    values) cannot become endmembers then, as the division would blow up their noise. Otherwise, and where the mean is
-    zero: on the first n_endmembers - 1 principal components, around the mean.
+    values) cannot become endmembers then, as the division would blow up their noise. Otherwise, and where more
+    than 1 % of the pixels lie behind the origin (centred data): on the first n_endmembers - 1 principal components, around
+    the mean.
 
     The division also blows up the noise of dark materials that are no fill values, such as water: the same pond may then
     be found three times in a scene of little noise. ``snr_db=0`` asks for the second rule, which divides by nothing (and
@@ -360,8 +361,9 @@ def _project(pixels: Array, k: int, snr_db: float | None) -> tuple[Array, Array,
     mean = xp.mean(pixels, axis=0)
     if snr_db is None:
         snr_db = _estimate_snr(pixels, mean, k)
-    power, offset = number(xp.mean(xp.sum(pixels * pixels, axis=1))), number(xp.sum(mean * mean))
-    if snr_db >= 15 + 10 * math.log10(k) and offset > 1e-12 * power:  # centred pixels have no mean to look along
+    along = pixels @ mean
+    behind = number(xp.mean(xp.astype(along < -0.01 * xp.mean(along), along.dtype)))
+    if snr_db >= 15 + 10 * math.log10(k) and behind <= 0.01:  # centred pixels cannot be seen from the origin
         return *_project_through_origin(pixels, k), snr_db
     return *_project_around_mean(pixels, mean, k), snr_db
 

@@ -375,7 +375,7 @@ def unmix(
     if method not in METHODS:
         raise ValueError(f"method must be one of {', '.join(METHODS)}; got {method!r}.")
     n = _count(scene, n_endmembers, options.get("endmembers"))
-    x = scene.pixels()
+    x = np.asarray(scene.pixels(), dtype=float)  # in half precision histograms do not sum to one
     if not len(x):
         raise ValueError(f"the scene has no valid pixel: all {np.size(scene.mask)} entries of its mask are False.")
     if not np.isfinite(x).all():
