@@ -212,6 +212,15 @@ def test_vca_of_centred_pixels_finds_the_same_corners(rng):
             assert sorted(linear.vca(Y, 4, random_state=seed).indices) == [0, 1, 2, 3]
 
 
+def test_a_common_offset_that_crosses_zero_does_not_lose_the_corners():
+    X = make_bilinear_scene(shape=(20, 20)).pixels()
+
+    def misfit(Y):
+        return metrics.rmse(Y, linear.fcls(Y, linear.vca(Y, 3, random_state=0).endmembers).reconstruct())
+
+    assert misfit(X - 0.5) < 1.5 * misfit(X)
+
+
 @pytest.mark.parametrize("snr_db", ["30", float("nan")])
 def test_a_signal_to_noise_ratio_that_is_none_is_refused(snr_db, rng):
     with pytest.raises(ValueError, match="snr_db must be a number"):
