@@ -31,7 +31,8 @@ def test_a_cost_matrix_is_the_distance_to_its_power(xp):
     x, y = [0.0, 1.0, 3.0], [0.5, 2.0]
     for power in (1, 2, 3, 0.5):
         expected = [[abs(a - b) ** power for b in y] for a in x]
-        assert_close(wt.cost_matrix(xp.array(x), xp.array(y), power=power), expected, rtol=1e-15)
+        for given in ((xp.array(x), xp.array(y)), (x, xp.array(y)), (xp.array(x), y)):
+            assert_close(wt.cost_matrix(*given, power=power), expected, rtol=1e-15)
 
 
 def test_points_in_the_plane_use_euclidean_distance(xp):

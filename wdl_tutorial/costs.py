@@ -68,7 +68,7 @@ def cost_matrix(x: Array, y: Array | None = None, *, power: float = 2) -> Array:
            [3., 2., 0.]])
     """
     _check_power(power)
-    x = as_float(x)
+    x = as_float(x, like=y)
     y = x if y is None else as_float(y, like=x)
     xp = array_namespace(x, y)
     if x.ndim not in (1, 2) or y.ndim != x.ndim or (x.ndim == 2 and x.shape[1] != y.shape[1]):

@@ -30,9 +30,9 @@ from .barycenters import (
     steps_of,
     was_right,
 )
-from .costs import check_eps, kernel_for
+from .costs import check_eps, is_number, kernel_for
 from .iterate import run, warn_not_converged
-from .transport import check_options, check_run, proximal_exponent, too_fine, underflow_error
+from .transport import check_count, check_options, check_run, proximal_exponent, too_fine, underflow_error
 
 
 class Adjoint(NamedTuple):
@@ -332,6 +332,9 @@ def check_gradient(
     """
     if method not in ("central", "complex"):
         raise ValueError(f"method must be 'central' or 'complex'; got {method!r}.")
+    check_count("n_directions", n_directions)
+    if step is not None and not (is_number(step) and step > 0):
+        raise ValueError(f"step must be a positive number, relative to the largest entry of x; got {step!r}.")
     x, gradient = as_float(x), as_float(gradient, like=x)
     array_namespace(x, gradient)
     if tuple(x.shape) != tuple(gradient.shape):

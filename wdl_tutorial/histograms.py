@@ -155,8 +155,10 @@ def wasserstein_1d(p: Array, q: Array, positions: Array | None = None, *, power:
     >>> wasserstein_1d([1, 0, 0], [0, 0, 1], power=2)
     4.0
     """
-    if not 1 <= power < float("inf"):
-        raise ValueError(f"power must be at least 1; got {power}. Below 1 the monotone plan is not the cheapest.")
+    if not (isinstance(power, int | float | np.integer | np.floating) and 1 <= power < float("inf")):
+        raise ValueError(
+            f"power must be a number of at least 1; got {power!r}. Below 1 the monotone plan is not the cheapest."
+        )
     plan = displacement(p, q, positions)
     return float((plan.mass * abs(plan.start - plan.end) ** power).sum())
 
