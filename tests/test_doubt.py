@@ -80,6 +80,23 @@ def test_the_page_computes_the_doubt_the_fit_and_the_misfit_of_the_package(board
     assert_close(found["misfits"], expected, atol=0.004)
 
 
+@needs_node
+def test_only_the_most_disputed_pixel_is_above_all_others(tmp_path):
+    file = tmp_path / "doubt.mjs"
+    file.write_text(source.esm("doubt.js") + "export { standing };", encoding="utf-8")
+    check = """
+        const { standing } = await import(process.argv[1]);
+        const all = [...Array(1000).keys()];
+        console.log(JSON.stringify([999, 998, 995, 5, 0].map((d) => standing(d, all))));
+    """
+    run = subprocess.run(
+        [NODE, "--input-type=module", "-e", check, file.as_uri()], capture_output=True, text=True, timeout=60
+    )
+    assert run.returncode == 0, run.stderr[-2000:]
+    shares = ["in any other pixel", *(f"in {share}\u00a0% of the pixels" for share in (99, 99, 0, 0))]
+    assert json.loads(run.stdout) == [f"more than {share}" for share in shares]
+
+
 def test_the_same_materials_stand_at_the_same_place_in_every_run(scene, runs):
     mixed = [run._replace(abundances=run.abundances[..., p], endmembers=run.endmembers[p]) for run, p in zip(
         runs, ([0, 1, 2], [2, 0, 1], [1, 0, 2], [2, 1, 0]))]  # fmt: skip

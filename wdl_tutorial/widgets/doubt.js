@@ -19,6 +19,12 @@ export function mostContested(rows) {
 
 export const median = (values) => { const s = [...values].sort((a, b) => a - b), m = s.length >> 1; return s.length % 2 ? s[m] : (s[m - 1] + s[m]) / 2; };
 
+/* Where deviation stands among all: "in any other pixel", or "in 93 % of the pixels", rounded down: never in 100 %. */
+export function standing(deviation, all) {
+  const below = all.filter((d) => d < deviation).length;
+  return below >= all.length - 1 ? "more than in any other pixel" : `more than in ${percent(Math.floor(100 * below / all.length) / 100)} of the pixels`;
+}
+
 /* The runs of a scene, out of their bytes. A "row" is the number of a pixel that is not masked. */
 export class Runs {
   constructor({ methods, counts, materials, abundances, spectra, fits, scores, bands, top }) {
@@ -70,7 +76,7 @@ export default demo({ name: "doubt", title: "A dashboard of doubt", keys: ["curs
     { label: "What the fit leaves over in every band", height: (w, f) => 13 * f + 0.08 * w },
   );
   mapKeys(ui, map, grid, { act: (k) => ui.set({ cursor: k }), label: "The map: arrow keys move the cursor, Shift by eight pixels; a click moves it as well." });
-  ui.choice("shown", { label: "the map shows", options: [["doubt", "where runs disagree"], ["misfit", "the misfit of a method"], ["fraction", "a material"], ["scene", "the scene"]] });
+  ui.choice("shown", { label: "the map shows", options: [["doubt", "doubt: where runs disagree"], ["misfit", "the misfit of a method"], ["fraction", "a material"], ["scene", "the scene"]] });
   ui.choice("method", { label: "whose fit", options: methods.map((name, m) => [m, name]) });
   ui.choice("material", { label: "which material", options: materials.map((name, k) => [k, name]) });
   ballot(ui, methods);
@@ -116,12 +122,11 @@ export default demo({ name: "doubt", title: "A dashboard of doubt", keys: ["curs
   function verdict(row, votes) {
     const voters = runs.voting(votes, row);
     if (voters.length < 2) return "fewer than two runs vote, and one run cannot disagree.";
-    const { all, middle } = doubts(), [deviation, m] = all[row], below = all.filter(([d]) => d < deviation).length / all.length;
+    const { all, middle } = doubts(), [deviation, m] = all[row], rank = standing(deviation, all.map(([d]) => d));
     const named = methods.flatMap((name, j) => votes[j] ? [[name, median(runs.of(j, row).map((a) => a[m]))]] : []).sort((a, b) => a[1] - b[1]);
     const [low, high] = [named[0], named[named.length - 1]];
     const span = named.length > 1 ? `, from ${fixed(low[1], 2)} (${low[0]}) to ${fixed(high[1], 2)} (${high[0]})` : `, ${fixed(low[1], 2)} in the median over seeds`;
-    const rank = below + 1.5 / all.length > 1 ? "more than in any other pixel" : `more than in ${percent(below)} of the pixels`;
-    return `disagreement ${fixed(deviation, 3)}, ${rank} (median ${fixed(middle, 3)}). Most disputed: ${materials[m]}${span}.`;
+    return `doubt ${fixed(deviation, 3)}, ${rank} (median ${fixed(middle, 3)}). Most disputed: ${materials[m]}${span}.`;
   }
 
   function honest(row, votes) {
@@ -134,7 +139,7 @@ export default demo({ name: "doubt", title: "A dashboard of doubt", keys: ["curs
   function drawMap(k, votes, method, material) {
     const shown = ui.get("shown"), paper = rgbOf(map.theme.paper), blank = rgbOf(map.theme.soft);
     const scales = {
-      doubt: [(row) => doubts().all[row][0] / RED, "red", `Disagreement: full red from ${RED} on`],
+      doubt: [(row) => doubts().all[row][0] / RED, "red", `Doubt: full red from ${RED} on`],
       misfit: [(row) => misfitsOf(method)[row] / 0.05, "purple", `Misfit of ${methods[method]}: full colour from 0.05 on`],
       fraction: [(row) => median(runs.of(method, row).map((a) => a[material])), "blue", `${materials[material]}, by ${methods[method]}: 0 to 1`],
     };

@@ -94,7 +94,7 @@ class DoubtDashboard(SceneDemo):
     truth_shown = toggle()
     caption = text(
         "Each mark: the median over the seeds of a method; the bar through it: their range. Pale: has no vote. "
-        "Disagreement: the standard deviation, over all runs that vote, of the most disputed fraction."
+        "Doubt: the standard deviation, over all runs that vote, of the most disputed fraction."
     )
     alt = text("Methods and seeds agree about most of the scene; about some regions they do not, and those are red.")
 

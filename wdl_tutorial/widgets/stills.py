@@ -284,7 +284,7 @@ def doubt_dashboard(demo: Any):
     figure, (top, below) = subplots(2, 2, 5.2)
     row, col = divmod(demo.cursor, demo.cols)
     figures.plot_scene(demo.scene, title="the scene", ax=top[0]).set_xlabel("")
-    figures.plot_map(demo.disagreement(), title="where the runs disagree", vmin=0, vmax=0.25, cmap="Reds", ax=top[1])
+    figures.plot_map(demo.disagreement(), title="doubt: where runs disagree", vmin=0, vmax=0.25, cmap="Reds", ax=top[1])
     for ax in top:
         ax.plot(col, row, "s", fillstyle="none", color="black", markeredgewidth=1.5, markersize=7)
     valid = np.isfinite(demo.stack).all(axis=(0, 3))
