@@ -202,7 +202,8 @@ def steps_of(kernel: Any):
 def fixed_point_error(atoms: Array, kernel: Any, marginal_weight: float | None, *, debiased: bool = False):
     """A function of a state: the L1 distance of a plan's atom-side marginal from where (6) would put it, worst atom.
 
-    The other marginal has just been updated, and is the same for all plans. A debiased run also counts the change
+    The other marginal has just been updated, and is the same for all plans (not with the heavy ball, but this error
+    was above the distance to the limit there too, wherever both were measured). A debiased run also counts the change
     that the vector d would still make, since that is what converges last.
     """
     xp = array_namespace(atoms)
@@ -277,7 +278,8 @@ def barycenter(
     ValueError, TypeError
         Negative or NaN entries, shapes that do not fit, two backends.
     FloatingPointError
-        ``domain="kernel"`` and exp(-cost/eps) underflowed.
+        ``domain="kernel"`` and exp(-cost/eps) underflowed; or potentials / eps so large that their floating type leaves
+        the plans no digit.
 
     Examples
     --------

@@ -355,7 +355,8 @@ def sinkhorn(
     ValueError, TypeError
         Inputs that are no histograms, do not fit the cost, or come from two backends.
     FloatingPointError
-        ``domain="kernel"`` and exp(-cost/eps) underflowed.
+        ``domain="kernel"`` and exp(-cost/eps) underflowed; or potentials / eps so large that their floating type leaves
+        the plan no digit.
 
     Examples
     --------
