@@ -18,9 +18,16 @@ CHAPTERS = sorted(BOOK.glob("*.ipynb"))
 # The order of reading behind the second door; behind the first it is the order of the files.
 SPECTRA_DOOR = ["00", "01", "11", "12", "04", "13", "06", "14", "capstone"]
 
-spec = importlib.util.spec_from_file_location("strip", BOOK / "strip.py")
-strip = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(strip)
+
+def loaded(file: Path):
+    """The module in a file of the book, which is no package."""
+    spec = importlib.util.spec_from_file_location(file.stem, file)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+strip = loaded(BOOK / "strip.py")
 
 each_chapter = pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
 
@@ -115,6 +122,18 @@ def test_you_need_points_backwards_on_both_doors(path):
         if key(path) in order:
             before = order[: order.index(key(path))]
             assert [link for link in needs(path, door) if key(Path(link)) not in before] == [], f"{door} door"
+
+
+def test_every_link_to_the_glossary_names_an_entry():
+    pytest.importorskip("sphinx")
+    glossary = loaded(BOOK / "_ext" / "glossary_links.py")
+    entries = (BOOK / "appendices" / "glossary.md").read_text(encoding="utf-8").split("{glossary}")[1]
+    terms = re.findall(r"^(?=[^\s`])(.+)$", entries, re.MULTILINE)
+    assert terms == sorted(terms, key=str.lower)
+    markdown = [cell.source for path in CHAPTERS for cell in read(path).cells if cell.cell_type == "markdown"]
+    linked = [words for text in markdown for words in glossary.words_linked(text)]
+    assert len(linked) > 30
+    assert [words for words in linked if glossary.term_of(words, terms) is None] == []
 
 
 def test_the_table_of_contents_lists_every_chapter():
