@@ -173,6 +173,18 @@ def test_given_atoms_that_are_negative_are_refused(scene):
         unbalanced_wahu(np.abs(X), scene.wavelengths, 2, atoms=-X[:2], max_iter=1)
 
 
+@pytest.mark.parametrize("method", ["fcls", "nnls", "bilinear"])
+def test_vca_may_be_told_the_noise(method):
+    scene = wt.datasets.make_teaching_scene()
+    scene = scene.drop_bands(scene.extra["bad_band"])
+    corners = wt.linear.vca(scene.pixels(), 7, snr_db=0, random_state=3).endmembers
+    found = wt.unmix(scene, method, 7, snr_db=0, random_state=3)
+    np.testing.assert_array_equal(found.endmembers, corners)
+    assert np.any(wt.unmix(scene, method, 7, random_state=3).endmembers != corners)
+    with pytest.raises(ValueError, match="snr_db=0 is for VCA, which does not run"):
+        wt.unmix(scene, method, snr_db=0, endmembers=corners)
+
+
 def test_endmembers_that_are_given_say_how_many_there_are(scene):
     assert wt.unmix(scene.cube, "fcls", endmembers=scene.endmembers).abundances.shape[-1] == 3
 

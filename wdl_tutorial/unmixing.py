@@ -251,9 +251,11 @@ def _nmf(x, n, scene, seed, verbose, **options) -> Fit:
     return Fit(found.abundances, found.endmembers, found.reconstruct(), found)
 
 
-def _endmembers(x, n, seed, endmembers) -> np.ndarray:
+def _endmembers(x, n, seed, endmembers, snr_db) -> np.ndarray:
     if endmembers is None:
-        return linear.vca(x, n, random_state=seed).endmembers
+        return linear.vca(x, n, snr_db=snr_db, random_state=seed).endmembers
+    if snr_db is not None:
+        raise ValueError(f"snr_db={snr_db!r} is for VCA, which does not run where endmembers are given. Leave one out.")
     endmembers = np.asarray(endmembers, dtype=float)
     if endmembers.ndim != 2 or len(endmembers) != n:
         raise ValueError(
@@ -262,22 +264,22 @@ def _endmembers(x, n, seed, endmembers) -> np.ndarray:
     return endmembers
 
 
-def _fcls(x, n, scene, seed, verbose, endmembers=None) -> Fit:
-    m = _endmembers(x, n, seed, endmembers)
+def _fcls(x, n, scene, seed, verbose, endmembers=None, snr_db=None) -> Fit:
+    m = _endmembers(x, n, seed, endmembers, snr_db)
     found = linear.fcls(x, m)
     return Fit(found.abundances, m, found.reconstruct(), found)
 
 
-def _nnls(x, n, scene, seed, verbose, endmembers=None) -> Fit:
+def _nnls(x, n, scene, seed, verbose, endmembers=None, snr_db=None) -> Fit:
     """The five-line baseline: non-negative least squares, then divided by the sum; the fit itself keeps the brightness."""
-    m = _endmembers(x, n, seed, endmembers)
+    m = _endmembers(x, n, seed, endmembers, snr_db)
     free = linear.nnls(x, m)
     shares = linear.nnls(x, m, normalize=True)
     return Fit(shares.abundances, m, free.reconstruct(), shares)
 
 
-def _bilinear(x, n, scene, seed, verbose, endmembers=None, **options) -> Fit:
-    m = _endmembers(x, n, seed, endmembers)
+def _bilinear(x, n, scene, seed, verbose, endmembers=None, snr_db=None, **options) -> Fit:
+    m = _endmembers(x, n, seed, endmembers, snr_db)
     found = linear.bilinear(x, m, **options)
     return Fit(found.abundances, m, found.reconstruct(), found)
 
@@ -350,8 +352,8 @@ def unmix(
     Parameters
     ----------
     scene : a Scene, or a cube (rows, cols, bands) in reflectance.
-    method : "pca", "nmf", "fcls" and "nnls" (with VCA's endmembers, or ``endmembers=``: of a scene with water or shadow,
-        those of ``linear.vca(scene.pixels(), n, snr_db=0)``), "bilinear" (likewise),
+    method : "pca", "nmf", "fcls" and "nnls" (with VCA's endmembers, or ``endmembers=``; ``snr_db=0`` for a scene with
+        water or shadow, see :func:`wdl_tutorial.linear.vca`), "bilinear" (likewise),
         "wahu" (options of :func:`wahu`; ``n_training=1000`` pixels are fitted, all are unmixed; ``area=True`` turns
         fractions of light into fractions of area, right for linear mixing only), "wahu_unbalanced" (pixels keep their
         brightness; options of :func:`unbalanced_wahu`, ``n_training=300``) or "idnet" (options of
