@@ -282,6 +282,21 @@ def test_momentum_reaches_the_same_plan_in_fewer_iterations(xp, rng, domain):
     assert heavy.n_iter < 0.8 * plain.n_iter
 
 
+@pytest.mark.parametrize("domain", ["kernel", "log"])
+def test_steps_refuse_a_kernel_of_the_other_domain(domain):
+    # they went on, and gave finite numbers of no meaning
+    kernel = wt.gibbs_kernel(EYE, 0.5, domain=domain)
+    two, half = np.eye(2), np.array([0.5, 0.5])
+    transport, barycenter = (
+        (wt.sinkhorn_log_steps, wt.barycenter_log_steps)
+        if domain == "kernel"
+        else (wt.sinkhorn_steps, wt.barycenter_steps)
+    )
+    for steps in (transport(half, half, kernel), barycenter(two, half, kernel)):
+        with pytest.raises(ValueError, match=rf"the kernel of the {domain} domain\. Give them gibbs_kernel"):
+            next(steps)
+
+
 def boxes(kind):
     p, q = np.zeros((2, 100), dtype=kind)
     p[10:30] = q[60:80] = 1 / 20

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ._array import Array, array_namespace, as_float, number, one_type
-from .costs import check_cost, check_eps, is_symmetric, kernel_for, safe_log
+from .costs import check_cost, check_domain, check_eps, is_symmetric, kernel_for, safe_log
 from .histograms import SUM_TOLERANCE, check_nonnegative, check_not_empty
 from .iterate import Run, nth, run, warn_not_converged
 from .transport import (
@@ -141,6 +141,7 @@ def barycenter_steps(
     marginal_weight, momentum : rho and tau of Algorithm 6.
     debiased : Janati et al. (2020), Algorithm 1: a vector d, as many bins, multiplies P and follows sqrt(d P / K d).
     """
+    check_domain(kernel, "kernel")
     xp = array_namespace(atoms, weights)
     theta, kappa = proximal_exponent(kernel.eps, marginal_weight), power_of(kernel, marginal_weight)
     a = b = _start(atoms, weights, log=False)
@@ -175,6 +176,7 @@ def barycenter_log_steps(
 
     ``kernel`` is ``gibbs_kernel(cost, eps, domain="log")``.
     """
+    check_domain(kernel, "log")
     xp = array_namespace(atoms, weights)
     theta, kappa = proximal_exponent(kernel.eps, marginal_weight), power_of(kernel, marginal_weight)
     log_atoms = safe_log(atoms)

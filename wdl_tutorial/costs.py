@@ -720,6 +720,15 @@ def _add(xp, v1: Array, s1: Array, v2: Array, s2: Array) -> tuple[Array, Array]:
     return v1 * xp.exp(a - top) + v2 * xp.exp(b - top), top
 
 
+def check_domain(kernel: Any, domain: str) -> None:
+    """Refuse a kernel of the other domain, whose products are of another kind: the steps would go on with nonsense."""
+    if kernel.domain != domain:
+        raise ValueError(
+            f"these steps are of the {domain} domain, the kernel of the {kernel.domain} domain. Give them "
+            f"gibbs_kernel(cost, eps, domain={domain!r}), or take the steps of the other domain (*_log_steps is log)."
+        )
+
+
 def kernel_for(cost: Any, eps: float, domain: str, *arrays: Array):
     """The Gibbs kernel in the backend and floating type of ``arrays``; a dense cost must share their backend."""
     if is_array(cost):  # in the wider type before it is divided: eps may leave no digit of a float32 cost / eps

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ._array import Array, array_namespace, as_float, is_array, number, one_type, to_backend
-from .costs import check_cost, check_eps, is_number, is_symmetric, kernel_for, safe_log
+from .costs import check_cost, check_domain, check_eps, is_number, is_symmetric, kernel_for, safe_log
 from .histograms import check_histograms
 from .iterate import run, warn_not_converged
 
@@ -125,6 +125,7 @@ def sinkhorn_steps(
     p, q : array, shape (..., n) and (..., m)   Source and target histograms; leading axes broadcast.
     kernel : ``gibbs_kernel(cost, eps)``.
     """
+    check_domain(kernel, "kernel")
     theta = proximal_exponent(kernel.eps, marginal_weight)
     u, v = (_ones(p, q), None) if start is None else start
     while True:
@@ -153,6 +154,7 @@ def sinkhorn_log_steps(
     p, q : as in :func:`sinkhorn_steps`.
     kernel : ``gibbs_kernel(cost, eps, domain="log")``.
     """
+    check_domain(kernel, "log")
     theta = proximal_exponent(kernel.eps, marginal_weight)
     log_p, log_q = safe_log(p), safe_log(q)
     log_u, log_v = (0.0 * _ones(p, q), None) if start is None else start
