@@ -311,6 +311,19 @@ def test_an_eps_beneath_the_rounding_of_the_potentials_is_an_error_not_a_plan(ki
         wt.sinkhorn(*boxes(kind), cost, eps=eps, tol=1e-5, max_iter=50)
 
 
+def test_an_eps_that_leaves_float32_a_digit_or_two_is_told():
+    cost = wt.cost_matrix(np.linspace(0, 1, 100))
+    with (
+        pytest.warns(wt.ConvergenceWarning),
+        pytest.warns(UserWarning, match="leave float32 fewer than two digits.*Use float64, or a larger eps"),
+    ):
+        wt.sinkhorn(*boxes(np.float32), cost, eps=1e-6, tol=1e-2, max_iter=50)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        warnings.simplefilter("ignore", wt.ConvergenceWarning)
+        wt.sinkhorn(*boxes(np.float64), cost, eps=1e-6, tol=1e-2, max_iter=50)
+
+
 @pytest.mark.parametrize("domain", ["auto", "log"])
 def test_a_forbidden_move_is_a_large_finite_cost(domain):
     cost = np.array([[0.0, 1.0, 1e300], [1.0, 0.0, 1.0], [1e300, 1.0, 0.0]])

@@ -8,6 +8,7 @@ the paper, where a is our v and b our u. Source ``p`` (rows) comes last, so its 
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -209,12 +210,23 @@ def trusted(*products: tuple[Array, Array, Array]) -> bool:
 
 
 def digits_left(*logs: Array) -> bool:
-    """Do these logarithms of scalings leave the exponentials of their sums a digit? 1e7 in float32 does not."""
+    """Do these logarithms of scalings leave the exponentials of their sums a digit? 1e7 in float32 does not.
+
+    A warning where fewer than two are left: plans and values may still do, gradients in the weights may not.
+    """
     for log in logs:
         xp = array_namespace(log)
-        largest = xp.max(xp.where(xp.isfinite(log), xp.abs(log), xp.zeros_like(log)))
-        if number(largest) * float(xp.finfo(log.dtype).eps) > 1.0:
+        largest = number(xp.max(xp.where(xp.isfinite(log), xp.abs(log), xp.zeros_like(log))))
+        lost = largest * float(xp.finfo(log.dtype).eps)
+        if lost > 1.0:
             return False
+        if lost > 0.01:
+            warnings.warn(
+                f"potentials of {largest:.0e} eps leave {log.dtype} fewer than two digits, and gradients perhaps none. "
+                "Use float64, or a larger eps.",
+                UserWarning,
+                stacklevel=2,
+            )
     return True
 
 
