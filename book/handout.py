@@ -46,7 +46,7 @@ Chapters 7, 16 and 17 need torch, too, which is large. Add it with
 | `{wheel}` | the package `wdl_tutorial`, with its data |
 | `constraints.txt` | the versions that everything was tested with |
 
-Teachers: `book/appendices/teachers.html` has plans for six hours and for ninety minutes.
+Teachers: `book/appendices/teachers.html` has a plan for six hours of mathematics, and four for ninety minutes.
 """
 
 
