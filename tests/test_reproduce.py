@@ -139,3 +139,17 @@ def test_a_shipped_number_is_what_its_command_prints(tmp_path):
         again, before = ledger.run(experiment), shipped[table.name_of(experiment)]
         for key, value in before.items():
             assert again[key] == pytest.approx(value, rel=0.05, abs=1e-6), (experiment.__name__, key)
+
+
+def test_every_rule_is_told_to_the_reader():
+    rules = [judged.rule for judged in reproduce.table_of_truth() if judged.row.experiment]
+    assert all(rule.startswith(("Reproduced: ", "In part: ")) for rule in rules)
+    assert all(judged.rule in reproduce.report(Ledger(reproduce.FOUND)) for judged in reproduce.table_of_truth())
+
+
+def test_rows_stand_in_the_order_of_their_paper():
+    for paper in {row.paper for row in reproduce.ROWS}:
+        places = [table.place(row) for row in reproduce.ROWS if row.paper == paper]
+        assert places == sorted(places) and len(places) >= 3
+    first, *_, last = [row.item for row in reproduce.ROWS if row.paper == "WDL"]
+    assert first == "Figure 1" and last == "Section 5.3, inverted colours"

@@ -29,10 +29,12 @@ def paragraph(text: str) -> nodes.paragraph:
 
 
 def finding(judged: reproduce.Judged) -> list[nodes.Node]:
-    """What we get, why it may differ, and the command that prints it."""
+    """What we get, why it may differ, the rule of the verdict, and the command that prints it."""
     found = [paragraph(judged.gets)]
     if judged.row.why:
         found.append(paragraph(judged.row.why))
+    if judged.rule:
+        found.append(nodes.paragraph("", "", nodes.emphasis(judged.rule, judged.rule)))
     if judged.command:
         found.append(nodes.paragraph("", "", nodes.literal(judged.command, judged.command)))
     return found

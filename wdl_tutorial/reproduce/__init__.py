@@ -13,10 +13,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from . import id_net, pictures, vae_land, wahu, wdl
-from .table import VERDICTS, Judged, Ledger, Row, experiments, judge, lines, missing, name_of
+from .table import VERDICTS, Judged, Ledger, Row, experiments, judge, lines, missing, name_of, place
 
 FOUND = Path(__file__).with_name("found.json")
-ROWS: list[Row] = [*wdl.ROWS, *pictures.ROWS, *wahu.ROWS, *vae_land.ROWS, *id_net.ROWS]
+PAPERS = ([*wdl.ROWS, *pictures.ROWS], wahu.ROWS, vae_land.ROWS, id_net.ROWS)
+ROWS: list[Row] = [row for rows in PAPERS for row in sorted(rows, key=place)]
 
 __all__ = ["FOUND", "ROWS", "VERDICTS", "Judged", "Ledger", "Row", "report", "run", "table_of_truth"]
 

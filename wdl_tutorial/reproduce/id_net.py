@@ -152,13 +152,23 @@ def within(value: float, said: float, slack: float = 1.15) -> bool:
 
 def _near(name: str, said: float):
     def verdict(found: Numbers) -> str:
+        """Reproduced: within 15 % of the paper's figure."""
         return REPRODUCED if abs(found[name] - said) <= 0.15 * said else NOT
+
+    return verdict
+
+
+def _at_most(said: float):
+    def verdict(found: Numbers) -> str:
+        """Reproduced: at most 15 % above the paper's figure."""
+        return REPRODUCED if within(found["y"], said) else NOT
 
     return verdict
 
 
 def _table_1(a: float, m: float, sam: float, y: float):
     def verdict(found: Numbers) -> str:
+        """Reproduced: every score at most 15 % above the paper's; in part: one of them."""
         right = [within(found["a"], a), within(found["m"], m), within(found["sam"], sam), within(found["y"], y)]
         return REPRODUCED if all(right) else (IN_PART if any(right) else NOT)
 
@@ -166,12 +176,20 @@ def _table_1(a: float, m: float, sam: float, y: float):
 
 
 def _best(found: Numbers) -> str:
-    """Is the network the best of what we can run?"""
-    return REPRODUCED if found["a"] < min(found["fcls_a"], found["nnls_a"]) else NOT
+    """In part: ahead of both baselines (no more than that, for the paper's other methods are not run)."""
+    return IN_PART if found["a"] < min(found["fcls_a"], found["nnls_a"]) else NOT
 
 
 def _mixed_more(found: Numbers) -> str:
+    """Reproduced: a tenth higher where pixels are mixed."""
     return REPRODUCED if found["eta_mixed"] > 1.1 * found["eta_pure"] else NOT
+
+
+def _vegetation_varies(found: Numbers) -> str:
+    """Reproduced: more for trees than for water, and neither collapsed (below .001); in part: more, but collapsed."""
+    if found["spread_2"] <= found["spread_3"]:
+        return NOT
+    return REPRODUCED if found["spread_3"] >= 1e-3 else IN_PART
 
 
 def _quoted() -> list[Row]:
@@ -263,7 +281,7 @@ ROWS = [
         "Table II, Samson",
         "NRMSE_Y: ID-Net .057, FCLS .069.",
         "NRMSE_Y: ID-Net {y:.3f} (worst {y_worst:.3f} of {seeds} seeds), VCA + FCLS {fcls_y:.3f}.",
-        lambda found: REPRODUCED if within(found["y"], 0.057) else NOT,
+        _at_most(0.057),
         "A low NRMSE_Y does not mean good abundances, as the paper says itself.",
         samson,
         ("samson",),
@@ -273,7 +291,7 @@ ROWS = [
         "Table II, Jasper Ridge",
         "NRMSE_Y: ID-Net .155, FCLS .397.",
         "NRMSE_Y: ID-Net {y:.3f} (worst {y_worst:.3f} of {seeds} seeds), VCA + FCLS {fcls_y:.3f}.",
-        lambda found: REPRODUCED if within(found["y"], 0.155) else NOT,
+        _at_most(0.155),
         "",
         jasper_ridge,
         ("jasper-ridge",),
@@ -309,8 +327,8 @@ ROWS = [
         PAPER,
         "Figure 6",
         "Endmembers vary more for vegetation than for water.",
-        "Relative spread over Samson's pixels: soil {spread_1:.3f}, tree {spread_2:.3f}, water {spread_3:.3f}.",
-        lambda found: REPRODUCED if found["spread_2"] > found["spread_3"] else NOT,
+        "Relative spread over Samson's pixels: soil {spread_1:.1e}, tree {spread_2:.1e}, water {spread_3:.1e}.",
+        _vegetation_varies,
         "Spread: standard deviation over the pixels, mean over the bands, over the mean reflectance; water is dark.",
         samson,
         ("samson",),

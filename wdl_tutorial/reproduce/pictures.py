@@ -6,9 +6,11 @@ scikit-image carries. The heart's frames are the authors' own.
 
 from __future__ import annotations
 
+import statistics
+
 import numpy as np
 
-from .. import GridCost, WassersteinDictionary, datasets, metrics, normalize
+from .. import GridCost, WassersteinDictionary, barycenter, datasets, metrics, normalize
 from .table import IN_PART, NOT, REPRODUCED, Numbers, Part, Row
 
 PAPER = "WDL"
@@ -39,53 +41,77 @@ def linear_rivals(x: np.ndarray) -> dict[str, np.ndarray]:
     }
 
 
-def learn_psfs(psfs: datasets.Frames, n_steps: int, **options) -> WassersteinDictionary:
+def learn_psfs(psfs: datasets.Frames, n_steps: int, *, factor: float = 10.0, **options) -> WassersteinDictionary:
+    """The paper's settings, but for zeta = N / (factor M), which it leaves unsaid here.
+
+    The public code asks to tune the factor between 10 and 1000. At 100, the heart's, zeta is 1 here, and the weights at the
+    ends run to 0 and 1 while the atoms are still shapeless; a softmax does not bring them back.
+    """
     t = (psfs.along - psfs.along[0]) / (psfs.along[-1] - psfs.along[0])
     start = np.clip(np.stack([1 - t, t], axis=1), 1e-3, None)  # a logarithm of 0 would never move
+    m, n = psfs.X.shape
     model = WassersteinDictionary(
         2, cost=GridCost(psfs.shape), eps=0.5, n_iter=120, momentum=-0.1, init="uniform",
-        init_weights=normalize(start), max_iter=n_steps, tol=None, **options,
+        init_weights=normalize(start), weight_scale=factor * m / n, max_iter=n_steps, tol=None, **options,
     )  # fmt: skip
     return model.fit(psfs.X)
 
 
 def telescope(part: Part, quick: bool) -> Numbers:
-    """Figs 5 to 9 and E.1: 15 images of 40 x 40, the paper's settings, 350 steps of L-BFGS from uniform atoms."""
+    """Figs 5 to 9 and E.1: 15 images of 40 x 40, the paper's settings, 350 steps of L-BFGS from uniform atoms, two zetas."""
     from scipy.stats import spearmanr
 
     psfs = datasets.make_telescope_psfs(n_wavelengths=4 if quick else 15)
     rivals = {name: nmse(psfs.X, found).mean() for name, found in linear_rivals(psfs.X).items()}
 
-    def one() -> dict:
-        model = learn_psfs(psfs, 15 if quick else 350)
+    def one(factor: float) -> dict:
+        model = learn_psfs(psfs, 15 if quick else 350, factor=factor)
         error = nmse(psfs.X, model.inverse_transform(model.weights_))
         return {
             "wdl": error.mean(),
+            "loss": model.loss_,
             "spearman": spearmanr(psfs.along, model.weights_[:, 1]).statistic,
             "first": nmse(psfs.X[:1], model.atoms_[:1])[0],
             "last": nmse(psfs.X[-1:], model.atoms_[1:])[0],
         }
 
+    away = ((psfs.X - psfs.X[0]) ** 2).sum(axis=1)
+    component = np.linalg.svd(psfs.X - psfs.X.mean(axis=0), full_matrices=False)[2][0]
     found = {
+        "steady": bool(np.all(np.diff(away) > 0)),
+        "pca_negative": np.maximum(-component, 0).sum() / np.abs(component).sum(),
         "nmf": rivals["NMF, 2 atoms"],
         "pca": rivals["PCA, mean and 1 component"],
         "pca_three": rivals["PCA, mean and 2 components (3 images)"],
         "ends": nmse(psfs.X[:1], psfs.X[-1:])[0],
         "images": len(psfs.X),
     }
-    return found | part("two atoms", one)
+    fast = part("two atoms, faster weights", one, 100.0)
+    return found | part("two atoms", one, 10.0) | {f"fast_{name}": value for name, value in fast.items()}
+
+
+def _steady(found: Numbers) -> str:
+    """Reproduced: every image farther from the first than the one before, and the last by more than .1 (NMSE)."""
+    return REPRODUCED if found["steady"] and found["ends"] > 0.1 else NOT
+
+
+def _signs(found: Numbers) -> str:
+    """Reproduced: a quarter or more of PCA's component negative, and the dictionary's error below NMF's."""
+    return REPRODUCED if found["pca_negative"] >= 0.25 and found["wdl"] < found["nmf"] else NOT
 
 
 def _below(found: Numbers) -> str:
+    """Reproduced: below NMF and below PCA with as many images kept."""
     return REPRODUCED if found["wdl"] < min(found["nmf"], found["pca"]) else NOT
 
 
 def _ordered(found: Numbers) -> str:
+    """Reproduced: a rank correlation of .99; in part: of .9."""
     return REPRODUCED if found["spearman"] >= 0.99 else (IN_PART if found["spearman"] >= 0.9 else NOT)
 
 
 def _extremes(found: Numbers) -> str:
-    """How far are the atoms from their ends of the spectrum, in units of the distance between the two ends?"""
+    """Reproduced: both atoms nearer to their end than a tenth of the distance between the ends; in part: than half."""
     off = max(found["first"], found["last"]) / found["ends"]
     return REPRODUCED if off < 0.1 else (IN_PART if off < 0.5 else NOT)
 
@@ -102,31 +128,84 @@ def turns(weights: np.ndarray) -> int:
     return round((angle[-1] - angle[0] + back) / (2 * np.pi))
 
 
-def heart(part: Part, quick: bool) -> Numbers:
-    """Fig. 10: the 13 frames, every fourth row and column, 4 atoms, gamma = 2 / 16, 25 iterations, quadratic loss."""
+def heart_frames(every: int) -> tuple[np.ndarray, tuple[int, int]]:
+    """The 13 frames as histograms, averaged over squares of ``every`` pixels, and their shape."""
     cube = datasets.load_cardiac(download=False).cube
-    small = cube.reshape(60, 4, 68, 4, 13).mean(axis=(1, 3))
-    x = normalize(small.reshape(-1, 13).T + 1e-12)
+    rows, columns = cube.shape[0] // every, cube.shape[1] // every
+    small = cube.reshape(rows, every, columns, every, -1).mean(axis=(1, 3))
+    return normalize(small.reshape(rows * columns, -1).T + 1e-12), (rows, columns)
+
+
+def heart_eps(shape: tuple[int, int]) -> float:
+    """The paper's gamma = 2 squared pixels, in the pixels of a smaller picture."""
+    return 2.0 * (shape[0] / 240) ** 2
+
+
+def mean_psnr(x: np.ndarray, y: np.ndarray) -> float:
+    """Mean over the frames of their PSNR in dB, the peak being the frame's largest value."""
+    return float(np.mean([metrics.psnr(a, b) for a, b in zip(x, y)]))
+
+
+def heart_dictionary(x: np.ndarray, shape: tuple[int, int], n_steps: int, **options) -> WassersteinDictionary:
+    """The paper's settings: constant atoms, random weights, zeta = N / (100 M), 25 iterations; gamma = 2 on 240 x 272."""
+    return WassersteinDictionary(
+        4, cost=GridCost(shape), eps=heart_eps(shape), n_iter=25, init="uniform",
+        init_weights=normalize(np.random.default_rng(0).random((len(x), 4))),
+        weight_scale=100 * len(x) / x.shape[1], max_iter=n_steps, tol=None, **options,
+    )  # fmt: skip
+
+
+def heart(part: Part, quick: bool) -> Numbers:
+    """Fig. 10: the 13 frames at a quarter of the resolution, 4 atoms, gamma = 2 / 16, 60 steps."""
+    x, shape = heart_frames(4)
 
     def one() -> dict:
-        model = WassersteinDictionary(
-            4, cost=GridCost((60, 68)), eps=2 / 16, n_iter=25, init="uniform", init_weights="random", random_state=0,
-            weight_scale=100 * len(x) / x.shape[1], max_iter=5 if quick else 60, tol=None,
-        ).fit(x)  # fmt: skip
+        model = heart_dictionary(x, shape, 5 if quick else 60).fit(x)
         rebuilt = model.inverse_transform(model.weights_)
+        return {"psnr": mean_psnr(x, rebuilt), "turns": abs(turns(model.weights_))}
+
+    return {"mean_frame": mean_psnr(x, np.tile(x.mean(axis=0), (len(x), 1)))} | part("four atoms", one)
+
+
+def heart_whole(part: Part, quick: bool) -> Numbers:
+    """Fig. 10: the 13 frames of 240 x 272, gamma = 2, and the 200 steps of the public code's example."""
+    x, shape = heart_frames(8 if quick else 1)
+    n_steps = 10 if quick else 200
+
+    def one() -> dict:
+        seen: Numbers = {}
+
+        def note(step, value, atoms, weights):
+            if step in (5, n_steps - 10):
+                seen[f"loss_{step}"] = value
+            if step == 5:
+                rebuilt = barycenter(atoms, weights, GridCost(shape), eps=heart_eps(shape), n_iter=25).histogram
+                seen["psnr_5"] = mean_psnr(x, rebuilt)
+
+        model = heart_dictionary(x, shape, n_steps, callback=note).fit(x)
         return {
-            "psnr": np.mean([metrics.psnr(a, b) for a, b in zip(x, rebuilt)]),
+            "psnr_5": seen["psnr_5"],
+            "psnr": mean_psnr(x, model.inverse_transform(model.weights_)),
+            "still": 1 - model.loss_ / seen[f"loss_{n_steps - 10}"],
             "turns": abs(turns(model.weights_)),
         }
 
-    mean = np.mean([metrics.psnr(a, x.mean(axis=0)) for a in x])
-    return {"mean_frame": mean} | part("four atoms", one)
+    alone = [barycenter(row[None], [1.0], GridCost(shape), eps=heart_eps(shape), n_iter=25).histogram for row in x]
+    found = {"mean_frame": mean_psnr(x, np.tile(x.mean(axis=0), (len(x), 1))), "alone": mean_psnr(x, np.stack(alone))}
+    return {"steps": n_steps} | found | part("four atoms, whole frames", one)
 
 
 def _cycle(found: Numbers) -> str:
+    """Reproduced: 3 dB above the mean frame, and a path that goes around once; in part: another number of times."""
     if found["psnr"] < found["mean_frame"] + 3:
         return NOT
     return REPRODUCED if found["turns"] == 1 else IN_PART
+
+
+def _whole(found: Numbers) -> str:
+    """Reproduced: a path that goes around once, and a higher PSNR than the mean frame's; in part: one of the two."""
+    holds = [found["turns"] == 1, found["psnr"] > found["mean_frame"]]
+    return REPRODUCED if all(holds) else (IN_PART if any(holds) else NOT)
 
 
 # ---------------------------------------------------------------------------------------------------------------- faces
@@ -161,20 +240,27 @@ def linear_faces(x: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def faces(part: Part, quick: bool) -> Numbers:
-    """Figs 11, 12, E.2, E.3: 20 faces, 5 atoms, five losses, as they are and inverted; EigenFaces and NMF."""
-    found: Numbers = {}
+    """Figs 11, 12, E.2, E.3: 20 faces, 5 atoms, five losses, as they are and inverted; EigenFaces and NMF.
+
+    Three starts, 450 steps of L-BFGS each, the paper's limit; medians.
+    """
+    seeds = range(1 if quick else 3)
+    found: Numbers = {"seeds": len(seeds)}
     for kind, inverted in (("plain", False), ("inverted", True)):
         held = datasets.load_faces(inverted=inverted)
         x = held.X[:N_FACES]
 
-        def one(loss: str, held=held, x=x) -> float:
-            model = learn_faces(held, loss, 5 if quick else 60, 0)
+        def one(loss: str, seed: int, held=held, x=x) -> float:
+            model = learn_faces(held, loss, 5 if quick else 450, seed)
             return own_peak(x, model.inverse_transform(model.weights_))
 
         for loss in LOSSES.values():
-            found[f"{kind}_{loss}"] = part(f"{kind}, {loss}", one, loss)
+            tries = [part(f"{kind}, {loss}, seed {seed}", one, loss, seed) for seed in seeds]
+            found[f"{kind}_{loss}"] = statistics.median(tries)
+            found[f"{kind}_{loss}_low"], found[f"{kind}_{loss}_high"] = min(tries), max(tries)
         rivals = {name: own_peak(x, rebuilt) for name, rebuilt in linear_faces(x).items()}
         found |= {f"{kind}_eigen": rivals["EigenFaces, mean and 4"], f"{kind}_nmf": rivals["NMF, 5"]}
+    found["spread"] = max(found[f"inverted_{loss}_high"] - found[f"inverted_{loss}_low"] for loss in LOSSES.values())
     return found
 
 
@@ -183,12 +269,13 @@ def _best_of(found: Numbers, kind: str) -> float:
 
 
 def _beats_linear(found: Numbers) -> str:
+    """Reproduced: the best loss above EigenFaces and NMF, inverted."""
     ours = _best_of(found, "inverted")
     return REPRODUCED if ours > max(found["inverted_eigen"], found["inverted_nmf"]) else NOT
 
 
 def _order(found: Numbers) -> str:
-    """The paper's order: KL, quadratic, total variation, Wasserstein; KL either way round."""
+    """Reproduced: in the paper's order, KL the better way round; in part: KL and quadratic above the other two."""
     kl = max(found["inverted_kl"], found["inverted_kl_reverse"])
     values = [kl, found["inverted_quadratic"], found["inverted_tv"], found["inverted_wasserstein"]]
     if values == sorted(values, reverse=True):
@@ -197,6 +284,7 @@ def _order(found: Numbers) -> str:
 
 
 def _inverting(found: Numbers) -> str:
+    """Reproduced: better inverted for every loss; in part: for most."""
     better = [found[f"inverted_{loss}"] > found[f"plain_{loss}"] for loss in LOSSES.values()]
     return REPRODUCED if all(better) else (IN_PART if sum(better) > len(better) / 2 else NOT)
 
@@ -210,7 +298,7 @@ ROWS = [
         "Figure 5, and 7's top",
         "Point spread functions change steadily from 550 to 900 nm.",
         "{images} simulated images of 40 x 40; the two ends are {ends:.2f} (NMSE) apart.",
-        lambda found: REPRODUCED if found["ends"] > 0.1 else NOT,
+        _steady,
         SIMULATED,
         telescope,
     ),
@@ -237,8 +325,9 @@ ROWS = [
         PAPER,
         "Figures 8 and E.1",
         "PCA's components have no interpretation; NMF's atoms look like the ends but rebuild worse.",
-        "NMF {nmf:.2e}, two Wasserstein atoms {wdl:.2e} (mean NMSE).",
-        lambda found: REPRODUCED if found["wdl"] < found["nmf"] else NOT,
+        "{pca_negative:.0%} of the weight of PCA's first component is negative. NMF {nmf:.2e}, two Wasserstein atoms "
+        "{wdl:.2e} (mean NMSE).",
+        _signs,
         SIMULATED,
         telescope,
     ),
@@ -246,9 +335,11 @@ ROWS = [
         PAPER,
         "Figure 9",
         "The barycentric weights follow the wavelength.",
-        "Spearman correlation {spearman:.3f}.",
+        "Spearman correlation {spearman:.3f}, loss {loss:.2e}, mean NMSE {wdl:.2e}; with weights ten times as fast "
+        "{fast_spearman:.3f}, {fast_loss:.2e}, {fast_wdl:.2e}.",
         _ordered,
-        "The weights start at the wavelength, as in the paper, and are free to leave it. " + SIMULATED,
+        "The weights start at the wavelength, as in the paper, and are free to leave it. The paper does not say how fast "
+        "(zeta): slower is the better minimum. " + SIMULATED,
         telescope,
     ),
     Row(
@@ -257,18 +348,31 @@ ROWS = [
         "Four atoms rebuild a beating heart; the path of its weights is a cycle.",
         "PSNR {psnr:.1f} dB (the mean frame: {mean_frame:.1f}); the path goes around {turns} time(s).",
         _cycle,
-        "Every fourth row and column for time; benchmarks/bench_heart.py fits the whole frames.",
+        "Squares of four by four pixels averaged, gamma in proportion: a blur of a quarter of a pixel. The next row has the "
+        "whole frames.",
         heart,
+        ("cardiac",),
+    ),
+    Row(
+        PAPER,
+        "Figure 10, whole frames",
+        "The reconstructions of the 240 x 272 frames resemble their inputs (gamma = 2).",
+        "PSNR {psnr_5:.1f} dB after 5 steps, {psnr:.1f} after {steps} (the last ten lowered the loss by {still:.1%}); the "
+        "path goes around {turns} time(s). The mean frame has {mean_frame:.1f} dB, and a frame that is its own only atom "
+        "{alone:.1f}.",
+        _whole,
+        "Gamma = 2 blurs by a pixel, and that limits the PSNR more than the number of atoms does. The paper prints no PSNR.",
+        heart_whole,
         ("cardiac",),
     ),
     Row(
         PAPER,
         "Figures 11 and E.2",
         "Faces are rebuilt better (33.8 dB) than by EigenFaces (33.6) and NMF (33.5).",
-        "Inverted, in dB: the best loss {inverted_kl_reverse:.2f} (KL(x|P)) or {inverted_quadratic:.2f} (quadratic), "
-        "EigenFaces {inverted_eigen:.2f}, NMF {inverted_nmf:.2f}.",
+        "Inverted, in dB: quadratic {inverted_quadratic:.2f} ({inverted_quadratic_low:.2f} to {inverted_quadratic_high:.2f} "
+        "over {seeds} starts), KL(x|P) {inverted_kl_reverse:.2f}, EigenFaces {inverted_eigen:.2f}, NMF {inverted_nmf:.2f}.",
         _beats_linear,
-        OTHERS + " Sixty steps of L-BFGS, one start.",
+        OTHERS,
         faces,
     ),
     Row(
@@ -276,7 +380,8 @@ ROWS = [
         "Figures 12 and E.3",
         "KL rebuilds best (32.03 dB), then quadratic (31.93), total variation (31.41), Wasserstein (30.33).",
         "Inverted, in dB: KL {inverted_kl:.2f} or, the other way round, {inverted_kl_reverse:.2f}; quadratic "
-        "{inverted_quadratic:.2f}, total variation {inverted_tv:.2f}, Wasserstein {inverted_wasserstein:.2f}.",
+        "{inverted_quadratic:.2f}, total variation {inverted_tv:.2f}, Wasserstein {inverted_wasserstein:.2f}; {seeds} "
+        "starts differ by {spread:.2f} at most.",
         _order,
         OTHERS,
         faces,

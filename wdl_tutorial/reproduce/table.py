@@ -7,8 +7,10 @@ A row names a figure, table or headline number, what its paper says of it, and a
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -31,7 +33,10 @@ REPRODUCED, IN_PART, NOT, CANNOT, NOT_RUN, DRAWING = VERDICTS = (
 
 
 class Row(NamedTuple):
-    """One figure, table or number of a paper. ``gets`` is a format string over the experiment's numbers."""
+    """One figure, table or number of a paper.
+
+    ``gets`` is a format string over the experiment's numbers; the docstring of ``verdict`` is the rule that readers see.
+    """
 
     paper: str
     item: str
@@ -49,6 +54,7 @@ class Judged(NamedTuple):
     row: Row
     gets: str
     verdict: str
+    rule: str
     command: str
 
 
@@ -141,12 +147,18 @@ def missing(row: Row) -> list[str]:
 def judge(row: Row, numbers: Numbers | None) -> Judged:
     """Fill a row in: its verdict follows from its numbers, or from what cannot be had."""
     if row.experiment is None:
-        return Judged(row, row.gets, str(row.verdict), "")
+        return Judged(row, row.gets, str(row.verdict), "", "")
     command = f"python -m wdl_tutorial.reproduce --only {name_of(row.experiment)}"
+    rule = " ".join((inspect.getdoc(row.verdict) or "").split())
     if numbers is None:
-        return Judged(row, "no numbers yet", NOT_RUN, command)
-    verdict = row.verdict(numbers) if callable(row.verdict) else row.verdict
-    return Judged(row, row.gets.format(**numbers), verdict, command)
+        return Judged(row, "no numbers yet", NOT_RUN, rule, command)
+    return Judged(row, row.gets.format(**numbers), row.verdict(numbers), rule, command)
+
+
+def place(row: Row) -> tuple[int, int]:
+    """Where a row stands among its paper's: figures, then tables, then sections, each by its number."""
+    kind, number = re.match(r"(Figure|Table|Section)s? (\d+|I+\b)", row.item).groups()
+    return ("Figure", "Table", "Section").index(kind), int(number) if number.isdigit() else len(number)
 
 
 def experiments(rows: Iterable[Row]) -> dict[Callable, list[Row]]:
@@ -166,5 +178,7 @@ def lines(judged: Iterable[Judged]) -> Iterator[str]:
         yield f"    we get {entry.gets}"
         if entry.row.why:
             yield f"    why    {entry.row.why}"
+        if entry.rule:
+            yield f"    rule   {entry.rule}"
         if entry.command:
             yield f"    by     {entry.command}"

@@ -37,6 +37,7 @@ def two_averages(part: Part, quick: bool) -> Numbers:
 
 
 def _one_peak(found: Numbers) -> str:
+    """Reproduced: two peaks, one peak, and an L1 distance to a Gaussian below 1e-4."""
     right = found["mixture_peaks"] == 2 and found["barycenter_peaks"] == 1 and found["off_gaussian"] < 1e-4
     return REPRODUCED if right else NOT
 
@@ -84,6 +85,7 @@ def gaussians(part: Part, quick: bool) -> Numbers:
 
 
 def _atoms_found(found: Numbers) -> str:
+    """Reproduced: with the paper's start nine of ten within 2 bins and .05; in part: with ours. PCA and NMF fail."""
     linear_fails = found["pca_least"] < 0 and found["nmf_misfit"] > 5 * found["ours_misfit"]
     if found["paper_good"] >= 0.9 * found["seeds"] and linear_fails:
         return REPRODUCED
@@ -91,29 +93,41 @@ def _atoms_found(found: Numbers) -> str:
 
 
 def salinas(part: Part, quick: bool) -> Numbers:
-    """Fig. 3: 1002 pixels of Salinas A, p = 1, eps = .05, rho = .01, m = 4, the paper's start; PCA and NMF."""
-    pixels = datasets.wahu_salinas_pixels(n_per_class=20 if quick else 167, random_state=0)
+    """Fig. 3: 1002 pixels of Salinas A, p = 1, eps = .05, rho = .01, m = 4, the paper's start, three draws; PCA and NMF."""
+    seeds = range(1 if quick else 3)
 
-    def one() -> dict:
-        model = wahu(pixels.positions, random_state=0, **({"max_iter": 10} if quick else {})).fit(pixels.X)
+    def one(seed: int) -> dict:
+        x, positions = _drawn(seed, quick)
+        model = wahu(positions, random_state=seed, **({"max_iter": 10} if quick else {})).fit(x)
         rebuilt = model.inverse_transform(model.weights_)
-        return {
-            "wahu_angle": nearest_angle(model.atoms_, pixels.X).max(),
-            "wahu_least": model.atoms_.min(),
-            "wahu_misfit": misfit(rebuilt, pixels.X),
-        }
+        found = {"wahu_angle": nearest_angle(model.atoms_, x).max(), "wahu_least": model.atoms_.min()}
+        found["wahu_misfit"] = misfit(rebuilt, x)
+        for name, fit in (("pca", linear.pca(x, 4)), ("nmf", linear.nmf(x, 4, random_state=seed))):
+            found[f"{name}_least"] = fit.endmembers.min()
+            found[f"{name}_angle"] = nearest_angle(np.maximum(fit.endmembers, 0), x).max()
+            found[f"{name}_misfit"] = misfit(fit.reconstruct(), x)
+        return found
 
-    found: Numbers = {"pixels": len(pixels.X)} | part("WaHU", one)
-    for name, fit in (("pca", linear.pca(pixels.X, 4)), ("nmf", linear.nmf(pixels.X, 4, random_state=0))):
-        found[f"{name}_least"] = fit.endmembers.min()
-        found[f"{name}_angle"] = nearest_angle(np.maximum(fit.endmembers, 0), pixels.X).max()
-        found[f"{name}_misfit"] = misfit(fit.reconstruct(), pixels.X)
-    return found
+    runs = [part(f"WaHU, PCA and NMF, seed {seed}", one, seed) for seed in seeds]
+    found = {name: float(np.median([run[name] for run in runs])) for name in runs[0]}
+    found["wahu_worst"] = max(run["wahu_angle"] for run in runs)
+    found["wahu_least"] = min(run["wahu_least"] for run in runs)
+    return found | {"seeds": len(seeds), "pixels": len(_drawn(0, quick)[0])}
+
+
+def _drawn(seed: int, quick: bool) -> tuple[np.ndarray, np.ndarray]:
+    """The spectra that the paper draws, 167 of each of six classes, as histograms; and their positions."""
+    pixels = datasets.wahu_salinas_pixels(n_per_class=20 if quick else 167, random_state=seed)
+    return pixels.X, pixels.positions
 
 
 def _resemble(found: Numbers) -> str:
-    ours = found["wahu_angle"] <= 0.1 and found["wahu_least"] >= 0
-    others = found["pca_least"] < 0 and found["nmf_angle"] > found["wahu_angle"]
+    """Reproduced: every misfit at most .1 of 2; WaHU's atoms non-negative, at most .1 rad from a pixel, NMF's farther,
+    PCA's negative. In part: WaHU's atoms alone are as said.
+    """
+    ours = found["wahu_worst"] <= 0.1 and found["wahu_least"] >= 0
+    well = max(found[f"{name}_misfit"] for name in ("wahu", "pca", "nmf")) <= 0.1
+    others = well and found["pca_least"] < 0 and found["nmf_angle"] > found["wahu_worst"]
     return REPRODUCED if ours and others else (IN_PART if ours else NOT)
 
 
@@ -146,8 +160,9 @@ ROWS = [
         PAPER,
         "Figure 3",
         "All reconstruct well; only WaHU's atoms resemble the pixels; PCA's have negative parts.",
-        "Farthest atom from its nearest pixel, of {pixels}: WaHU {wahu_angle:.3f} rad, NMF {nmf_angle:.3f}; PCA's smallest "
-        "entry {pca_least:.2f}. Misfit (L1): WaHU {wahu_misfit:.3f}, PCA {pca_misfit:.3f}, NMF {nmf_misfit:.3f}.",
+        "Farthest atom from its nearest pixel, of {pixels}, medians of {seeds} draws: WaHU {wahu_angle:.3f} rad (worst "
+        "{wahu_worst:.3f}), NMF {nmf_angle:.3f}; PCA's smallest entry {pca_least:.2f}. Misfit (L1): WaHU "
+        "{wahu_misfit:.3f}, PCA {pca_misfit:.3f}, NMF {nmf_misfit:.3f}.",
         _resemble,
         "Four linear components reconstruct these pixels better; the paper says that all do well.",
         salinas,
