@@ -329,8 +329,8 @@ ROWS = [
         "Endmembers vary more for vegetation than for water.",
         "Relative spread over Samson's pixels: soil {spread_1:.1e}, tree {spread_2:.1e}, water {spread_3:.1e}.",
         _vegetation_varies,
-        "Spread: standard deviation over the pixels, mean over the bands, over the mean reflectance. Where it is nearly zero "
-        "the network gives every pixel the same endmember: the latent variable behind it has collapsed.",
+        "Spread: standard deviation over the pixels, mean over the bands, over the mean reflectance. Where it is nearly "
+        "zero the network gives every pixel the same endmember: the latent variable behind it has collapsed.",
         samson,
         ("samson",),
     ),
