@@ -1,8 +1,8 @@
 """Books over a large vocabulary: one loss and gradient with a dense word cost, Schmitz et al. (2018), 5.4: time and memory.
 
-Fifteen books, 3000 words, 5 atoms, 25 iterations, KL. Claimed: at most 8 CPU seconds and 450 MB, of which cost and kernel are
-144; the gradient within 1e-9 of torch autograd, in about its time, for both are matrix products. Words and books are drawn: the novels share 1855 words of
-seven and eight letters, and what a vector means changes neither time nor memory.
+Fifteen books, 3000 words, 5 atoms, 25 iterations, KL. Claimed: at most 8 CPU seconds and 450 MB, of which cost and kernel
+are 144; the gradient within 1e-9 of torch autograd, in about its time, for both are matrix products. Words and books are
+drawn: the novels share 1855 words of seven and eight letters, and what a vector means changes neither time nor memory.
 
     python benchmarks/bench_words.py [WORDS]
 """
