@@ -40,6 +40,14 @@ def test_a_chunk_fits_the_cache_and_bounds_the_recorded_iterations(n_atoms, n_bi
         assert length * n_atoms * n_bins * 2 * (n_iter or 1) <= TAPE_ELEMENTS
 
 
+def test_a_large_dense_kernel_is_read_for_many_columns_at_once():
+    x = np.empty((1, 3000))
+    assert chunk_length(x, 5, 25, dense=True) == 24 > chunk_length(x, 5, 25) == 8
+    assert chunk_length(x, 5, 25, dense=True) * 5 * 3000 * 2 * 25 <= 2 * 3000**2  # the record, beside the kernel
+    small = np.empty((1, 201))
+    assert chunk_length(small, 4, 50, dense=True) == chunk_length(small, 4, 50)
+
+
 def test_the_length_of_a_chunk_does_not_depend_on_the_number_of_samples():
     lengths = {chunk_length(np.empty((n, 64)), 4, 10) for n in (1, 1000, 100_000)}
     assert len(lengths) == 1

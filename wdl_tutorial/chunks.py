@@ -21,18 +21,30 @@ from ._array import Array, is_numpy, on_host
 PANEL_ELEMENTS = 2**17  # of a chunk on the host: a compromise of cache and of calls
 TAPE_ELEMENTS = 2**23  # of all recorded iterations of a chunk on the host: 64 MB a worker
 DEVICE_TAPE_ELEMENTS = 2**29
+DENSE_COLUMNS = 128  # that one pass over a dense kernel should serve
 
 
-def chunk_length(x: Array, n_atoms: int, n_iter: int | None, chunk_size: int | None = None) -> int:
-    """Samples per chunk: what was asked for, or what fits the cache and bounds the memory of the recorded iterations."""
+def chunk_length(
+    x: Array, n_atoms: int, n_iter: int | None, chunk_size: int | None = None, *, dense: bool = False
+) -> int:
+    """Samples per chunk: what was asked for, or what fits the cache and bounds the memory of the recorded iterations.
+
+    ``dense``: the kernel is a matrix. Above a thousand bins it fits no cache and each product reads all of it, so that it
+    is better read for many columns at once; the record may then be twice as large as the matrix.
+    """
     if chunk_size is not None:
         if isinstance(chunk_size, bool) or not isinstance(chunk_size, int | np.integer) or chunk_size < 1:
             raise ValueError(f"chunk_size must be an integer of at least 1, or None; got {chunk_size!r}.")
         return int(chunk_size)
-    per_sample = n_atoms * x.shape[-1]
+    n_bins = x.shape[-1]
+    per_sample = n_atoms * n_bins
     recorded = per_sample * 2 * (n_iter or 1)
-    limit = TAPE_ELEMENTS // recorded if on_host(x) else DEVICE_TAPE_ELEMENTS // recorded
-    return max(1, min(limit, PANEL_ELEMENTS // per_sample if on_host(x) else limit))
+    if not on_host(x):
+        return max(1, DEVICE_TAPE_ELEMENTS // recorded)
+    panel, tape = PANEL_ELEMENTS, TAPE_ELEMENTS
+    if dense:
+        panel, tape = max(panel, DENSE_COLUMNS * n_bins), max(tape, 2 * n_bins**2)
+    return max(1, min(tape // recorded, panel // per_sample))
 
 
 def slices(n: int, length: int) -> list[slice]:

@@ -307,7 +307,7 @@ def wdl_objective(
     check_run(tol, max_iter, n_iter)
     terms = _check_terms(eps, loss, n_iter, locality, marginal_weight, momentum, domain, tol, max_iter, X)
     importance = check_importance(sample_weight, X)
-    parts = slices(X.shape[0], chunk_length(X, atoms.shape[0], n_iter, chunk_size))
+    parts = slices(X.shape[0], chunk_length(X, atoms.shape[0], n_iter, chunk_size, dense=is_array(cost)))
     with workers(worker_count(n_jobs, X, len(parts))) as mapper:
         kernels = kernels_for(cost, eps, domain, X)
         total = evaluate_chunks(X, atoms, weights, importance, kernels, terms, parts, mapper, keep=True)
@@ -551,7 +551,9 @@ class WassersteinDictionary(TransformerMixin, BaseEstimator):
         self._keep(X, Best(math.inf, self._log(even, first_weights("uniform", X, even, None)), 0), [], converged=False)
         try:
             saved = self._resume(X, importance)
-            parts = slices(X.shape[0], chunk_length(X, self.n_atoms, self.n_iter, self.chunk_size))
+            parts = slices(
+                X.shape[0], chunk_length(X, self.n_atoms, self.n_iter, self.chunk_size, dense=is_array(cost))
+            )
             with workers(worker_count(self.n_jobs, X, len(parts))) as mapper:
                 self._fit(X, cost, importance, terms, parts, mapper, saved)
         except KeyboardInterrupt:
@@ -776,7 +778,7 @@ class WassersteinDictionary(TransformerMixin, BaseEstimator):
         terms = self._terms(X)
         terms = terms._replace(accuracy=terms.accuracy._replace(n_iter=n_iter))
         kernels = kernels_for(cost, self.eps, self.domain, X)
-        length = chunk_length(X, self.n_atoms, n_iter, self.chunk_size)
+        length = chunk_length(X, self.n_atoms, n_iter, self.chunk_size, dense=is_array(cost))
         parts = slices(X.shape[0], length)
         with (
             workers(worker_count(self.n_jobs, X, len(parts))) as mapper,
