@@ -775,10 +775,22 @@ def test_scale_makes_reflectance(tmp_path, cube):
 
 
 def test_a_turned_cube_is_told_by_its_wavelengths(tmp_path, cube):
-    with pytest.raises(ValueError, match=r"bands lie on axis 0.*moveaxis\(cube, 0, -1\)"):
+    with pytest.raises(ValueError, match=r"bands lie on axis 0.*Give bands_axis=0"):
         load_cube(save(tmp_path / "x.npz", np.moveaxis(cube, -1, 0), wavelengths=NM))
     with pytest.raises(ValueError, match="6 bands, but 9 wavelengths"):
         load_cube(save(tmp_path / "y.npz", cube), wavelengths=np.arange(1.0, 10.0))
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2, -1, -3])
+def test_the_axis_of_the_bands_may_be_given(tmp_path, cube, axis):
+    path = save(tmp_path / "x.npz", np.moveaxis(cube, -1, axis))
+    np.testing.assert_array_equal(load_cube(path, bands_axis=axis).cube, load_cube(save(tmp_path / "y.npz", cube)).cube)
+
+
+@pytest.mark.parametrize("axis, message", [(3, "bands_axis must be 0, 1 or 2"), (0, "the header of .* says where")])
+def test_an_axis_that_is_none_or_that_a_header_tells_is_refused(tmp_path, axis, message):
+    with pytest.raises(ValueError, match=message):
+        load_cube(tmp_path / "x.img", bands_axis=axis)
 
 
 def test_a_nan_band_is_dropped_with_its_wavelength(tmp_path, cube):

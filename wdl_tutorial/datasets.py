@@ -1126,6 +1126,7 @@ def load_cube(
     path: str | Path,
     *,
     variable: str | None = None,
+    bands_axis: int = -1,
     wavelengths: np.ndarray | None = None,
     scale: float | None = None,
     negative: str = "keep",
@@ -1148,6 +1149,8 @@ def load_cube(
     ----------
     path : of the file; of an ENVI image, the header or the data file.
     variable : name of the array in a ``.npz`` or ``.mat`` file that holds more than one cube.
+    bands_axis : 0 for an array (bands, rows, cols), 1 for (rows, bands, cols); an ENVI header tells it by itself. Where no
+        wavelengths are known nothing shows that it is wrong: look at ``cube.shape``.
     wavelengths : array, shape (bands,), nm   Instead of those of the file (``wavelengths`` in ``.npz`` and ``.mat``).
     scale : reflectance = file / scale; ENVI's "reflectance scale factor" where not given, else 1.
     negative : "keep", "clip" (to 0) or "raise".
@@ -1163,7 +1166,12 @@ def load_cube(
     if scale is not None and not 0 < scale < np.inf:
         raise ValueError(f"scale must be positive and finite; got {scale}.")
     path = Path(path).expanduser()
+    if bands_axis not in (-3, -2, -1, 0, 1, 2):
+        raise ValueError(f"bands_axis must be 0, 1 or 2 (or -1, the last); got {bands_axis!r}.")
+    if bands_axis not in (-1, 2) and path.suffix.lower() not in (".npy", ".npz", ".mat"):
+        raise ValueError(f"bands_axis={bands_axis} is for plain arrays; the header of {path} says where its bands are.")
     raw = cubefiles.read_cube(path, variable_name=variable)
+    raw = raw._replace(cube=np.moveaxis(raw.cube, bands_axis, -1))
     if wavelengths is not None:
         raw = raw._replace(wavelengths=np.asarray(wavelengths, dtype=float).ravel())
     if scale is not None:
@@ -1201,7 +1209,7 @@ def _check_bands(raw: RawCube, path: Path) -> None:
         axis = shape.index(nm.size)
         raise ValueError(
             f"{path} has shape {shape} and {nm.size} wavelengths: its bands lie on axis {axis}, not on the last. "
-            f"Save numpy.moveaxis(cube, {axis}, -1) instead."
+            f"Give bands_axis={axis}."
         )
     raise ValueError(f"{path} has shape {shape}, so {shape[-1]} bands, but {nm.size} wavelengths. Give one per band.")
 
