@@ -270,6 +270,7 @@ def test_eps_must_be_a_positive_number(eps, error, message):
         (lambda: wt.eps_for_blur(float("inf"), wt.GridCost(3)), "width must be positive; got inf"),
         (lambda: wt.eps_for_blur("a", wt.GridCost(3)), "width must be positive; got 'a'"),
         (lambda: wt.LineCost([0, 2, 1]), "positions must increase; positions 1 and 2 are 2 and 1. Sort"),
+        (lambda: wt.LineCost([0, 2, 2]), "positions must increase; positions 1 and 2 are 2 and 2. Merge or drop one"),
         (lambda: wt.LineCost([0, float("nan")]), "positions hold NaN or infinite entries; drop those bins"),
         (lambda: wt.LineCost([[0, 1]]), r"positions must be a vector; got shape \(1, 2\)"),
         (lambda: wt.LineCost([0, 1], scale=0), "scale must be a positive number; got 0"),

@@ -156,7 +156,7 @@ class LineCost:
             at = int(np.argmax(np.diff(x) <= 0))
             raise ValueError(
                 f"positions must increase; positions {at} and {at + 1} are {x[at]:g} and {x[at + 1]:g}. "
-                "Sort the bins first."
+                + ("Merge or drop one of two bins at one place." if x[at] == x[at + 1] else "Sort the bins first.")
             )
         if not (is_number(scale) and scale > 0):
             raise ValueError(f"scale must be a positive number; got {scale!r}.")
