@@ -13,7 +13,6 @@ import json
 import math
 import os
 import warnings
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -25,7 +24,7 @@ from . import images, panels
 from ._array import Array, array_namespace, as_float, device, is_array, one_type, softmax, to_backend, to_numpy
 from .barycenters import barycenter, check_inputs, was_right
 from .chunks import Mapper, chunk_length, slices, worker_count, workers
-from .costs import GridCost, LineCost, LineKernel, check_cost, check_eps, is_number, kernel_for
+from .costs import LineKernel, check_cost, check_eps, is_number, kernel_for
 from .gradients import Sweep, converged_state, implicit, record, softmax_vjp, unrolled
 from .histograms import check_histograms, check_nonnegative, check_not_empty
 from .initialise import ATOMS, WEIGHTS, check_start, first_atoms, first_weights
@@ -33,6 +32,7 @@ from .iterate import ConvergenceWarning
 from .losses import Accuracy, check_loss, evaluate, locality_term
 from .optimize import AdamState, LBFGSState, Params, adam_steps, cosine, lbfgs_restarts, lbfgs_steps
 from .rowwise import minimise_rows, simplex_lattice
+from .statefiles import pack, read_state, unpack, write_state
 from .transport import check_count, check_options, check_run, underflow_error
 
 LOG_FLOOR = 1e-12  # what a zero becomes before its logarithm is an unconstrained variable
@@ -619,18 +619,19 @@ class WassersteinDictionary(TransformerMixin, BaseEstimator):
             settings["random_state"] = None
         arrays: dict[str, np.ndarray] = {}
         results = {k: getattr(self, k) for k in _RESULTS}
-        text = json.dumps({"settings": _pack(settings, arrays), "results": _pack(results, arrays)})
-        _write(path, {"about": np.asarray("wdl_tutorial.WassersteinDictionary 1"), "text": np.asarray(text)} | arrays)
+        text = json.dumps({"settings": pack(settings, arrays), "results": pack(results, arrays)})
+        write_state(
+            path, {"about": np.asarray("wdl_tutorial.WassersteinDictionary 1"), "text": np.asarray(text)} | arrays
+        )
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> WassersteinDictionary:
         """Read what :meth:`save` wrote; arrays are NumPy."""
-        arrays, held = _read(path, "saved WassersteinDictionary")
+        arrays, held = read_state(path, "saved WassersteinDictionary")
         if "settings" not in held:
             raise ValueError(f"{path} holds no saved WassersteinDictionary; it holds {', '.join(sorted(held))}.")
-        held = _unpack(held, arrays, None)
-        model = cls(**held["settings"])
-        for name, value in held["results"].items():
+        model = cls(**unpack(held["settings"], arrays, None))
+        for name, value in unpack(held["results"], arrays, None).items():
             setattr(model, name, value)
         return model
 
@@ -917,7 +918,7 @@ class WassersteinDictionary(TransformerMixin, BaseEstimator):
             del settings["max_iter"]
         digest = hashlib.sha256()
         arrays: dict[str, np.ndarray] = {}
-        digest.update(json.dumps(_pack(settings, arrays), sort_keys=True).encode())
+        digest.update(json.dumps(pack(settings, arrays), sort_keys=True).encode())
         for x in (*arrays.values(), to_numpy(X), to_numpy(importance)):
             digest.update(np.ascontiguousarray(x).tobytes())
         return digest.hexdigest()
@@ -933,34 +934,34 @@ class WassersteinDictionary(TransformerMixin, BaseEstimator):
             "restart": restart,
             "curve": curve,
             "entropy": self._entropy,
-            "warm": _pack(self._warm, arrays),
-            "state": _pack(tuple(state), arrays),
-            "best": _pack(tuple(self._best), arrays),
+            "warm": pack(self._warm, arrays),
+            "state": pack(tuple(state), arrays),
+            "best": pack(tuple(self._best), arrays),
             "best_curve": self.loss_curve_,
             "converged": self.converged_,
             "domain": self.domain_,
         }
-        _write(self.checkpoint, {"text": np.asarray(json.dumps(held))} | arrays)
+        write_state(self.checkpoint, {"text": np.asarray(json.dumps(held))} | arrays)
 
     def _resume(self, X: Array, importance: Array) -> _Saved | None:
         """The fit that a checkpoint holds, if there is one."""
         if self.checkpoint is None or not Path(self.checkpoint).exists():
             return None
-        arrays, held = _read(self.checkpoint, "checkpoint")
+        arrays, held = read_state(self.checkpoint, "checkpoint")
         if held.get("fingerprint") != self._fingerprint(X, importance):
             raise ValueError(
                 f"the checkpoint {self.checkpoint} belongs to other data or settings. Delete it to start afresh, or "
                 "give the data and settings it was made with."
             )
         kind = AdamState if self.solver == "adam" else LBFGSState
-        state = kind(*_unpack(held["state"], arrays, X))
+        state = kind(*unpack(held["state"], arrays, X))
         if state.t > self.max_iter:
             raise ValueError(
                 f"the checkpoint {self.checkpoint} has done {state.t} steps, more than max_iter={self.max_iter}. "
                 f"Give max_iter={state.t} or more, or delete it."
             )
-        warm = _unpack(held["warm"], arrays, X)
-        best = Best(*_unpack(held["best"], arrays, X))
+        warm = unpack(held["warm"], arrays, X)
+        best = Best(*unpack(held["best"], arrays, X))
         self.domain_ = held["domain"]
         self._keep(X, best, held["best_curve"], converged=held["converged"])
         return _Saved(held["restart"], state, held["curve"], held["entropy"], warm)
@@ -978,64 +979,3 @@ _RESULTS = (
     "atoms_", "weights_", "loss_", "loss_curve_", "n_iter_", "cold_n_iter_", "converged_", "interrupted_", "domain_",
     "n_features_in_",
 )  # fmt: skip
-
-
-def _pack(x: Any, arrays: dict[str, np.ndarray]) -> Any:
-    """Nested tuples, lists and dicts of numbers, text, costs and arrays as JSON; the arrays go to ``arrays``."""
-    if isinstance(x, GridCost):
-        return {"grid": [list(x.grid), x.power, list(x.spacing)]}
-    if isinstance(x, LineCost):
-        return {"line": [_pack(x.positions, arrays), x.power, x.scale]}
-    if is_array(x) and not isinstance(x, np.generic):
-        key = f"array_{len(arrays)}"
-        arrays[key] = to_numpy(x)
-        return {"array": key}
-    if isinstance(x, dict):
-        return {"dict": {k: _pack(v, arrays) for k, v in x.items()}}
-    if isinstance(x, list | tuple):
-        return {"tuple" if isinstance(x, tuple) else "list": [_pack(v, arrays) for v in x]}
-    return x.item() if isinstance(x, np.generic) else x
-
-
-def _unpack(x: Any, arrays: dict[str, np.ndarray], like: Array | None) -> Any:
-    """What :func:`_pack` packed; arrays in the backend of ``like``."""
-    if not isinstance(x, dict):
-        return x
-    if set(x) == {"settings", "results"}:
-        return {k: _unpack(v, arrays, like) for k, v in x.items()}
-    ((kind, held),) = x.items()
-    if kind == "grid":
-        return GridCost(tuple(held[0]), power=held[1], spacing=tuple(held[2]))
-    if kind == "line":
-        return LineCost(_unpack(held[0], arrays, None), power=held[1], scale=held[2])
-    if kind == "array":
-        return arrays[held] if like is None else to_backend(arrays[held], like)
-    if kind == "dict":
-        return {k: _unpack(v, arrays, like) for k, v in held.items()}
-    values = [_unpack(v, arrays, like) for v in held]
-    return tuple(values) if kind == "tuple" else values
-
-
-def _read(path: str | os.PathLike, what: str) -> tuple[dict[str, np.ndarray], dict]:
-    """The arrays and the text that :func:`_write` wrote."""
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = dict(file)
-        return arrays, json.loads(str(arrays["text"]))
-    except (ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise ValueError(
-            f"{path} is no {what}, or is damaged ({type(error).__name__}: {error}). Delete it, or give another path."
-        ) from error
-
-
-def _write(path: str | os.PathLike, arrays: dict[str, np.ndarray]) -> None:
-    """An .npz that is whole or not there: written beside, then renamed."""
-    path = Path(path)
-    if path.is_dir():
-        raise IsADirectoryError(f"{path} is a folder; give the path of a file in it.")
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"{path} cannot be written: there is no folder {path.parent}. Make it first.")
-    part = path.with_name(path.name + ".part")
-    with open(part, "wb") as file:
-        np.savez(file, **arrays)
-    os.replace(part, path)
