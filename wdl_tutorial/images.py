@@ -17,6 +17,7 @@ import numpy as np
 from ._array import Array, is_numpy
 from .costs import Band, GridKernel
 from .panels import buffer
+from .transport import underflow_shows
 
 TAPE_ELEMENTS = 2**22  # of the iterations that a chunk keeps: 34 MB
 SMALL = 16  # histograms: fewer are multiplied for all rows of a slab at once
@@ -232,10 +233,9 @@ def _mean(phi: np.ndarray, weights: np.ndarray, p: np.ndarray, b: np.ndarray) ->
 def _right(problem: Problem, sums: np.ndarray, kb: np.ndarray, p: np.ndarray, b: np.ndarray) -> bool:
     """As `barycenters.was_right`, of the last iteration's products; ``sums`` are of the b before it."""
     info, n_bins = np.finfo(p.dtype), p.shape[0] * p.shape[2]
-    floor = info.smallest_normal / (16 * info.eps)
     parts = [slab.makes for slab in problem.slabs]
     a_sums = sum((problem.atoms[part] / kb[part]).sum(axis=(0, 3)) for part in parts)
-    lost_b, lost_a = (floor * (n_bins + s)[:, :, None] for s in (sums, a_sums))
+    lost_b, lost_a = (underflow_shows(n_bins, s, info)[:, :, None] for s in (sums, a_sums))
     if not (np.isfinite(lost_a).all() and np.isfinite(lost_b).all()):
         return False
     for part in parts:  # a comparison with NaN is False

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ._array import Array, is_numpy
-from .transport import SinkhornState
+from .transport import SinkhornState, underflow_shows
 
 _local = threading.local()
 
@@ -175,10 +175,9 @@ def forward(
 def _right(a: np.ndarray, p: np.ndarray, kb: np.ndarray, phi: np.ndarray, b: np.ndarray, d: np.ndarray) -> bool:
     """As `barycenters.was_right`, of the last products, which were made anyway, in this layout."""
     info = np.finfo(p.dtype)
-    floor = info.smallest_normal / (16 * info.eps)
     matters = (p > info.smallest_normal**0.5)[:, :, None, :]
     for scaling, product, where in ((b, kb, d > 0), (a, phi, matters)):
-        lost = floor * (scaling.shape[0] * scaling.shape[1] + scaling.sum(axis=(0, 1)))
+        lost = underflow_shows(scaling.shape[0] * scaling.shape[1], scaling.sum(axis=(0, 1)), info)
         # a comparison with NaN is False, and with an infinite sum too
         if not (np.isfinite(product) & (product >= lost) | ~where).all() or not np.isfinite(lost).all():
             return False

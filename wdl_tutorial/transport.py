@@ -192,17 +192,24 @@ def marginal_error(p: Array, q: Array, kernel: Any, *, theta: float = 1.0, momen
     return error
 
 
+def underflow_shows(n_bins: int, total: Array, info: Any) -> Array:
+    """The value of (K @ scaling) below which underflow may show in it; ``total`` sums the scaling, ``info`` is a finfo.
+
+    Entries of K below the smallest normal number, and products below it, are lost: at most tiny * (n + sum(scaling)) in
+    each sum, and that may be sixteen roundings of it, no more.
+    """
+    return float(info.smallest_normal) / (16 * float(info.eps)) * (n_bins + total)
+
+
 def trusted(*products: tuple[Array, Array, Array]) -> bool:
     """Is what the kernel domain computed right? Finite, and with nothing of weight lost to underflow.
 
-    ``products`` are (scaling, K @ scaling, where it matters). Entries of K below the smallest normal number, and
-    products below it, are lost: at most tiny * (n + sum(scaling)) in each sum, and that must not show where it matters.
+    ``products`` are (scaling, K @ scaling, where it matters).
     """
     for scaling, product, matters in products:
         xp = array_namespace(scaling, product)
-        info = xp.finfo(scaling.dtype)
-        floor = float(info.smallest_normal) / (16 * float(info.eps))
-        lost = floor * (scaling.shape[-1] + xp.sum(scaling, axis=-1, keepdims=True))
+        total = xp.sum(scaling, axis=-1, keepdims=True)
+        lost = underflow_shows(scaling.shape[-1], total, xp.finfo(scaling.dtype))
         good = xp.isfinite(product) & (product >= lost)
         if not bool(xp.all(xp.isfinite(scaling))) or not bool(xp.all(good | ~matters)):
             return False
