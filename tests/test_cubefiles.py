@@ -142,6 +142,13 @@ def test_every_format_gives_back_the_cube(name, write, tmp_path, cube):
     assert scene.cube.dtype == np.float64
 
 
+def test_a_matlab_header_that_contradicts_itself_is_one_clear_error(tmp_path):
+    path = tmp_path / "x.mat"
+    path.write_bytes(b"MATLAB 5.0 MAT-file".ljust(124) + b"\x00\x02IM" + bytes(64))  # version 7.3, by its number
+    with pytest.raises(ValueError, match=r"x.mat \(192 bytes\) cannot be read as a MATLAB file: NotImplementedError"):
+        read_mat(path)
+
+
 @pytest.mark.parametrize("name,write", FORMATS, ids=["npy", "npz", "mat5", "mat73"])
 def test_a_truncated_file_of_every_format_is_one_clear_error(name, write, tmp_path, rng):
     write(tmp_path / name, rng.integers(1, 3000, (20, 20, 30)).astype(np.int16))

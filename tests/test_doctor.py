@@ -89,22 +89,25 @@ def test_a_version_that_is_too_old_is_named_with_the_bound(install, site):
     assert check.remedy == 'python -m pip install "scipy>=1.13"'
 
 
-def test_a_package_that_cannot_be_imported_fails_with_its_message_even_in_an_extra(install, site):
-    lay_down(site, "torn", "3.0")
-    (site / "torn.py").write_text("raise OSError('a DLL is missing')\n")
-    install(deep=["torn>=2"])
-    check = doctor.extra("deep")
-    assert check.verdict == FAIL and "broken: torn 3.0 (OSError: a DLL is missing)" in check.seen
-    assert check.remedy == 'python -m pip install --force-reinstall "torn>=2"'
-
-
-def test_a_package_without_its_other_half_is_missing_that_half(install, site):
-    lay_down(site, "half", "3.0")
-    (site / "half.py").write_text("import no_such_other_half\n")
-    install(scale=["half[other]>=2"])
-    check = doctor.extra("scale")
-    assert check.verdict == OK and "missing: no_such_other_half, for half 3.0" in check.seen
-    assert check.remedy == 'python -m pip install "half[other]>=2"'
+@pytest.mark.parametrize(
+    ("extra", "need", "code", "verdict", "seen", "options"),
+    [
+        ("deep", "torn>=2", "raise OSError('a DLL is missing')", FAIL,
+         "broken: torn 3.0 (OSError: a DLL is missing)", "--force-reinstall "),
+        ("scale", "half[other]>=2", "import no_such_other_half", OK,
+         "missing: no_such_other_half, for half 3.0", ""),
+    ],
+)  # fmt: skip
+def test_a_package_of_an_extra_that_breaks_or_lacks_its_other_half(
+    install, site, extra, need, code, verdict, seen, options
+):
+    name = need.split(">")[0].split("[")[0]
+    lay_down(site, name, "3.0")
+    (site / f"{name}.py").write_text(code + "\n")
+    install(**{extra: [need]})
+    check = doctor.extra(extra)
+    assert check.verdict == verdict and seen in check.seen
+    assert check.remedy == f'python -m pip install {options}"{need}"'
 
 
 def test_every_package_is_looked_for_under_the_name_that_is_imported(as_released):

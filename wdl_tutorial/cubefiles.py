@@ -130,6 +130,7 @@ def read_mat(path: str | Path) -> dict[str, np.ndarray]:
 
     try:
         found = loadmat(path)
+    # the last is what SciPy raises of a header that calls itself 5.0 and is numbered 7.3
     except (MatReadError, ValueError, TypeError, OSError, EOFError, zlib.error, NotImplementedError) as error:
         raise _unreadable(path, "a MATLAB file", error) from error
     return {name: value for name, value in found.items() if not name.startswith("__")}
