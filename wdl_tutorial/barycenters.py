@@ -357,7 +357,9 @@ def check_inputs(atoms: Array, weights: Array, cost: Any) -> tuple[Array, Array,
             f"got {tuple(atoms.shape)} and {tuple(weights.shape)}."
         )
     if atoms.shape[-1] != cost.shape[0]:
-        raise ValueError(f"atoms have {atoms.shape[-1]} bins but cost has shape {tuple(cost.shape)}; one bin each.")
+        raise ValueError(
+            f"atoms have {atoms.shape[-1]} bins but cost has shape {tuple(cost.shape)}. Make a cost of these bins."
+        )
     check_batch(atoms, weights, "atoms and weights", bins=2)
     for x, name in ((atoms, "atoms"), (weights, "weights")):
         check_nonnegative(x, name)

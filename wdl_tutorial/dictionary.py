@@ -834,9 +834,13 @@ class WassersteinDictionary(TransformerMixin, BaseEstimator):
         X = as_float(X, like=cost if is_array(cost) else like)
         array_namespace(X, *([cost] if is_array(cost) else []))
         if X.ndim != 2:
-            raise ValueError(f"X must be (n_samples, n_bins); got shape {tuple(X.shape)}.")
+            raise ValueError(
+                f"X must be (n_samples, n_bins); got shape {tuple(X.shape)}. Images become rows by X.reshape(n_samples, -1)."
+            )
         if X.shape[1] != cost.shape[0]:
-            raise ValueError(f"X has {X.shape[1]} bins but cost has shape {tuple(cost.shape)}; one bin each.")
+            raise ValueError(
+                f"X has {X.shape[1]} bins but cost has shape {tuple(cost.shape)}. Make a cost of these bins."
+            )
         if X.shape[0] < 1:
             raise ValueError("X has no samples.")
         check_histograms(X, "X")
