@@ -19,9 +19,38 @@ PACKAGE = ROOT / "wdl_tutorial"
 LIMIT = 200_000  # bytes
 
 # The house of CONTRIBUTING.md: each module imports only from those before it.
-ORDER = """_array iterate histograms costs transport panels images chunks barycenters losses gradients initialise
-optimize rowwise statefiles dictionary metrics leastsquares gaussnewton linear diffusion cubefiles datasets words figures
-unmixing widgets deep reproduce doctor""".split()
+ORDER = """_array
+iterate
+histograms
+costs
+transport
+panels
+images
+chunks
+barycenters
+losses
+gradients
+initialise
+optimize
+rowwise
+statefiles
+dictionary
+presets
+metrics
+leastsquares
+gaussnewton
+linear
+diffusion
+cubefiles
+datasets
+words
+figures
+unmixing
+widgets
+deep
+reproduce
+doctor
+""".split()
 
 
 def tracked() -> list[Path]:

@@ -1,0 +1,202 @@
+"""The settings of the WaHU paper: Wasserstein dictionaries of spectra, balanced and unbalanced.
+
+wahu(positions, setting="salinas")               the dictionary of either of the paper's experiments, unfitted
+unbalanced_wahu(X, positions, n_atoms)           pixels that keep their brightness
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ._array import as_float, softmax, to_numpy
+from .barycenters import barycenter
+from .costs import LineCost
+from .dictionary import LOG_FLOOR, WassersteinDictionary, wdl_objective
+from .gradients import softmax_vjp
+from .histograms import normalize
+from .initialise import first_atoms
+from .optimize import adam_steps, cosine, lbfgs_steps
+from .transport import check_count
+
+SETTINGS: dict[str, dict[str, Any]] = {
+    # Fig. 2: p = 2, eps = .001 on the squared distance between bins over its maximum, rho = 0, m = 2
+    "synthetic": {"power": 2, "largest": 1.0, "eps": 0.001, "locality": 0.0, "n_atoms": 2},
+    # Fig. 3: p = 1, eps = .05 on |wavelength - wavelength'| scaled to maximum 10, rho = .01, m = 4
+    "salinas": {"power": 1, "largest": 10.0, "eps": 0.05, "locality": 0.01, "n_atoms": 4},
+}
+
+
+# Where we would change the paper: weights by distance, and L-BFGS. Where the data are barycenters, their extremes as first
+# atoms, and KL, whose minimiser they are (W_eps rewards blur); in a scene the extremes are its oddest pixels.
+RECOMMENDED: dict[str, dict[str, Any]] = {
+    "synthetic": {"init": "extremes", "init_weights": "near", "solver": "lbfgs", "loss": "kl", "max_iter": 30},
+    "salinas": {"init_weights": "near", "solver": "lbfgs", "max_iter": 50},
+}
+
+
+def wahu(
+    positions: Any, *, setting: str = "salinas", recommended: bool = False, **changes: Any
+) -> WassersteinDictionary:
+    """The Wasserstein dictionary of either of WaHU's experiments (Fullenbaum et al. (2024), section 4), not yet fitted.
+
+    Both minimise eq. (4) with k-means++ atoms, random weights and 50 inner iterations, by Adam. The paper's step of .01 for
+    400 steps is ours of .1, falling along a cosine, in a third of the steps (``learning_rate``, ``schedule`` and
+    ``max_iter`` give it back).
+
+    Parameters
+    ----------
+    positions : array, shape (n_bins,), increasing   Wavelengths in nm, or bins.
+    setting : "salinas" (Fig. 3) or "synthetic" (Fig. 2).
+    recommended : start with weights by distance and descend by L-BFGS; for "synthetic" also start from the data's
+        extremes and measure the fit by KL. ``benchmarks/bench_wahu.py`` prints what that gains.
+    changes : any parameter of :class:`wdl_tutorial.WassersteinDictionary`, in the place of the setting's own.
+
+    Examples
+    --------
+    >>> model = wahu(range(200), setting="synthetic")
+    >>> model.eps, model.n_atoms
+    (0.001, 2)
+    """
+    if setting not in SETTINGS:
+        raise ValueError(f"setting must be one of {', '.join(SETTINGS)}; got {setting!r}.")
+    own = SETTINGS[setting]
+    x = LineCost(positions).positions  # checked
+    if len(x) < 2:
+        raise ValueError(f"positions must be at least 2; got {len(x)}: there is nowhere to go on one band.")
+    cost = LineCost(x, power=own["power"], scale=own["largest"] / (x[-1] - x[0]) ** own["power"])
+    options = {
+        "cost": cost,
+        "eps": own["eps"],
+        "locality": own["locality"],
+        "loss": "wasserstein",
+        "n_iter": 50,
+        "init": "kmeans++",
+        "solver": "adam",
+        "learning_rate": 0.1,
+        "betas": (0.9, 0.99),
+        "schedule": "cosine",
+        "max_iter": 140,
+        "tol": None,
+    }
+    if recommended:
+        options |= RECOMMENDED[setting]
+    return WassersteinDictionary(changes.pop("n_atoms", own["n_atoms"]), **(options | changes))
+
+
+# ----------------------------------------------------------------------------------------------------- unbalanced WaHU
+
+
+class MassDictionary(NamedTuple):
+    """Atoms and barycenters that have a mass of their own."""
+
+    atoms: np.ndarray  # (n_atoms, n_bins), in the units of the data
+    weights: np.ndarray  # (n_samples, n_atoms), on the simplex
+    reconstruction: np.ndarray  # (n_samples, n_bins)
+    loss_curve: list[float]  # the objective at the start and after every step
+
+
+def unbalanced_wahu(
+    X: Any,
+    positions: Any,
+    n_atoms: int,
+    *,
+    marginal_weight: float = 1.0,
+    loss: str = "kl_reverse",
+    setting: str = "salinas",
+    atoms: Any = None,
+    max_iter: int = 40,
+    n_jobs: int | None = None,
+) -> MassDictionary:
+    """WaHU without forcing pixels to mass one: what Fullenbaum et al. (2024) leave to future work. NumPy.
+
+        min over atoms >= 0, weights   mean_i  loss(P_i, x_i),   P_i = unbalanced barycenter (Schmitz et al., Algorithm 6)
+
+    Transport that may lose or gain mass, at the price ``marginal_weight``, takes pixels as they are. Two atoms of one shape
+    and of masses a and b have barycenters of the mass (w_1 sqrt(a) + w_2 sqrt(b))^2 as eps tends to 0: weights speak of
+    brightness too. The first atoms are the brightest and the darkest sample, and the extremes among the shapes of the rest.
+
+    Parameters
+    ----------
+    X : array, shape (n_samples, n_bins), non-negative   Spectra; only ratios of their masses matter.
+    positions : array, shape (n_bins,), increasing   Wavelengths in nm, or bins.
+    marginal_weight : rho, in the units of the cost (of largest value 10 in "salinas", 1 in "synthetic"). Mass is changed
+        rather than moved where moving would cost more than about twice that.
+    loss : "kl_reverse" or "quadratic" see brightness; "wasserstein" underrates it by what it lets go.
+    setting : cost, eps and inner iterations, as in :func:`wahu`.
+    atoms : array, shape (n_atoms, n_bins), optional   Keep these, and find weights alone.
+    max_iter : steps of L-BFGS (of Adam where ``atoms`` are given).
+
+    Returns
+    -------
+    MassDictionary
+
+    Examples
+    --------
+    >>> x = np.arange(30.0)
+    >>> bump = np.exp(-0.5 * ((x - 15) / 3) ** 2)
+    >>> found = unbalanced_wahu(bump * np.array([[1.0], [2.0], [3.0], [4.0]]), x, 2, max_iter=20)
+    >>> bool(np.allclose(found.reconstruction.sum(1) / bump.sum(), [1, 2, 3, 4], rtol=0.05))
+    True
+    """
+    X = _check_light(X)
+    check_count("max_iter", max_iter)
+    model = wahu(positions, setting=setting, n_atoms=n_atoms)
+    unit = float(X.sum(axis=1).mean())  # entropy is not indifferent to the unit of mass: the mean sample has mass one
+    x = X / unit
+    given = {"eps": model.eps, "n_iter": model.n_iter, "marginal_weight": marginal_weight}
+    learn = atoms is None
+    start = _first_masses(x, model) if learn else np.asarray(atoms, dtype=float) / unit
+    if start.shape != (n_atoms, X.shape[1]) or not (start >= 0).all():
+        raise ValueError(
+            f"atoms must have shape {(n_atoms, X.shape[1])} and nothing negative or NaN; got {start.shape}."
+        )
+    logits, log_atoms = np.zeros((len(x), n_atoms)), np.log(np.maximum(start, LOG_FLOOR))
+
+    def function(params):
+        atoms, weights = np.exp(params[1] if learn else log_atoms), softmax(params[0])
+        found = wdl_objective(x, atoms, weights, model.cost, loss=loss, n_jobs=n_jobs, **given)
+        grads = softmax_vjp(weights, found.grad_weights), atoms * found.grad_atoms
+        return found.value, grads if learn else grads[:1]
+
+    if learn:
+        steps = lbfgs_steps(function, (logits, log_atoms))
+    else:
+        steps = adam_steps(function, (logits,), learning_rate=cosine(0.3, 0.0, max_iter), betas=(0.9, 0.99))
+    best, curve = None, []
+    for state in steps:
+        curve.append(state.value)
+        best = state if best is None or state.value < best.value else best
+        if state.t >= max_iter or getattr(state, "stalled", False):
+            break
+    weights, atoms = softmax(best.params[0]), np.exp(best.params[1] if learn else log_atoms)
+    P = barycenter(atoms, weights, model.cost, **given).histogram
+    return MassDictionary(atoms * unit, weights, P * unit, curve)
+
+
+def _check_light(X: Any) -> np.ndarray:
+    """Spectra as floats: finite, not negative, none of them dark."""
+    X = to_numpy(as_float(X)).astype(float)
+    if X.ndim != 2 or X.size == 0 or not np.isfinite(X).all() or X.min() < 0 or not X.any(axis=1).all():
+        least = f", smallest entry {np.nanmin(X):g}" if X.size and not np.isnan(X).all() else ""
+        raise ValueError(
+            "X must be (n_samples, n_bins), finite and non-negative, with some light in every row; "
+            f"got shape {X.shape}{least}. Lift it by its minimum, and mask dark pixels and NaN."
+        )
+    return X
+
+
+def _first_masses(x: np.ndarray, model: WassersteinDictionary) -> np.ndarray:
+    """The darkest and the brightest sample, and the extremes among the shapes of the others."""
+    n, mass = model.n_atoms, x.sum(axis=1)
+    if not isinstance(n, int | np.integer) or not 1 <= n <= len(x):
+        raise ValueError(f"n_atoms must be an integer from 1 to the {len(x)} samples; got {n!r}.")
+    ends = [int(mass.argmax()), int(mass.argmin())][:n]
+    if n <= 2:
+        return x[ends]
+    others = np.delete(x, ends, axis=0)
+    shapes, options = normalize(others), {"eps": model.eps, "n_iter": model.n_iter, "domain": "auto", "mapper": map}
+    chosen = first_atoms("extremes", shapes, n - 2, model.cost, None, **options)
+    rows = [int(np.abs(shapes - shape).sum(axis=1).argmin()) for shape in chosen]
+    return np.concatenate([x[ends], others[rows]])
