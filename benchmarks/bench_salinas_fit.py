@@ -15,7 +15,7 @@ import time
 import numpy as np
 
 import wdl_tutorial as wt
-from wdl_tutorial.costs import gibbs_kernel
+from wdl_tutorial.kernels import gibbs_kernel
 from wdl_tutorial.losses import Accuracy, evaluate, locality_term
 from wdl_tutorial.unmixing import wahu
 

@@ -6,7 +6,7 @@ from conftest import assert_close, random_histograms
 
 import wdl_tutorial as wt
 from wdl_tutorial import gradients, images, panels
-from wdl_tutorial.costs import bands
+from wdl_tutorial.kernels import bands
 
 SHAPES = {"wide": (5, 11), "tall, of many bands": (60, 40), "one row": (1, 30), "one column": (33, 1)}
 

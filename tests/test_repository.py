@@ -23,6 +23,7 @@ ORDER = """_array
 iterate
 histograms
 costs
+kernels
 transport
 panels
 images

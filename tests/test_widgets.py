@@ -19,7 +19,7 @@ import pytest
 from conftest import assert_close, gaussian, random_histograms
 
 import wdl_tutorial as wt
-from wdl_tutorial import barycenters, costs, transport
+from wdl_tutorial import barycenters, kernels, transport
 from wdl_tutorial.widgets import source
 from wdl_tutorial.widgets.shapes import clouded_scene, shaded_minerals
 
@@ -74,7 +74,7 @@ def random_problem(rng: np.random.Generator, n: int | None = None) -> dict:
 def sinkhorn_plan(problem: dict, domain: str, marginal_weight: float | None = None) -> np.ndarray:
     """The package's plan after exactly n_iter iterations."""
     cost = wt.cost_matrix(problem["positions"], power=problem["power"])
-    kernel = costs.gibbs_kernel(cost, problem["eps"], domain=domain)
+    kernel = kernels.gibbs_kernel(cost, problem["eps"], domain=domain)
     steps = transport.sinkhorn_log_steps if domain == "log" else transport.sinkhorn_steps
     u, v = nth(steps(problem["p"], problem["q"], kernel, marginal_weight=marginal_weight), problem["n_iter"])
     if domain == "log":
@@ -84,7 +84,7 @@ def sinkhorn_plan(problem: dict, domain: str, marginal_weight: float | None = No
 
 def package_barycenter(problem: dict, domain: str, **options) -> np.ndarray:
     cost = wt.cost_matrix(problem["positions"], power=problem["power"])
-    kernel = costs.gibbs_kernel(cost, problem["eps"], domain=domain)
+    kernel = kernels.gibbs_kernel(cost, problem["eps"], domain=domain)
     steps = barycenters.steps_of(kernel)(problem["atoms"], problem["weights"], kernel, **options)
     return nth(steps, problem["n_iter"]).histogram
 

@@ -9,10 +9,11 @@ from __future__ import annotations
 import importlib
 
 from .barycenters import BarycenterResult, barycenter, barycenter_log_steps, barycenter_steps, linear_mixture
-from .costs import GridCost, LineCost, blur_width, cost_matrix, eps_for_blur, gibbs_kernel
+from .costs import GridCost, LineCost, blur_width, cost_matrix, eps_for_blur
 from .gradients import barycenter_vjp, check_gradient
 from .histograms import area_fractions, continuum_removed, displacement, normalize, wasserstein_1d
 from .iterate import ConvergenceWarning
+from .kernels import gibbs_kernel
 from .transport import SinkhornResult, sinkhorn, sinkhorn_divergence, sinkhorn_log_steps, sinkhorn_steps
 
 __version__ = "0.1.0"

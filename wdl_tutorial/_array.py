@@ -149,6 +149,13 @@ def number(x: Array) -> float:
     return float(to_numpy(x))
 
 
+def safe_log(x: Array) -> Array:
+    """log(x) with log(0) = -inf and no warning; its gradient at 0 is 0, not NaN."""
+    xp = array_namespace(x)
+    positive = x > 0
+    return xp.where(positive, xp.log(xp.where(positive, x, xp.ones_like(x))), xp.full_like(x, -float("inf")))
+
+
 def logsumexp(x: Array, *, axis: int = -1) -> Array:
     """log(sum(exp(x))) along ``axis`` without overflow; -inf where every entry is -inf."""
     xp = array_namespace(x)

@@ -17,10 +17,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ._array import Array, array_namespace, as_float, number, one_type
-from .costs import check_cost, check_domain, check_eps, is_symmetric, kernel_for, safe_log
+from ._array import Array, array_namespace, as_float, number, one_type, safe_log
+from .costs import check_cost, check_eps, is_symmetric
 from .histograms import SUM_TOLERANCE, check_nonnegative, check_not_empty
 from .iterate import Run, nth, run, warn_not_converged
+from .kernels import check_domain, kernel_for
 from .transport import (
     check_batch,
     check_options,

@@ -24,11 +24,12 @@ from . import images, panels
 from ._array import Array, array_namespace, as_float, device, is_array, one_type, softmax, to_backend, to_numpy
 from .barycenters import barycenter, check_inputs, was_right
 from .chunks import Mapper, chunk_length, slices, worker_count, workers
-from .costs import LineKernel, check_cost, check_eps, is_number, kernel_for
+from .costs import check_cost, check_eps, is_number
 from .gradients import Sweep, converged_state, implicit, record, softmax_vjp, unrolled
 from .histograms import check_histograms, check_nonnegative, check_not_empty
 from .initialise import ATOMS, WEIGHTS, check_start, first_atoms, first_weights
 from .iterate import ConvergenceWarning
+from .kernels import LineKernel, kernel_for
 from .losses import Accuracy, check_loss, evaluate, locality_term
 from .optimize import AdamState, LBFGSState, Params, adam_steps, cosine, lbfgs_restarts, lbfgs_steps
 from .rowwise import minimise_rows, simplex_lattice

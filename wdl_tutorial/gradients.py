@@ -30,8 +30,9 @@ from .barycenters import (
     steps_of,
     was_right,
 )
-from .costs import check_eps, is_number, kernel_for
+from .costs import check_eps, is_number
 from .iterate import run, warn_not_converged
+from .kernels import kernel_for
 from .transport import check_count, check_options, check_run, proximal_exponent, too_fine, underflow_error
 
 

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ._array import Array, is_numpy
-from .costs import Band, GridKernel
+from .kernels import Band, GridKernel
 from .panels import buffer
 from .transport import underflow_shows
 

@@ -12,8 +12,8 @@ import numpy as np
 
 from ._array import Array, array_namespace, as_float, device, to_backend, to_numpy
 from .chunks import Mapper, chunk_length, slices
-from .costs import kernel_for
 from .histograms import check_histograms
+from .kernels import kernel_for
 from .losses import Accuracy, wasserstein
 from .transport import underflow_error
 

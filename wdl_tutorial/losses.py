@@ -10,8 +10,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from . import panels
-from ._array import Array, array_namespace
-from .costs import safe_log
+from ._array import Array, array_namespace, safe_log
 from .iterate import nth, run, warn_not_converged
 from .transport import (
     digits_left,

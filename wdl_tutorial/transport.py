@@ -14,10 +14,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ._array import Array, array_namespace, as_float, is_array, number, one_type, to_backend
-from .costs import check_cost, check_domain, check_eps, is_number, is_symmetric, kernel_for, safe_log
+from ._array import Array, array_namespace, as_float, is_array, number, one_type, safe_log, to_backend
+from .costs import check_cost, check_eps, is_number, is_symmetric
 from .histograms import check_histograms
 from .iterate import run, warn_not_converged
+from .kernels import check_domain, kernel_for
 
 LARGEST_PLAN = 2**28  # entries of a plan that may be built: 2 GB
 

@@ -10,8 +10,9 @@ import numpy as np
 
 from .. import figures, linear
 from ..barycenters import barycenter, barycenter_steps, linear_mixture
-from ..costs import GridCost, LineCost, cost_matrix, eps_for_blur, gibbs_kernel
+from ..costs import GridCost, LineCost, cost_matrix, eps_for_blur
 from ..histograms import normalize
+from ..kernels import gibbs_kernel
 from ..transport import sinkhorn
 from .shapes import gaussian
 
