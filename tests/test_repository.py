@@ -42,6 +42,9 @@ leastsquares
 gaussnewton
 linear
 diffusion
+scenes
+libraries
+synthetic
 cubefiles
 datasets
 words

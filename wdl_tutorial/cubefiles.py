@@ -1,6 +1,6 @@
 """Find the files of a scene, check that they are the right ones, and read cubes from the formats people have.
 
-Nothing here knows one scene from another: :mod:`wdl_tutorial.datasets` does. Nothing is unpickled.
+Nothing here knows one public scene from another: :mod:`wdl_tutorial.datasets` does. Nothing is unpickled.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+
+from .scenes import Scene
 
 SUFFIXES = ".npy, .npz, .mat, or ENVI (.hdr with its data file)"
 
@@ -325,3 +327,148 @@ def _nanometres(units: str, wavelengths: np.ndarray, header: Path) -> float:
     if name in ("", "unknown"):
         return 1000.0 if np.max(wavelengths) < 100 else 1.0
     raise ValueError(f"{header} gives wavelengths in {units!r}; only nanometers and micrometers are understood.")
+
+
+# ---------------------------------------------------------------------------------------------- a reader's own cube
+
+
+def load_cube(
+    path: str | Path,
+    *,
+    variable: str | None = None,
+    bands_axis: int = -1,
+    wavelengths: np.ndarray | None = None,
+    scale: float | None = None,
+    negative: str = "keep",
+) -> Scene:
+    """Your own cube, from ``.npy``, ``.npz``, ``.mat`` (5 and 7.3) or ENVI (BIL, BSQ, BIP). Nothing is unpickled.
+
+    What is mended, and told in ``notes``:
+
+    * bands that the header marks as bad, or that hold no finite value in any pixel, are dropped with their wavelengths;
+    * wavelengths that all lie below 100 are taken for micrometres, as no camera sees so far;
+    * bands are put in order of wavelength;
+    * pixels that are zero in every band, or still hold a missing value (NaN, infinite, or the header's ``data ignore
+      value``), are masked: False in ``mask``, NaN in ``cube``;
+    * gains and offsets of single bands in an ENVI header are not applied: apply them and save, where there are any;
+    * negative reflectance is kept by default: it is noise, and cutting it biases the mean;
+    * reflectance above 1.5 is kept and counted: saturated pixels (mask them: they would be found as endmembers), or a
+      wrong scale.
+
+    Parameters
+    ----------
+    path : of the file; of an ENVI image, the header or the data file.
+    variable : name of the array in a ``.npz`` or ``.mat`` file that holds more than one cube.
+    bands_axis : 0 for an array (bands, rows, cols), 1 for (rows, bands, cols); an ENVI header tells it by itself. Where no
+        wavelengths are known nothing shows that it is wrong: look at ``cube.shape``.
+    wavelengths : array, shape (bands,), nm   Instead of those of the file (``wavelengths`` in ``.npz`` and ``.mat``).
+    scale : reflectance = file / scale; ENVI's "reflectance scale factor" where not given, else 1.
+    negative : "keep", "clip" (to 0) or "raise".
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        If the file is missing, truncated, of another format, has axes in another order than (rows, cols, bands) as far
+        as the wavelengths tell, or holds no valid pixel.
+    """
+    if negative not in ("keep", "clip", "raise"):
+        raise ValueError(f'negative must be "keep", "clip" or "raise"; got {negative!r}.')
+    if scale is not None and not 0 < scale < np.inf:
+        raise ValueError(f"scale must be positive and finite; got {scale}.")
+    path = Path(path).expanduser()
+    if bands_axis not in (-3, -2, -1, 0, 1, 2):
+        raise ValueError(f"bands_axis must be 0, 1 or 2 (or -1, the last); got {bands_axis!r}.")
+    if bands_axis not in (-1, 2) and path.suffix.lower() not in (".npy", ".npz", ".mat"):
+        raise ValueError(f"bands_axis={bands_axis} is for plain arrays; the header of {path} says where its bands are.")
+    raw = read_cube(path, variable_name=variable)
+    raw = raw._replace(cube=np.moveaxis(raw.cube, bands_axis, -1))
+    if wavelengths is not None:
+        raw = raw._replace(wavelengths=np.asarray(wavelengths, dtype=float).ravel())
+    if scale is not None:
+        raw = raw._replace(scale=scale)
+    _check_bands(raw, path)
+    cube, nm, mask, notes = _mended(raw, path)
+    cube, notes = _negative(cube, negative, notes, path)
+    known = raw.scale != 1.0
+    above = int((cube > 1.5).sum())
+    if known and above:
+        notes.append(f"{above} values are above 1.5 (largest {np.nanmax(cube):.3g}): saturated, or of another scale")
+    notes += [f"the header's {key} are not applied" for key in raw.not_applied]
+    if not known:
+        notes.append("no scale is known; values are as in the file")
+    return Scene(
+        name=path.stem,
+        cube=cube,
+        wavelengths=nm,
+        mask=mask,
+        units="reflectance" if known else "as in the file",
+        notes=tuple(notes),
+    )
+
+
+def _check_bands(raw: RawCube, path: Path) -> None:
+    """Wavelengths tell which axis holds the bands: a cube turned round is refused, with the remedy."""
+    nm, shape = raw.wavelengths, raw.cube.shape
+    if nm is None:
+        return
+    if not np.all(np.isfinite(nm)) or np.any(nm <= 0):
+        raise ValueError(f"wavelengths of {path} must be positive numbers; got {nm[:3]}... Give wavelengths=... in nm.")
+    if nm.size == shape[-1]:
+        return
+    if nm.size in shape[:2]:
+        axis = shape.index(nm.size)
+        raise ValueError(
+            f"{path} has shape {shape} and {nm.size} wavelengths: its bands lie on axis {axis}, not on the last. "
+            f"Give bands_axis={axis}."
+        )
+    raise ValueError(f"{path} has shape {shape}, so {shape[-1]} bands, but {nm.size} wavelengths. Give one per band.")
+
+
+def _mended(raw: RawCube, path: Path) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None, list[str]]:
+    cube = raw.cube.astype(np.float64)  # a copy: the file's own array is not touched
+    notes: list[str] = []
+    if raw.ignore is not None:
+        cube[raw.cube == raw.ignore] = np.nan
+    missing = ~np.isfinite(cube)
+    cube[missing] = np.nan
+    lit = ((cube != 0) & ~missing).any(axis=-1)  # a border of zeros is no value of a band
+    keep = ~(missing[lit] if lit.any() else missing.reshape(-1, missing.shape[-1])).all(axis=0)
+    if not keep.all():
+        notes.append(f"{(~keep).sum()} bands without any value are dropped (0-based: {np.flatnonzero(~keep).tolist()})")
+    if raw.good_bands is not None and not raw.good_bands.all():
+        notes.append(f"{(~raw.good_bands).sum()} bands that the header marks as bad are dropped")
+        keep &= raw.good_bands
+    order, nm = np.flatnonzero(keep), raw.wavelengths
+    if nm is not None and np.max(nm) < 100:
+        nm = 1000.0 * nm
+        notes.append("wavelengths are read as micrometres")
+    if nm is not None and np.any(np.diff(nm[order]) < 0):
+        order = order[np.argsort(nm[order], kind="stable")]
+        notes.append("bands are sorted by wavelength")
+    if not np.array_equal(order, np.arange(keep.size)):
+        cube = np.take(cube, order, axis=-1)
+    cube /= raw.scale
+    empty = ~(cube != 0).any(axis=-1)
+    holed = np.isnan(cube).any(axis=-1)
+    if holed.any():
+        notes.append(f"{holed.sum()} pixels with missing values are masked")
+    if empty.any():
+        notes.append(f"{empty.sum()} all-zero pixels are masked")
+    valid = ~(empty | holed)
+    if not order.size or not valid.any():
+        raise ValueError(f"{path} holds no valid pixel: {'; '.join(notes)}. Check its data ignore value and its bands.")
+    cube[~valid] = np.nan
+    return cube, None if nm is None else nm[order], None if valid.all() else valid, notes
+
+
+def _negative(cube: np.ndarray, negative: str, notes: list[str], path: Path) -> tuple[np.ndarray, list[str]]:
+    below = cube < 0
+    if not below.any():
+        return cube, notes
+    if negative == "raise":
+        raise ValueError(
+            f"{path} holds {below.sum()} negative values (smallest {np.nanmin(cube):.3g}). Use negative='clip' to set "
+            "them to zero or negative='keep' to keep them."
+        )
+    told = f"{below.sum()} negative values are {'set to zero' if negative == 'clip' else 'kept'}"
+    return (np.where(below, 0.0, cube) if negative == "clip" else cube), [*notes, told]

@@ -54,14 +54,24 @@ def reexported(path: Path) -> dict[str, str]:
 def public(name: str) -> list[tuple[str, Definition, Path]]:
     """The public names of a module, where each is defined; a module's own come in the order of its file."""
     path = source_of(name)
-    if path.name != "__init__.py":
-        return [(key, node, path) for key, node in definitions(path).items()]
+    own = {} if path.name == "__init__.py" else definitions(path)
+    listed = None if path.name == "__init__.py" else names_listed(path)
+    if own and listed is None:
+        return [(key, node, path) for key, node in own.items()]
     found = []
     for key, module in reexported(path).items():
         home = path.parent / f"{module}.py"
-        if home.exists():
+        if home.exists() and (listed is None or key in listed):
             found.append((key, definitions(home)[key], home))
-    return found
+    return found + [(key, node, path) for key, node in own.items()]
+
+
+def names_listed(path: Path) -> list[str] | None:
+    """``__all__`` of a file: a module that has it is a door, and shows what it lists of other modules too."""
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "__all__":
+            return ast.literal_eval(node.value)
+    return None
 
 
 def parameters(node: ast.FunctionDef, *, method: bool = False) -> str:

@@ -1,0 +1,572 @@
+"""Made histograms, images and scenes, each with its truth. Whatever is random takes ``random_state`` and repeats."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .histograms import displacement, normalize
+from .libraries import load_usgs_sample
+from .scenes import Scene
+
+# ---------------------------------------------------------------------------------------------- histograms
+
+
+class GaussianPath(NamedTuple):
+    """Histograms on the path between two Gaussians, and the truth behind them."""
+
+    X: np.ndarray  # (n_samples, n_bins) histograms
+    atoms: np.ndarray  # (2, n_bins) the two Gaussians
+    weights: np.ndarray  # (n_samples, 2)
+    positions: np.ndarray  # (n_bins,) bins
+    cost: np.ndarray  # (n_bins, n_bins) squared distance over its maximum
+
+
+def make_gaussian_path(
+    *,
+    n_bins: int = 200,
+    means: tuple[float, float] = (50.0, 130.0),
+    stds: tuple[float, float] = (5.0, 10.0),
+    n_samples: int = 51,
+    eps: float = 1e-3,
+    n_iter: int = 1000,
+    exact: bool = False,
+) -> GaussianPath:
+    """Histograms between two Gaussians: the data of WaHU Figs 1 and 2. Nothing in it is random.
+
+    Sample k has the weights (k/50, 1 - k/50). It is the entropic barycenter of the two Gaussians (Schmitz et al.
+    (2018), eqs (6)-(8)) after ``n_iter`` iterations in the kernel domain, or, with ``exact=True``, their displacement
+    interpolation by quantiles, which has no blur (``eps`` and ``n_iter`` are then not used).
+
+    Parameters
+    ----------
+    means, stds : in bins. The Gaussians are cut at the ends of the axis and normalised.
+    eps : in units of the cost, whose maximum is 1.
+
+    Examples
+    --------
+    >>> path = make_gaussian_path(exact=True)
+    >>> path.X.shape, round(float(path.X[25] @ path.positions), 3)
+    ((51, 200), 90.0)
+    """
+    if n_bins < 2 or n_samples < 2:
+        raise ValueError(f"n_bins and n_samples must be at least 2; got {n_bins} and {n_samples}.")
+    if np.shape(means) != (2,) or np.shape(stds) != (2,) or not min(stds) > 0:
+        raise ValueError(f"means and stds must be two numbers each, stds positive; got {means} and {stds}.")
+    positions = np.arange(n_bins, dtype=float)
+    atoms = normalize(np.exp(-0.5 * ((positions - np.reshape(means, (2, 1))) / np.reshape(stds, (2, 1))) ** 2))
+    t = np.arange(n_samples) / (n_samples - 1)
+    weights = np.stack([t, 1.0 - t], axis=1)
+    cost = (positions[:, None] - positions) ** 2 / (n_bins - 1) ** 2
+    if exact:
+        X = np.stack([_between(atoms[0], atoms[1], 1.0 - w) for w in t])
+    else:
+        from .barycenters import barycenter
+
+        X = normalize(barycenter(atoms, weights, cost, eps=eps, n_iter=n_iter, domain="kernel").histogram)
+    return GaussianPath(X, atoms, weights, positions, cost)
+
+
+def _between(p: np.ndarray, q: np.ndarray, t: float) -> np.ndarray:
+    """The displacement interpolation (1-t) p -> t q on the bins 0..n-1; mass between two bins is shared so that the
+    mean is kept."""
+    plan = displacement(p, q)
+    place = (1.0 - t) * plan.start + t * plan.end
+    left = np.minimum(np.floor(place).astype(int), len(p) - 2)
+    right_share = place - left
+    out = np.bincount(left, weights=plan.mass * (1.0 - right_share), minlength=len(p))
+    out += np.bincount(left + 1, weights=plan.mass * right_share, minlength=len(p))
+    return out / out.sum()
+
+
+class Bimodal(NamedTuple):
+    """Histograms with two bumps, each in one of the two outer thirds of the axis."""
+
+    X: np.ndarray  # (n_samples, n_bins)
+    means: np.ndarray  # (n_samples, 2) the bins of the two bumps
+    positions: np.ndarray  # (n_bins,)
+    cost: np.ndarray  # (n_bins, n_bins) squared distance in bins
+
+
+def make_bimodal(
+    *, n_samples: int = 40, n_bins: int = 90, std: float = 3.0, random_state: int | np.random.Generator = 0
+) -> Bimodal:
+    """Two truncated Gaussians a sample, with an empty middle: the data of Schmitz et al. (2018), Fig. 15.
+
+    The axis is cut in three equal parts; the centre is empty. Both means are drawn independently from every other bin
+    of the outer parts, so a sample has one bump (both means equal), two in one part, or one in each. The paper prints
+    no number of bins and no width: 90 bins at unit spacing and 3 bins are ours.
+
+    Examples
+    --------
+    >>> data = make_bimodal()
+    >>> data.X.shape, float(data.X[:, 30:60].sum())
+    ((40, 90), 0.0)
+    """
+    if n_bins % 3 or n_bins < 6:
+        raise ValueError(f"n_bins must be a multiple of 3, at least 6, to be cut in three; got {n_bins}.")
+    if not 0 < std < np.inf:
+        raise ValueError(f"std must be positive, in bins; got {std}.")
+    rng = np.random.default_rng(random_state)
+    third = n_bins // 3
+    positions = np.arange(n_bins, dtype=float)
+    allowed = np.concatenate([np.arange(0, third, 2), np.arange(2 * third, n_bins, 2)])
+    means = rng.choice(allowed, size=(n_samples, 2))
+    bumps = np.exp(-0.5 * ((positions - means[..., None]) / std) ** 2)
+    bumps *= (positions // third) == (means[..., None] // third)  # cut at the edges of the part the mean lies in
+    X = normalize(normalize(bumps).sum(axis=1))
+    return Bimodal(X, means, positions, (positions[:, None] - positions) ** 2)
+
+
+# --------------------------------------------------------------------------------------------------------- images
+
+
+class Frames(NamedTuple):
+    """Images that change along a known path, as histograms flattened in C order."""
+
+    X: np.ndarray  # (n_frames, n_bins) each sums to 1
+    shape: tuple[int, int]  # rows, columns
+    along: np.ndarray  # (n_frames,) where on the path: wavelength in nm, or phase in [0, 1)
+
+
+def make_beating_ring(*, n_frames: int = 13, shape: tuple[int, int] = (48, 54)) -> Frames:
+    """A ring that beats: it contracts and widens, its wall is thickest a quarter of a beat later, so the path is a loop.
+
+    A stand-in for the heart of Schmitz et al. (2018), section 5.2: a muscle seen from above, beside an organ at rest, on
+    a dark ground that is not quite black. ``along`` is the phase.
+
+    Examples
+    --------
+    >>> ring = make_beating_ring()
+    >>> ring.X.shape, round(float(ring.X.sum()), 6)
+    ((13, 2592), 13.0)
+    """
+    rows, columns = _check_image(shape)
+    if n_frames < 1:
+        raise ValueError(f"n_frames must be at least 1; got {n_frames}.")
+    phase = np.arange(n_frames) / n_frames
+    y, x = np.meshgrid(np.linspace(-1, 1, rows), np.linspace(-1, 1, columns) * columns / rows, indexing="ij")
+    beat, late = np.cos(2 * np.pi * phase)[:, None, None], np.sin(2 * np.pi * phase)[:, None, None]
+    away = np.hypot(x + 0.25, y * 1.1)  # from the centre of the ring
+    wall = np.exp(-0.5 * ((away - (0.42 + 0.1 * beat)) / (0.13 + 0.06 * late)) ** 2)
+    still = 0.5 * np.exp(-0.5 * (((x - 0.8) / 0.14) ** 2 + ((y + 0.3) / 0.3) ** 2))
+    return Frames(normalize((wall + still + 0.01).reshape(n_frames, -1)), (rows, columns), phase)
+
+
+def make_telescope_psfs(
+    *,
+    n_wavelengths: int = 36,
+    shape: tuple[int, int] = (40, 40),
+    pixel: float = 0.05,
+    aberration: float = 35.0,
+    random_state: int | np.random.Generator = 0,
+) -> Frames:
+    """What a star looks like through a space telescope at 550 to 900 nm: the point spread functions of one mirror.
+
+    The data of Schmitz et al. (2018), section 5.1, are simulations for Euclid that we do not have; these are ours, by
+    Fourier optics. The intensity is |F(A exp(2 pi i W / wavelength))|^2: A a mirror of 1.2 m with a secondary of a third
+    of its diameter and three struts, W a smooth random error of the wave front, the same at all wavelengths. Twice the
+    wavelength spreads the light twice as far. ``along`` is the wavelength in nm.
+
+    Parameters
+    ----------
+    pixel : angle of one pixel, in seconds of arc; the diffraction width at 550 nm is 0.095.
+    aberration : root mean square of W, in nm.
+
+    Examples
+    --------
+    >>> psfs = make_telescope_psfs(n_wavelengths=8)
+    >>> psfs.X.shape, psfs.along[[0, -1]]
+    ((8, 1600), array([550., 900.]))
+    """
+    rows, columns = _check_image(shape)
+    if n_wavelengths < 1:
+        raise ValueError(f"n_wavelengths must be at least 1; got {n_wavelengths}.")
+    if not (pixel > 0 and aberration >= 0):
+        raise ValueError(f"pixel must be positive and aberration not negative; got {pixel:g} and {aberration:g}.")
+    diameter, n, fine = 1.2, 96, 2  # m; points across the mirror; samples per pixel and axis
+    mirror, error = _mirror(n, np.random.default_rng(random_state))
+    at = (np.arange(n) + 0.5) / n * diameter - diameter / 2
+    arcsec = np.pi / (180 * 3600)
+    angles = [(np.arange(fine * m) + 0.5 - fine * m / 2) / fine * pixel * arcsec for m in (rows, columns)]
+    wavelengths, images = np.linspace(550.0, 900.0, n_wavelengths), []
+    for nm in wavelengths:
+        field = mirror * np.exp(2j * np.pi * aberration * error / nm)
+        down, across = (np.exp(-2j * np.pi * np.outer(angle, at) / (nm * 1e-9)) for angle in angles)
+        light = np.abs(down @ field @ across.T) ** 2
+        images.append(light.reshape(rows, fine, columns, fine).sum(axis=(1, 3)))
+    return Frames(normalize(np.stack(images).reshape(n_wavelengths, -1)), (rows, columns), wavelengths)
+
+
+def _mirror(n: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """The mirror (n, n), 1 where it sends light, and a smooth error of mean 0 and root mean square 1 on it."""
+    x = (np.arange(n) + 0.5) / n * 2 - 1
+    y, x = np.meshgrid(x, x, indexing="ij")
+    radius, turn = np.hypot(x, y), np.arctan2(y, x)
+    mirror = ((radius < 1) & (radius > 1 / 3)).astype(float)
+    for strut in np.deg2rad([90, 210, 330]):
+        ahead = x * np.cos(strut) + y * np.sin(strut)
+        mirror[(np.abs(x * np.sin(strut) - y * np.cos(strut)) < 0.04) & (ahead > 0)] = 0.0
+    shapes = [radius**2 * np.cos(2 * turn), radius**2 * np.sin(2 * turn), radius**2]  # astigmatism, defocus
+    shapes += [(3 * radius**3 - 2 * radius) * wave(turn) for wave in (np.cos, np.sin)]  # coma
+    shapes += [radius**3 * wave(3 * turn) for wave in (np.cos, np.sin)]  # trefoil
+    error = sum(size * shape for size, shape in zip(rng.standard_normal(len(shapes)), shapes))
+    seen = mirror > 0
+    error = error - error[seen].mean()
+    return mirror, error / np.sqrt(np.mean(error[seen] ** 2))
+
+
+def _check_image(shape: tuple[int, int]) -> tuple[int, int]:
+    """Rows and columns of an image."""
+    if len(tuple(shape)) != 2 or any(not isinstance(n, int | np.integer) or n < 4 for n in shape):
+        raise ValueError(f"shape must be (rows, columns) of at least 4 each; got {shape!r}.")
+    return int(shape[0]), int(shape[1])
+
+
+# ---------------------------------------------------------------------------------------------- synthetic scenes
+
+# the first three are about as bright and as far apart (11-17 degrees) as DC1's: the second bounce grows with brightness
+_MIXABLE = ("buddingtonite", "topaz", "illite", "chlorite", "siderite", "dry grass", "green vegetation", "chalcedony")
+
+
+def make_bilinear_scene(
+    endmembers: np.ndarray | None = None,
+    *,
+    abundances: np.ndarray | None = None,
+    wavelengths: np.ndarray | None = None,
+    shape: tuple[int, int] = (50, 50),
+    n_endmembers: int = 3,
+    strength: float = 1.0,
+    snr_db: float | None = 30.0,
+    random_state: int | np.random.Generator = 0,
+) -> Scene:
+    """A scene in which light bounces twice: y = sum a_i m_i + strength sum_{i<j} a_i a_j m_i m_j + noise.
+
+    ``strength=1`` is Fan's bilinear model, the one of ID-Net's first data cube (DC1); 0 is linear mixing.
+
+    Parameters
+    ----------
+    endmembers : array, shape (n_endmembers, n_bands)   Reflectance; from the embedded spectra if not given.
+    abundances : array, shape (rows, cols, n_endmembers)   On the simplex; smooth random maps if not given.
+    wavelengths : array, shape (n_bands,), nm   Of the given endmembers.
+    snr_db : signal power over noise power, 10 log10(mean(y^2) / variance); None for no noise.
+
+    Returns
+    -------
+    Scene, with the true endmembers and abundances. Noise may push dark bands below zero; they stay.
+    """
+    rng = np.random.default_rng(random_state)
+    names: tuple[str, ...] | None = None
+    if endmembers is None:
+        sample = load_usgs_sample()
+        _check_count(n_endmembers, len(_MIXABLE))
+        names = _MIXABLE[:n_endmembers]
+        endmembers, wavelengths = sample.select(*names), sample.wavelengths
+    endmembers = np.asarray(endmembers, dtype=float)
+    _check_spectra(endmembers, wavelengths, "endmembers")
+    if not np.isfinite(strength):
+        raise ValueError(f"strength must be a finite number; got {strength}.")
+    if abundances is None:
+        abundances = _smooth_abundances(rng, shape, endmembers.shape[0])
+    abundances = np.asarray(abundances, dtype=float)
+    if abundances.ndim != 3 or abundances.shape[-1] != endmembers.shape[0]:
+        raise ValueError(
+            f"abundances has shape {abundances.shape}; it must be (rows, cols, {endmembers.shape[0]}), one map for "
+            "each of the endmembers."
+        )
+    off = max(float(np.abs(abundances.sum(axis=-1) - 1.0).max()), -float(abundances.min()))
+    if not off <= 1e-3:
+        raise ValueError(
+            f"abundances must not be negative and must sum to 1 in each pixel; the worst is off by {off:.3g}."
+        )
+    cube = _with_noise(_bilinear(abundances, endmembers, strength), snr_db, rng)
+    return Scene(
+        name="bilinear scene",
+        cube=cube,
+        wavelengths=wavelengths,
+        endmembers=endmembers,
+        abundances=abundances,
+        endmember_names=names,
+        citation="" if names is None else sample.citation,
+    )
+
+
+def _check_spectra(spectra: np.ndarray, wavelengths: np.ndarray | None, name: str) -> None:
+    if spectra.ndim != 2 or 0 in spectra.shape or not np.isfinite(spectra).all():
+        raise ValueError(f"{name} must be finite spectra, (n, n_bands); got shape {spectra.shape}.")
+    if wavelengths is not None and np.shape(wavelengths) != spectra.shape[1:]:
+        raise ValueError(
+            f"{name} have {spectra.shape[1]} bands, wavelengths shape {np.shape(wavelengths)}. Give one each."
+        )
+
+
+def _check_count(n_endmembers: int, most: int) -> None:
+    if not isinstance(n_endmembers, int | np.integer) or not 2 <= n_endmembers <= most:
+        raise ValueError(f"n_endmembers must lie in 2..{most} here; got {n_endmembers}. Give your own endmembers.")
+
+
+def _bilinear(abundances: np.ndarray, endmembers: np.ndarray, strength: float) -> np.ndarray:
+    """Linear mixing plus the products of pairs, each weighted by both abundances (Fan et al., 2009)."""
+    cube = abundances @ endmembers
+    for i in range(endmembers.shape[0]):
+        for j in range(i + 1, endmembers.shape[0]):
+            both = abundances[..., i, None] * abundances[..., j, None]
+            cube += strength * both * (endmembers[i] * endmembers[j])
+    return cube
+
+
+def _with_noise(cube: np.ndarray, snr_db: float | None, rng: np.random.Generator) -> np.ndarray:
+    if snr_db is None:
+        return cube
+    if not isinstance(snr_db, int | float | np.number) or np.isnan(snr_db):
+        raise ValueError(f"snr_db must be a number of dB, or None for no noise; got {snr_db!r}.")
+    variance = np.mean(cube**2) / 10 ** (snr_db / 10)
+    return cube + rng.normal(0.0, np.sqrt(variance), cube.shape)
+
+
+def _smooth_fields(rng: np.random.Generator, shape: tuple[int, int], n: int, width: float) -> np.ndarray:
+    """``n`` Gaussian random fields with features ``width`` pixels wide, mean 0 and standard deviation 1."""
+    from scipy.ndimage import gaussian_filter
+
+    if any(not isinstance(m, int | np.integer) or m < 1 for m in shape) or np.prod(shape) < 2:
+        raise ValueError(f"shape must be (rows, cols), two pixels or more; got {shape!r}.")
+    fields = np.stack([gaussian_filter(rng.normal(size=shape), width, mode="wrap") for _ in range(n)], axis=-1)
+    return (fields - fields.mean(axis=(0, 1))) / fields.std(axis=(0, 1))
+
+
+def _smooth_abundances(rng: np.random.Generator, shape: tuple[int, int], n: int) -> np.ndarray:
+    """Smooth maps on the simplex; the factor 2 mixes about as much as DC1's maps, and leaves nearly pure patches."""
+    e = np.exp(2.0 * _smooth_fields(rng, shape, n, width=min(shape) / 10))
+    return e / e.sum(axis=-1, keepdims=True)
+
+
+def make_variable_scene(
+    bundles: Mapping[str, np.ndarray] | None = None,
+    *,
+    wavelengths: np.ndarray | None = None,
+    shape: tuple[int, int] = (50, 50),
+    n_endmembers: int = 5,
+    variability: float = 0.1,
+    snr_db: float | None = 30.0,
+    random_state: int | np.random.Generator = 0,
+) -> Scene:
+    """A scene in which no two pixels have the same endmembers: y = M_pixel a + noise, like ID-Net's DC2.
+
+    Each pixel draws one spectrum of each material from its bundle.
+
+    Parameters
+    ----------
+    bundles : name -> array, shape (n_spectra, n_bands)   Spectra of each material (``load_dc2_bundles().spectra``).
+        If not given, 100 variants of each of ``n_endmembers`` embedded spectra: a brightness and a smooth curve, both
+        log-normal, with relative standard deviation ``variability``.
+
+    Returns
+    -------
+    Scene. ``endmembers`` are the bundles' means; ``extra["pixel_endmembers"]`` (rows, cols, n_endmembers, n_bands) are
+    the true ones of each pixel, ``extra["bundles"]`` the bundles.
+    """
+    rng = np.random.default_rng(random_state)
+    citation = ""
+    if not 0 <= variability < np.inf:
+        raise ValueError(f"variability must be finite and not negative; got {variability}.")
+    if bundles is None:
+        sample = load_usgs_sample()
+        _check_count(n_endmembers, len(_MIXABLE))
+        wavelengths, citation = sample.wavelengths, sample.citation
+        bundles = {name: _variants(rng, sample.select(name)[0], variability) for name in _MIXABLE[:n_endmembers]}
+    bundles = {name: np.asarray(spectra, dtype=float) for name, spectra in bundles.items()}
+    widths = {spectra.shape[-1] if spectra.ndim == 2 else None for spectra in bundles.values()}
+    if len(widths) != 1 or None in widths:
+        shapes = {name: spectra.shape for name, spectra in bundles.items()}
+        raise ValueError(f"every bundle must have shape (n_spectra, n_bands) with the same n_bands; got {shapes}.")
+    for name, spectra in bundles.items():
+        _check_spectra(spectra, wavelengths, f"spectra of {name!r}")
+    abundances = _smooth_abundances(rng, shape, len(bundles))
+    drawn = [spectra[rng.integers(len(spectra), size=shape)] for spectra in bundles.values()]
+    pixel_endmembers = np.stack(drawn, axis=2)
+    cube = (abundances[..., None, :] @ pixel_endmembers)[..., 0, :]
+    return Scene(
+        name="variable scene",
+        cube=_with_noise(cube, snr_db, rng),
+        wavelengths=wavelengths,
+        endmembers=np.stack([spectra.mean(axis=0) for spectra in bundles.values()]),
+        abundances=abundances,
+        endmember_names=tuple(bundles),
+        citation=citation,
+        notes=("endmembers are the means of the bundles; the true ones are in extra['pixel_endmembers']",),
+        extra={"pixel_endmembers": pixel_endmembers, "bundles": bundles},
+    )
+
+
+def _variants(rng: np.random.Generator, spectrum: np.ndarray, variability: float, n: int = 100) -> np.ndarray:
+    """``n`` spectra of one material: brighter or darker, and bent by a smooth curve over the bands."""
+    from scipy.ndimage import gaussian_filter1d
+
+    brightness = rng.normal(size=(n, 1))
+    curve = gaussian_filter1d(rng.normal(size=(n, spectrum.size)), spectrum.size / 8, axis=1, mode="reflect")
+    curve /= curve.std(axis=0)
+    return np.clip(spectrum * np.exp(variability * (brightness + curve) / np.sqrt(2)), 0.0, 1.0)
+
+
+# ---------------------------------------------------------------------------------------------- the teaching scene
+
+_TEACHING = ("green vegetation", "dry grass", "illite", "serpentine", "clear water", "calcite", "buddingtonite")
+_TEACHING_NAMES = ("green crop", "dry grass", "soil", "gravel", "water", "calcite", "buddingtonite")
+_SIZE = 64
+
+
+def make_teaching_scene(*, snr_db: float | None = 40.0, random_state: int | np.random.Generator = 0) -> Scene:
+    """The small scene of the book, 64 x 64 pixels in 188 bands, in which every failure that the book tells of lives.
+
+    Seven measured materials: three fields of crop, grass and soil; a gravel road; a pond; an outcrop of calcite; specks
+    of buddingtonite. ``extra`` says where the trouble is:
+
+    * ``regions`` : name -> (rows, cols) bool: fields, meadow, pasture, road, pond, outcrop, corner, rare, duplicates.
+    * ``brightness`` (rows, cols) : 1, and in the pasture a shadow that falls to 0.4. Abundances are of area, so they
+      still sum to one there.
+    * ``shift_nm`` (rows, cols) : the calcite's absorption at 2340 nm moves by up to 30 nm from west to east.
+    * ``bilinear`` (rows, cols) : strength of the second bounce of light; 1 in the corner, where crop grows on soil.
+    * ``rare`` : index of the endmember that covers less than 1 % of the scene.
+    * ``duplicate_of`` (rows, cols) : flat index of the pixel that was copied here to the last bit, or -1.
+    * ``bad_band`` : index of a band whose detector is broken: uniform noise between 0 and 0.8.
+
+    Labels are the dominant material, numbered from 1. Noise that would push a value below zero is cut at zero, so every
+    pixel can become a histogram.
+
+    Examples
+    --------
+    >>> scene = make_teaching_scene()
+    >>> scene.cube.shape, scene.endmember_names[scene.extra["rare"]]
+    ((64, 64, 188), 'buddingtonite')
+    """
+    rng = np.random.default_rng(random_state)
+    sample = load_usgs_sample()
+    endmembers = sample.select(*_TEACHING)
+    regions = _teaching_regions()
+    abundances = _teaching_abundances(rng, regions)
+    eastward = (np.arange(_SIZE) - 42) / 21.0  # 0 to 1 over the eastern third
+    extra = {
+        "regions": regions,
+        "brightness": np.where(regions["pasture"], 1.0 - 0.6 * eastward, 1.0),
+        "shift_nm": np.where(regions["outcrop"], 30.0 * eastward, 0.0),
+        "bilinear": np.where(regions["corner"], 1.0, 0.0),
+        "rare": _TEACHING.index("buddingtonite"),
+        "bad_band": int(np.argmin(abs(sample.wavelengths - 1150.0))),
+    }
+    clean = _teaching_light(abundances, endmembers, sample.wavelengths, extra)
+    cube = np.maximum(_with_noise(clean, snr_db, rng), 0.0)
+    cube[..., extra["bad_band"]] = rng.uniform(0.0, 0.8, (_SIZE, _SIZE))
+    extra["duplicate_of"] = _duplicate(cube, abundances)
+    regions["duplicates"] = extra["duplicate_of"] >= 0
+    return Scene(
+        name="teaching scene",
+        cube=cube,
+        wavelengths=sample.wavelengths,
+        labels=abundances.argmax(axis=-1) + 1,
+        label_names={k + 1: name for k, name in enumerate(_TEACHING_NAMES)},
+        endmembers=endmembers,
+        abundances=abundances,
+        citation=sample.citation,
+        endmember_names=_TEACHING_NAMES,
+        notes=("synthetic: measured spectra, invented map", f"band {extra['bad_band']} is broken on purpose"),
+        extra=extra,
+    )
+
+
+def _teaching_light(
+    abundances: np.ndarray, endmembers: np.ndarray, wavelengths: np.ndarray, extra: dict[str, Any]
+) -> np.ndarray:
+    """What the sensor would see without noise: mixing, the moving band, the second bounce, the shadow."""
+    cube = abundances @ endmembers
+    cube += extra["bilinear"][..., None] * (_bilinear(abundances, endmembers, 1.0) - cube)
+    calcite, outcrop = _TEACHING.index("calcite"), extra["regions"]["outcrop"]
+    moved = _shifted(endmembers[calcite], wavelengths, extra["shift_nm"][outcrop])
+    cube[outcrop] += abundances[outcrop][:, calcite, None] * (moved - endmembers[calcite])
+    return extra["brightness"][..., None] * cube
+
+
+def _teaching_regions() -> dict[str, np.ndarray]:
+    row, col = np.mgrid[:_SIZE, :_SIZE]
+    west = col < 41
+    regions = {
+        "crop field": (row < 34) & (col < 13),
+        "grass field": (row < 34) & (col >= 14) & (col < 27),
+        "soil field": (row < 34) & (col >= 28) & west,
+        "pasture": (row < 20) & (col >= 42),
+        "outcrop": (row >= 22) & (row < 42) & (col >= 42),
+        "road": abs(row - 44.0 - 1.5 * np.sin(col / 9.0)) < 1.6,
+        "pond": ((row - 55.0) / 6.5) ** 2 + ((col - 14.0) / 10.5) ** 2 < 1.0,
+        "corner": (row >= 49) & (col >= 45),
+        "rare": ((abs(row - 56) <= 1) & (abs(col - 34) <= 1)) | ((abs(row - 8) <= 1) & (abs(col - 34) <= 1)),
+    }
+    regions["fields"] = regions["crop field"] | regions["grass field"] | regions["soil field"]
+    covered = np.any([regions[name] for name in ("fields", "pasture", "outcrop", "road", "pond", "corner")], axis=0)
+    regions["meadow"] = ~covered
+    return regions
+
+
+def _teaching_abundances(rng: np.random.Generator, regions: dict[str, np.ndarray]) -> np.ndarray:
+    """Area fractions (rows, cols, 7): a recipe for each region, stirred by smooth random fields where nature would."""
+    #            crop  grass soil  road  water calcite budd.
+    recipes = {
+        "meadow": (0.25, 0.60, 0.15, 0.0, 0.0, 0.0, 0.0),
+        "crop field": (0.93, 0.02, 0.05, 0.0, 0.0, 0.0, 0.0),
+        "grass field": (0.04, 0.92, 0.04, 0.0, 0.0, 0.0, 0.0),
+        "soil field": (0.05, 0.05, 0.90, 0.0, 0.0, 0.0, 0.0),
+        "pasture": (0.50, 0.30, 0.20, 0.0, 0.0, 0.0, 0.0),
+        "outcrop": (0.0, 0.05, 0.25, 0.0, 0.0, 0.70, 0.0),
+        "pond": (0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0),
+        "road": (0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0),
+        "corner": (0.50, 0.0, 0.50, 0.0, 0.0, 0.0, 0.0),
+    }
+    stirred = {
+        "meadow": 0.15,
+        "crop field": 0.05,
+        "grass field": 0.05,
+        "soil field": 0.05,
+        "outcrop": 0.2,
+        "corner": 0.35,
+    }
+    fields = _smooth_fields(rng, (_SIZE, _SIZE), 7, width=3.0)
+    a = np.zeros((_SIZE, _SIZE, 7))
+    for name, recipe in recipes.items():
+        where = regions[name]
+        base = np.array(recipe)
+        a[where] = np.maximum(base + stirred.get(name, 0.0) * fields[where] * (base > 0), 0.0)
+    a /= a.sum(axis=-1, keepdims=True)
+    a = _soft_edges(a, regions)
+    budd = rng.uniform(0.6, 0.95, (_SIZE, _SIZE)) * regions["rare"]
+    a *= (1.0 - budd)[..., None]
+    a[..., 6] += budd
+    return a
+
+
+def _soft_edges(a: np.ndarray, regions: dict[str, np.ndarray]) -> np.ndarray:
+    """A pixel on an edge of road or pond sees both sides: mix it half and half with the mean of its neighbours."""
+    from scipy.ndimage import binary_dilation, binary_erosion, uniform_filter
+
+    mixed = np.maximum(uniform_filter(a, size=(3, 3, 1), mode="nearest"), 0.0)  # its running sums leave -1e-17
+    edge = np.zeros(a.shape[:2], dtype=bool)
+    for name in ("road", "pond"):
+        edge |= binary_dilation(regions[name]) & ~binary_erosion(regions[name], border_value=1)
+    edge &= ~(regions["pasture"] | regions["outcrop"] | regions["corner"])
+    a = np.where(edge[..., None], 0.5 * (a + mixed), a)
+    return a / a.sum(axis=-1, keepdims=True)
+
+
+def _shifted(spectrum: np.ndarray, wavelengths: np.ndarray, shift: np.ndarray) -> np.ndarray:
+    """The spectrum with its feature between 2200 and 2450 nm moved by ``shift`` nm; the rest stays where it is."""
+    window = np.clip((wavelengths - 2100.0) / 100.0, 0.0, 1.0) * np.clip((2500.0 - wavelengths) / 50.0, 0.0, 1.0)
+    source = wavelengths - shift[:, None] * window
+    return np.interp(source, wavelengths, spectrum)
+
+
+def _duplicate(cube: np.ndarray, abundances: np.ndarray) -> np.ndarray:
+    """Copy a 6 x 6 block of the crop field to another place of it, to the last bit; where each copy came from."""
+    here, there = (slice(24, 30), slice(3, 9)), (slice(4, 10), slice(3, 9))
+    cube[here], abundances[here] = cube[there], abundances[there]
+    origin = np.full(cube.shape[:2], -1)
+    origin[here] = np.arange(_SIZE * _SIZE).reshape(_SIZE, _SIZE)[there]
+    return origin
