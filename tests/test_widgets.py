@@ -29,10 +29,10 @@ needs_node = pytest.mark.skipif(NODE is None, reason="Node.js is not installed")
 N_PROBLEMS = 200
 
 
-def javascript(problems: list[dict]) -> list:
-    """The answers of transport.js."""
+def javascript(problems: list[dict], cases: str = "transport_cases.mjs") -> list:
+    """The answers of transport.js, or of another file of cases."""
     run = subprocess.run(
-        [NODE, str(HERE / "js" / "transport_cases.mjs"), str(source.FOLDER)],
+        [NODE, str(HERE / "js" / cases), str(source.FOLDER)],
         input=json.dumps(problems, default=lambda a: np.asarray(a).tolist()),
         capture_output=True,
         text=True,
@@ -269,6 +269,50 @@ def test_another_triangle_that_fits_holds_every_pixel_and_is_another_one(tmp_pat
         assert len({str(one["corners"]) for one in found}) == 5
         sizes = [one["size"] for one in found]
         assert min(sizes) >= 1 if purest == 1 else min(sizes) < 1  # the true one is smallest only where pixels are pure
+
+
+# ------------------------------------------------------------------------------------------------ states in the address
+
+INITIAL = {"weights": [0.3, 0.3, 0.4], "t": 0.5, "on": False, "shapes": "line", "clicks": []}
+READ = {
+    "#demo=weights:0.2_0.3_0.5,t:0.25,on:true,shapes:plane,clicks:4_7": {
+        "weights": [0.2, 0.3, 0.5],
+        "t": 0.25,
+        "on": True,
+        "shapes": "plane",
+        "clicks": [4, 7],
+    },
+    "#demo=t%3A0.25": {"t": 0.25},  # as some mail programs write it
+    "#%": {},
+    "#100%&demo=t:0.25": {"t": 0.25},  # one stray sign beside a sound part
+    "#demo=t:0.25,shapes:%E0%A4": {"t": 0.25, "shapes": "%E0%A4"},
+    "#demo=weights:Infinity_0_0,t:NaN": {},
+    "#demo=t:,on:yes,weights:": {"weights": []},
+    "#demo=t:1e999,weights:0.1_x_0.2": {},
+    "#demo=unknown:3,constructor:1,__proto__:2": {},
+    "#other=t:0.25": {},
+    "": {},
+}
+
+
+@needs_node
+def test_an_address_that_was_mangled_leaves_every_demo_standing():
+    problems = [{"run": "read", "hash": text, "name": "demo", "initial": INITIAL} for text in READ]
+    assert dict(zip(READ, javascript(problems, "state_cases.mjs"))) == READ
+
+
+@needs_node
+def test_a_state_that_is_written_is_read_again_and_the_other_demos_keep_theirs():
+    values = {**INITIAL, "weights": [0.25, 0.25, 0.5], "on": True, "clicks": [12, 3]}
+    given = {"name": "demo", "initial": INITIAL}
+    (written,) = javascript(
+        [{"run": "write", "hash": "#other=a:1&demo=t:0.1", "values": values, **given}], "state_cases.mjs"
+    )
+    assert written == "other=a:1&demo=weights:0.25_0.25_0.5,on:true,clicks:12_3"
+    (again,) = javascript([{"run": "read", "hash": f"#{written}", **given}], "state_cases.mjs")
+    assert again == {key: values[key] for key in ("weights", "on", "clicks")}
+    (unmoved,) = javascript([{"run": "write", "hash": "", "values": INITIAL, **given}], "state_cases.mjs")
+    assert unmoved == ""
 
 
 # ------------------------------------------------------------------------------------------------ modules and classes

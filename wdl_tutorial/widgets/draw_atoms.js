@@ -32,6 +32,8 @@ export default demo({ name: "draw-atoms", title: "Draw the two atoms", keys: ["l
     ui.slider(key, { label: `atom ${name} at`, min: 4, max: n - 5, step: 1, text: (v) => `bin ${v}` });
   ui.slider("spread", { label: "width of both atoms (sd)", min: 1.5, max: 12, step: 0.5, text: (v) => `${fixed(v, 1)} bins` });
   ui.slider("example", { label: "histogram shown below", min: 1, max: data.length, step: 1, text: (v) => `${v} of ${data.length}` });
+  const accept = (v) => v.length === 2 * n && v.every((m) => m >= 0) && [v.slice(0, n), v.slice(n)].every((p) => p.some((m) => m > 0)) ? v : null;
+  ui.controls.set("drawn", [{ show() {}, accept }]);
   const buttons = element("div", { class: "wdl-buttons" });
   ui.panel.append(buttons);
   const learn = ui.button("Let it learn", () => running ? stop() : start(), { into: buttons });

@@ -16,6 +16,8 @@ function cheapest() {
 export default demo({ name: "plan-by-hand", title: "Move the blocks yourself", keys: ["plan", "power", "adding"] }, (ui) => {
   const picture = ui.panelOf({ label: "The blocks and where each goes", height: (w, f) => 15 * f });
   const table = blocksTable(ui);
+  const accept = (T) => T.length === N * N && T.every((v) => Number.isInteger(v) && v >= 0) && sumsOf(T)[0].every((r, i) => r <= SOURCE[i]) ? T : null;
+  ui.controls.set("plan", [{ show() {}, accept }]);
   ui.choice("power", { label: "a block moved d bins costs", options: [[1, "d"], [2, "d\u00b2"]] });
   ui.choice("adding", { label: "a click on a cell", options: [[true, "adds a block"], [false, "takes one away"]] });
   const buttons = element("div", { class: "wdl-buttons" });

@@ -7,6 +7,7 @@
  */
 
 import { Plot, fixed, percent, schemeOf, watchScheme } from "./draw.js";
+import { readState, writeState } from "./state.js";
 
 const clamp = (v, lo, hi) => Math.min(hi, Math.max(lo, v));
 const stillPlease = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
@@ -41,6 +42,7 @@ class Demo {
     el.append(this.root);
     this.initial = Object.fromEntries(keys.map((key) => [key, model.get(key)]));
     if (reset) this.button("Reset", () => this.set(this.initial), { tool: true, label: "Reset this demo" });
+    if (reset && this.addressed) this.button("Copy link", () => this.copyLink(), { tool: true, label: "Copy a link to this demo as it stands" });
     this.button("Full screen", () => this.toggleFull(), { tool: true, label: "Show this demo on the full screen" });
   }
 
@@ -93,7 +95,7 @@ class Demo {
         return w.map((x, j) => j === k ? v : rest > 1e-9 ? x * (1 - v) / rest : (1 - v) / (w.length - 1));
       },
     }));
-    const accept = (w) => Array.isArray(w) && w.length === names.length && w.every((x) => x >= 0) && w.some((x) => x > 0)
+    const accept = (w) => Array.isArray(w) && w.length === names.length && w.every((x) => x >= 0 && Number.isFinite(x)) && w.some((x) => x > 0)
       ? w.map((x) => x / w.reduce((s, y) => s + y, 0)) : null;
     this.controls.set(key, this.controls.get(key).map((control) => ({ ...control, accept })));
   }
@@ -245,30 +247,39 @@ class Demo {
 
   get addressed() { return this.model.widget_manager === undefined; }
 
+  #hash() { return writeState(location.hash, this.name, Object.fromEntries(this.keys.map((key) => [key, this.get(key)])), this.initial); }
+
   #keep() {
     if (!this.addressed || !this.moved) return;
     clearTimeout(this.keeping);
     this.keeping = setTimeout(() => {
-      const mine = this.keys.filter((key) => String(this.get(key)) !== String(this.initial[key]))
-        .map((key) => `${key}:${[this.get(key)].flat().map((v) => typeof v === "number" ? Number(v.toPrecision(6)) : v).join("_")}`);
-      const others = location.hash.slice(1).split("&").filter((part) => part.includes("=") && !part.startsWith(`${this.name}=`));
-      const hash = [...others, ...(mine.length ? [`${this.name}=${mine.join(",")}`] : [])].join("&");
+      const hash = this.#hash();
       history.replaceState(history.state, "", hash ? `#${hash}` : location.pathname + location.search);
     }, 300);
   }
 
   #recall() {
     if (!this.addressed) return;
-    const part = decodeURIComponent(location.hash.slice(1)).split("&").find((p) => p.startsWith(`${this.name}=`));
-    if (!part) return;
-    const typed = (text, like) => Array.isArray(like) ? text.split("_").map((t) => typed(t, like[0]))
-      : typeof like === "number" ? Number(text) : typeof like === "boolean" ? text === "true" : text;
-    for (const pair of part.slice(this.name.length + 1).split(",")) {
-      const [key, text = ""] = pair.split(":"), control = this.controls.get(key)?.[0];
-      const value = control ? control.accept(typed(text, this.initial[key])) : null;
+    const found = readState(location.hash, this.name, this.initial);
+    for (const [key, read] of Object.entries(found)) {
+      const value = this.controls.get(key)?.[0].accept(read) ?? null;
       if (value !== null) this.model.set(key, value);
     }
-    this.root.scrollIntoView?.({ block: "nearest" });
+    if (Object.keys(found).length) this.root.scrollIntoView?.({ block: "nearest" });
+  }
+
+  /* The address of this page with this demo as it stands: to the clipboard, or into a field to copy it from. */
+  async copyLink() {
+    const hash = this.#hash(), link = location.href.split("#")[0] + (hash ? `#${hash}` : "");
+    try {
+      await navigator.clipboard.writeText(link);
+      this.say("The link to this state is copied.");
+    } catch {
+      const field = element("input", { type: "text", class: "wdl-link", readonly: true, value: link, "aria-label": "The link to this state, to be copied" });
+      this.root.querySelector(".wdl-link")?.remove();
+      this.root.append(field);
+      field.select();
+    }
   }
 
   start(update) {
