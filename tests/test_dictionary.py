@@ -17,9 +17,11 @@ import pytest
 from conftest import assert_close, gaussian, random_histograms
 
 import wdl_tutorial as wt
-from wdl_tutorial import dictionary, gradients, losses, panels
-from wdl_tutorial.dictionary import WassersteinDictionary, wdl_objective
+from wdl_tutorial import dictionary, gradients, losses
+from wdl_tutorial._fast import line
+from wdl_tutorial.dictionary import WassersteinDictionary
 from wdl_tutorial.losses import NAMES
+from wdl_tutorial.objective import wdl_objective
 
 # ------------------------------------------------------------------------------------------------------ the objective
 
@@ -1066,11 +1068,11 @@ def test_the_fast_path_starts_where_the_plain_one_does(cost):
     _, atoms, weights, _ = problem(13)
     kernel = wt.gibbs_kernel(cost, EPS)
     log_b = np.random.default_rng(2).normal(size=(5, 3, N))
-    fast = panels.forward(atoms, weights, kernel, 4, log_b=log_b)
+    fast = line.forward(atoms, weights, kernel, 4, log_b=log_b)
     tape = gradients.record(atoms, weights, kernel, 4, log_b=log_b)
     assert_close(fast.histogram, tape[-1].histogram, rtol=1e-12)
     assert_close(fast.log_b(), np.log(tape[-1].b), atol=1e-12)
-    panels.release()
+    line.release()
 
 
 @pytest.mark.parametrize("domain", ["kernel", "log"])

@@ -7,7 +7,8 @@ import pytest
 from conftest import assert_close, gaussian, random_histograms
 
 import wdl_tutorial as wt
-from wdl_tutorial import ConvergenceWarning, gradients, losses, panels
+from wdl_tutorial import ConvergenceWarning, gradients, losses
+from wdl_tutorial._fast import line
 from wdl_tutorial.iterate import nth
 from wdl_tutorial.losses import Accuracy
 
@@ -195,32 +196,32 @@ def test_the_recorded_pass_is_the_plain_barycenter_and_its_pull_the_plain_sweep(
     kernel, grad = wt.gibbs_kernel(COSTS[name], 0.5), rng.standard_normal((5, 70))
     tape = gradients.record(atoms, weights, kernel, n_iter)
     plain = gradients.unrolled(atoms, weights, kernel, tape, grad)
-    fast = panels.forward(atoms, weights, kernel, n_iter)
+    fast = line.forward(atoms, weights, kernel, n_iter)
     assert fast.right
     assert_close(fast.histogram, tape[-1].histogram, rtol=1e-12)
     grad_atoms, grad_weights = fast.pull(grad)
     assert relative_error(grad_atoms, plain.grad_atoms.sum(0)) < 1e-12
     assert relative_error(grad_weights, plain.grad_weights) < 1e-12
-    panels.release()
+    line.release()
 
 
 @pytest.mark.parametrize("name", COSTS)
 def test_the_scalings_of_the_fast_path_are_the_steps_of_sinkhorn(rng, name):
     p, q, kernel = random_histograms(rng, 4, 1, 70), random_histograms(rng, 3, 70), wt.gibbs_kernel(COSTS[name], 0.5)
     for n_iter in (1, 9):
-        fast, plain = panels.scalings(p, q, kernel, n_iter), nth(wt.sinkhorn_steps(p, q, kernel), n_iter)
+        fast, plain = line.scalings(p, q, kernel, n_iter), nth(wt.sinkhorn_steps(p, q, kernel), n_iter)
         for a, b in zip(fast, plain):
             assert a.shape == (4, 3, 70)
             assert_close(a, b, rtol=1e-12)
-    panels.release()
+    line.release()
 
 
 def test_the_fast_path_knows_when_it_was_wrong():
     atoms = np.stack([gaussian(200, 50, 5), gaussian(200, 130, 10)])
     with np.errstate(all="ignore"):
-        done = panels.forward(atoms, np.array([[0.5, 0.5]]), wt.gibbs_kernel(wt.GridCost(200), 1.0), 30)
+        done = line.forward(atoms, np.array([[0.5, 0.5]]), wt.gibbs_kernel(wt.GridCost(200), 1.0), 30)
     assert not done.right
-    panels.release()
+    line.release()
 
 
 # ---------------------------------------------------------------------------------------------------------- implicit

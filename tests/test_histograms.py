@@ -8,7 +8,7 @@ import pytest
 from conftest import assert_close, gaussian, random_histograms
 
 import wdl_tutorial as wt
-from wdl_tutorial.histograms import check_histograms, check_nonnegative
+from wdl_tutorial._checks import check_histograms, check_nonnegative
 
 
 def test_normalized_rows_sum_to_one(xp, rng):

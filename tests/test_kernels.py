@@ -9,8 +9,8 @@ from conftest import assert_close
 import wdl_tutorial as wt
 from wdl_tutorial import kernels
 from wdl_tutorial._array import safe_log
+from wdl_tutorial._fast.line import Layout
 from wdl_tutorial.kernels import BLOCK
-from wdl_tutorial.panels import Layout
 
 SPECIAL = {
     "grid 1-D": wt.GridCost(23, spacing=0.3),

@@ -14,7 +14,8 @@ from conftest import assert_close, gaussian, random_histograms
 import wdl_tutorial as wt
 from wdl_tutorial import ConvergenceWarning
 from wdl_tutorial.iterate import nth
-from wdl_tutorial.transport import LARGEST_PLAN, trusted
+from wdl_tutorial.scaling import trusted
+from wdl_tutorial.transport import LARGEST_PLAN
 
 
 def problem(rng, n=9, m=9, batch=()):

@@ -22,7 +22,7 @@ __version__ = "0.1.0"
 _LAZY = {
     "LAND": "diffusion",
     "WassersteinDictionary": "dictionary",
-    "wdl_objective": "dictionary",
+    "wdl_objective": "objective",
     "unmix": "unmixing",
     "compare": "unmixing",
 }

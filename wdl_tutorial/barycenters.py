@@ -18,22 +18,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ._array import Array, array_namespace, as_float, number, one_type, safe_log
-from .costs import check_cost, check_eps, is_symmetric
-from .histograms import SUM_TOLERANCE, check_nonnegative, check_not_empty
+from ._checks import SUM_TOLERANCE, check_batch, check_eps, check_nonnegative, check_not_empty, check_options, check_run
+from .costs import check_cost, is_symmetric
 from .iterate import Run, nth, run, warn_not_converged
 from .kernels import check_domain, kernel_for
-from .transport import (
-    check_batch,
-    check_options,
-    check_run,
-    digits_left,
-    proximal_exponent,
-    relax,
-    relax_log,
-    too_fine,
-    trusted,
-    underflow_error,
-)
+from .scaling import digits_left, power_of, proximal_exponent, relax, relax_log, too_fine, trusted, underflow_error
 
 
 class BarycenterState(NamedTuple):
@@ -117,11 +106,6 @@ def _start(atoms: Array, weights: Array, log: bool) -> Array:
     return ones - 1.0 if log else ones
 
 
-def power_of(kernel: Any, marginal_weight: float | None) -> float:
-    """kappa = eps / (rho + eps), the power of Algorithm 6's mean; 0, the geometric mean, when balanced."""
-    return 0.0 if marginal_weight is None else kernel.eps / (marginal_weight + kernel.eps)
-
-
 def barycenter_steps(
     atoms: Array,
     weights: Array,
@@ -195,6 +179,68 @@ def barycenter_log_steps(
             bias = (bias + log_p - kernel.apply(bias)) / 2
         b = relax_log(b, theta * (log_p[..., None, :] - phi), momentum)  # (8)
         yield BarycenterState(a, b, kb, phi, xp.exp(log_p), bias)
+
+
+class Adjoint(NamedTuple):
+    """What one backward step hands to the iteration before it."""
+
+    b: Array  # (n_samples, n_atoms, n_bins)   adjoint of log b
+    carry: Array | float  # what the heavy ball carries to the adjoint of log a of the iteration before
+
+
+class Sweep(NamedTuple):
+    """The two gradients a backward sweep has added up."""
+
+    grad_atoms: Array  # (n_samples, n_atoms, n_bins)
+    grad_weights: Array  # (n_samples, n_atoms)
+
+
+def backward_step(
+    atoms: Array,
+    weights: Array,
+    kernel: Any,
+    state: BarycenterState,
+    b_before: Array,
+    p_adjoint: Array | None,
+    adjoint: Adjoint,
+    *,
+    zeros: bool,
+    marginal_weight: float | None = None,
+    momentum: float = 0.0,
+) -> tuple[Adjoint, Sweep]:
+    """One iteration of the barycenter backwards: the adjoint for the one before, and its share of both gradients.
+
+    ``p_adjoint`` is the adjoint of log P from the loss, at the last iteration; None before it. ``zeros``: an atom holds one.
+    """
+    xp = array_namespace(atoms, weights)
+    theta, kappa = proximal_exponent(kernel.eps, marginal_weight), power_of(kernel, marginal_weight)
+    fresh, log = 1.0 - momentum, kernel.domain == "log"
+    log_phi = state.phi if log else xp.log(state.phi)
+    p_ = theta * fresh * xp.sum(adjoint.b, axis=-2)
+    p_ = p_ if p_adjoint is None else p_ + p_adjoint
+    if kappa == 0.0:
+        shares, slope = weights[..., None], log_phi
+    else:
+        gap = kappa * (log_phi - log_mean(log_phi, weights, kappa)[..., None, :])
+        total = xp.sum(weights, axis=-1)[..., None, None]
+        shares, slope = weights[..., None] / total * xp.exp(gap), xp.expm1(gap) / (kappa * total)
+    phi_ = shares * p_[..., None, :] - theta * fresh * adjoint.b
+    grad_weights = xp.sum(slope * p_[..., None, :], axis=-1)
+
+    over_phi, over_kb = (-state.phi, -state.kb) if log else (1.0 / state.phi, 1.0 / state.kb)
+    a_ = kernel.sandwich(state.a, over_phi, phi_) + adjoint.carry  # adjoint of log a; over the atom, it is dloss/datom
+    c = a_ / xp.where(atoms > 0, atoms, xp.ones_like(atoms))
+    if zeros:
+        if theta == 1.0 and momentum == 0.0:  # a / atom = 1 / (K b) also where the atom is 0
+            at_zero = kernel.sandwich(over_kb, over_phi, phi_)
+            at_zero = xp.where(xp.isfinite(at_zero), at_zero, xp.zeros_like(at_zero))  # steeper than floats can say
+        else:
+            at_zero = xp.zeros_like(a_)  # a power below one has no slope at 0
+        c = xp.where(atoms > 0, c, at_zero)
+    b_ = kernel.sandwich_t(b_before, over_kb, -theta * fresh * a_)
+    if momentum != 0.0:
+        b_ = b_ + momentum * adjoint.b
+    return Adjoint(b_, momentum * a_), Sweep(theta * fresh * c, grad_weights)
 
 
 def steps_of(kernel: Any):

@@ -12,26 +12,13 @@ from typing import Any
 import numpy as np
 
 from ._array import Array, array_namespace, as_float, to_numpy
-
-
-def is_number(x: object) -> bool:
-    """True for a finite real number of Python or NumPy; a bool, a text and an array are none."""
-    return isinstance(x, int | float | np.integer | np.floating) and not isinstance(x, bool) and math.isfinite(x)
+from ._checks import check_eps, is_number
 
 
 def _check_power(power: float) -> float:
     if not (is_number(power) and power > 0):
         raise ValueError(f"power must be a positive number; got {power!r}. Use 1 or 2.")
     return power.item() if isinstance(power, np.generic) else power  # what JSON can hold
-
-
-def check_eps(eps: float) -> float:
-    """Refuse a regularisation that is not a positive number."""
-    if isinstance(eps, bool) or not isinstance(eps, int | float | np.integer | np.floating):
-        raise TypeError(f"eps must be a number in the units of the cost; got {type(eps).__name__}.")
-    if not (math.isfinite(eps) and eps > 0):
-        raise ValueError(f"eps must be positive; got {eps}. It is in the units of the cost; see blur_width(eps, cost).")
-    return float(eps)
 
 
 def cost_matrix(x: Array, y: Array | None = None, *, power: float = 2) -> Array:

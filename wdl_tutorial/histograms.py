@@ -7,61 +7,7 @@ from typing import NamedTuple
 import numpy as np  # quantiles and hulls are host work on a few hundred numbers
 
 from ._array import Array, array_namespace, as_float, to_backend, to_numpy
-
-SUM_TOLERANCE = 1e-6  # how far from one the mass of a histogram may be
-
-
-def _worst_row(bad: Array) -> str:
-    """The index of the first True of ``bad`` as text: ``row 3``, ``row (3, 1)``, or nothing for one histogram."""
-    host = np.atleast_1d(to_numpy(bad))
-    if to_numpy(bad).ndim == 0:
-        return "it"
-    index = np.unravel_index(int(np.argmax(host)), host.shape)
-    return f"row {int(index[0]) if len(index) == 1 else tuple(int(i) for i in index)}"
-
-
-def check_nonnegative(x: Array, name: str) -> None:
-    """Refuse entries that are negative, infinite or NaN, naming the first row that holds one."""
-    xp = array_namespace(x)
-    finite = xp.isfinite(x)
-    if not bool(xp.all(finite)):
-        row = _worst_row(~xp.all(finite, axis=-1))
-        n_bad = int(xp.sum(xp.astype(~finite, xp.int64)))
-        raise ValueError(
-            f"{name} holds {n_bad} NaN or infinite entries ({row} is the first with one). "
-            "Replace or mask them first, for instance with numpy.nan_to_num, or drop those rows."
-        )
-    if bool(xp.any(x < 0)):
-        row = _worst_row(xp.any(x < 0, axis=-1))
-        raise ValueError(
-            f"{name} must not be negative; its smallest entry is {float(xp.min(x)):.3g} ({row} is the first with one). "
-            f"Clip it, or subtract the minimum, before using it as a histogram."
-        )
-
-
-def check_not_empty(x: Array, name: str) -> None:
-    """Refuse rows that sum to zero, naming the first; and arrays without rows or bins."""
-    if 0 in x.shape:
-        raise ValueError(f"{name} is empty: it has shape {tuple(x.shape)}. Give at least one row of one bin.")
-    xp = array_namespace(x)
-    empty = xp.sum(x, axis=-1) <= 0
-    if bool(xp.any(empty)):
-        raise ValueError(f"{name} sums to 0 ({_worst_row(empty)} is the first): drop it, or give it some mass.")
-
-
-def check_histograms(x: Array, name: str) -> None:
-    """Refuse rows that are not points of the simplex: negative, not finite, or not summing to one within 1e-6."""
-    xp = array_namespace(x)
-    check_nonnegative(x, name)
-    sums = xp.sum(x, axis=-1)
-    gap = xp.abs(sums - 1.0)
-    if bool(xp.any(gap > SUM_TOLERANCE)):
-        flat = to_numpy(sums).reshape(-1)
-        worst = float(flat[int(abs(flat - 1.0).argmax())])
-        raise ValueError(
-            f"{name} must sum to 1 along its last axis; worst row sums to {worst:.6g}. "
-            f"Use wdl_tutorial.normalize({name})."
-        )
+from ._checks import check_histograms, check_nonnegative, worst_row
 
 
 def normalize(x: Array) -> Array:
@@ -91,14 +37,14 @@ def normalize(x: Array) -> Array:
     with np.errstate(over="ignore"):
         total = xp.sum(x, axis=-1, keepdims=True)
     if not bool(xp.all(xp.isfinite(total))):
-        row = _worst_row(~xp.isfinite(total[..., 0]))
+        row = worst_row(~xp.isfinite(total[..., 0]))
         raise ValueError(
             f"a sum of x is beyond the range of {x.dtype} ({row} is the first). Scale x down, or use float64."
         )
     empty = total[..., 0] <= 0
     if bool(xp.any(empty)):
         raise ValueError(
-            f"x has {int(xp.sum(xp.astype(empty, xp.int64)))} rows that sum to 0 ({_worst_row(empty)} is the first): "
+            f"x has {int(xp.sum(xp.astype(empty, xp.int64)))} rows that sum to 0 ({worst_row(empty)} is the first): "
             "an empty histogram has no shape to normalise. Drop those rows, or mask those pixels."
         )
     return x / total

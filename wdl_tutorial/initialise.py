@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 
 from ._array import Array, array_namespace, as_float, device, to_backend, to_numpy
+from ._checks import check_histograms
 from .chunks import Mapper, chunk_length, slices
-from .histograms import check_histograms
 from .kernels import kernel_for
 from .losses import Accuracy, wasserstein
-from .transport import underflow_error
+from .scaling import underflow_error
 
 ATOMS = ("kmeans++", "extremes", "data", "random", "uniform")
 WEIGHTS = ("random", "uniform", "near")

@@ -17,7 +17,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ._array import Array, array_namespace, is_array, is_numpy, on_host, safe_log, to_backend, to_numpy
-from .costs import GridCost, LineCost, check_cost, check_eps
+from ._checks import check_eps
+from .costs import GridCost, LineCost, check_cost
 
 BLOCK = 32  # bins per block of the line kernel: blocks of 24 to 50 time alike
 BAND = 24  # rows per band of a grid's kernel: 24 to 48 time alike

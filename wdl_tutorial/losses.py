@@ -9,21 +9,11 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from . import panels
 from ._array import Array, array_namespace, safe_log
+from ._fast import line
 from .iterate import nth, run, warn_not_converged
-from .transport import (
-    digits_left,
-    dual_value,
-    marginal_error,
-    plan_mass,
-    potential_gradient,
-    potentials,
-    proximal_exponent,
-    sinkhorn_log_steps,
-    sinkhorn_steps,
-    trusted,
-)
+from .scaling import digits_left, dual_value, plan_mass, potential_gradient, potentials, proximal_exponent, trusted
+from .transport import marginal_error, sinkhorn_log_steps, sinkhorn_steps
 
 NAMES = ("quadratic", "kl", "kl_reverse", "tv", "wasserstein", "sinkhorn_divergence")
 
@@ -109,8 +99,8 @@ def wasserstein(
         if found.error < float("inf") and not bool(xp.all(found.converged)):
             warn_not_converged("Sinkhorn", found.n_iter, found.error, accuracy.tol, "Raise max_iter, or eps.")
     else:
-        fast = panels.applies(kernel, p, q) and marginal_weight is None
-        state = panels.scalings(p, q, kernel, accuracy.n_iter) if fast else nth(states, accuracy.n_iter)
+        fast = line.applies(kernel, p, q) and marginal_weight is None
+        state = line.scalings(p, q, kernel, accuracy.n_iter) if fast else nth(states, accuracy.n_iter)
     f, g = potentials(state, kernel)
     mass = xp.sum(p, axis=-1) if marginal_weight is None else plan_mass(state, kernel)
     value = dual_value(p, q, f, g, mass, kernel.eps, marginal_weight)

@@ -11,14 +11,15 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ._array import as_float, softmax, to_numpy
+from ._checks import check_count
 from .barycenters import barycenter
 from .costs import LineCost
-from .dictionary import LOG_FLOOR, WassersteinDictionary, wdl_objective
+from .dictionary import LOG_FLOOR, WassersteinDictionary
 from .gradients import softmax_vjp
 from .histograms import normalize
 from .initialise import first_atoms
+from .objective import wdl_objective
 from .optimize import adam_steps, cosine, lbfgs_steps
-from .transport import check_count
 
 SETTINGS: dict[str, dict[str, Any]] = {
     # Fig. 2: p = 2, eps = .001 on the squared distance between bins over its maximum, rho = 0, m = 2

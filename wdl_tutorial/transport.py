@@ -8,17 +8,28 @@ the paper, where a is our v and b our u. Source ``p`` (rows) comes last, so its 
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ._array import Array, array_namespace, as_float, is_array, number, one_type, safe_log, to_backend
-from .costs import check_cost, check_eps, is_number, is_symmetric
-from .histograms import check_histograms
+from ._checks import check_batch, check_eps, check_histograms, check_options, check_run, is_number
+from .costs import check_cost, is_symmetric
 from .iterate import run, warn_not_converged
 from .kernels import check_domain, kernel_for
+from .scaling import (
+    digits_left,
+    dual_value,
+    plan_mass,
+    potentials,
+    proximal_exponent,
+    relax,
+    relax_log,
+    too_fine,
+    trusted,
+    underflow_error,
+)
 
 LARGEST_PLAN = 2**28  # entries of a plan that may be built: 2 GB
 
@@ -71,34 +82,6 @@ class SinkhornResult(NamedTuple):
 
     def _dense_cost(self) -> Array:
         return self.cost if is_array(self.cost) else to_backend(self.cost.dense(), self.f)
-
-
-def proximal_exponent(eps: float, marginal_weight: float | None) -> float:
-    """rho / (rho + eps): the power that relaxes a marginal (Schmitz et al. (2018), section 4.4); 1 when it is exact."""
-    return 1.0 if marginal_weight is None else marginal_weight / (marginal_weight + eps)
-
-
-def relax(previous: Array, new: Array, momentum: float) -> Array:
-    """previous**momentum * new**(1 - momentum): the heavy ball of eqs (25)-(26). A zero stays zero."""
-    if momentum == 0.0:
-        return new
-    xp = array_namespace(previous, new)
-    alive = new > 0
-    one = xp.ones_like(new)
-    previous = xp.where(alive & (previous > 0), previous, one)
-    return xp.where(alive, previous**momentum * xp.where(alive, new, one) ** (1.0 - momentum), xp.zeros_like(new))
-
-
-def relax_log(previous: Array, new: Array, momentum: float) -> Array:
-    """As :func:`relax`, of logarithms: the zero is -inf."""
-    if momentum == 0.0:
-        return new
-    xp = array_namespace(previous, new)
-    low = -float("inf")
-    alive = (new > low) & (previous > low)
-    zero = xp.zeros_like(new)
-    mixed = momentum * xp.where(alive, previous, zero) + (1.0 - momentum) * xp.where(alive, new, zero)
-    return xp.where(alive, mixed, xp.where(new > low, (1.0 - momentum) * xp.where(new > low, new, zero), new))
 
 
 def _ones(p: Array, q: Array) -> Array:
@@ -191,148 +174,6 @@ def marginal_error(p: Array, q: Array, kernel: Any, *, theta: float = 1.0, momen
         return columns if momentum == 0 else xp.maximum(columns, violation(u, kernel.apply(v), target_p))
 
     return error
-
-
-def underflow_shows(n_bins: int, total: Array, info: Any) -> Array:
-    """The value of (K @ scaling) below which underflow may show in it; ``total`` sums the scaling, ``info`` is a finfo.
-
-    Entries of K below the smallest normal number, and products below it, are lost: at most tiny * (n + sum(scaling)) in
-    each sum, and that may be sixteen roundings of it, no more.
-    """
-    return float(info.smallest_normal) / (16 * float(info.eps)) * (n_bins + total)
-
-
-def trusted(*products: tuple[Array, Array, Array]) -> bool:
-    """Is what the kernel domain computed right? Finite, and with nothing of weight lost to underflow.
-
-    ``products`` are (scaling, K @ scaling, where it matters).
-    """
-    for scaling, product, matters in products:
-        xp = array_namespace(scaling, product)
-        total = xp.sum(scaling, axis=-1, keepdims=True)
-        lost = underflow_shows(scaling.shape[-1], total, xp.finfo(scaling.dtype))
-        good = xp.isfinite(product) & (product >= lost)
-        if not bool(xp.all(xp.isfinite(scaling))) or not bool(xp.all(good | ~matters)):
-            return False
-    return True
-
-
-def digits_left(*logs: Array) -> bool:
-    """Do these logarithms of scalings leave the exponentials of their sums a digit? 1e7 in float32 does not.
-
-    A warning where fewer than two are left: plans and values may still do, gradients in the weights may not.
-    """
-    for log in logs:
-        xp = array_namespace(log)
-        largest = number(xp.max(xp.where(xp.isfinite(log), xp.abs(log), xp.zeros_like(log))))
-        lost = largest * float(xp.finfo(log.dtype).eps)
-        if lost > 1.0:
-            return False
-        if lost > 0.01:
-            warnings.warn(
-                f"potentials of {largest:.0e} eps leave {log.dtype} fewer than two digits, and gradients perhaps none. "
-                "Use float64, or a larger eps.",
-                UserWarning,
-                stacklevel=2,
-            )
-    return True
-
-
-def dual_value(
-    p: Array, q: Array, f: Array, g: Array, mass: Array, eps: float, marginal_weight: float | None = None
-) -> Array:
-    """<f, p> + <g, q> - eps sum(T), with 0 * -inf = 0; unbalanced, KL terms in the place of <., .>."""
-    xp = array_namespace(p, q, f, g)
-
-    def term(h: Array, potential: Array) -> Array:
-        seen = (h > 0) & (potential > -float("inf"))
-        potential = xp.where(seen, potential, xp.zeros_like(potential))
-        if marginal_weight is not None:
-            potential = -marginal_weight * xp.expm1(-potential / marginal_weight)
-        return xp.sum(xp.where(seen, h * potential, xp.zeros_like(potential)), axis=-1)
-
-    return term(p, f) + term(q, g) - eps * mass
-
-
-def potential_gradient(potential: Array, marginal_weight: float | None) -> Array:
-    """The gradient of the dual value in a histogram, its potential being fixed (envelope theorem)."""
-    if marginal_weight is None:
-        return potential
-    return -marginal_weight * array_namespace(potential).expm1(-potential / marginal_weight)
-
-
-def potentials(state: Any, kernel: Any) -> tuple[Array, Array]:
-    """f = eps log u and g = eps log v of a state of either domain."""
-    u, v = state if kernel.domain == "log" else map(safe_log, state)
-    return kernel.eps * u, kernel.eps * v
-
-
-def plan_mass(state: Any, kernel: Any) -> Array:
-    """sum(T), from row sums."""
-    u, v = state
-    xp = array_namespace(u, v)
-    rows = xp.exp(u + kernel.apply(v)) if kernel.domain == "log" else u * kernel.apply(v)
-    return xp.sum(rows, axis=-1)
-
-
-def check_options(domain: str, marginal_weight: float | None, momentum: float) -> None:
-    """The options that Sinkhorn and the barycenters share."""
-    if domain not in ("auto", "kernel", "log"):
-        raise ValueError(f"domain must be 'auto', 'kernel' or 'log'; got {domain!r}.")
-    if marginal_weight is not None and not (is_number(marginal_weight) and marginal_weight > 0):
-        raise ValueError(
-            f"marginal_weight must be positive, in the units of the cost; got {marginal_weight!r}. None is balanced."
-        )
-    if not (is_number(momentum) and -1.0 < momentum <= 0.0):
-        raise ValueError(
-            f"momentum must be in (-1, 0]; got {momentum!r}. Negative values accelerate (tau of Algorithm 5)."
-        )
-
-
-def check_count(name: str, n: int, unless: str = "") -> None:
-    """Refuse what is not an integer of at least 1."""
-    if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1:
-        raise ValueError(f"{name} must be an integer of at least 1{unless}; got {n!r}.")
-
-
-def check_run(tol: float, max_iter: int, n_iter: int | None = None, *, check_every: int = 1, prefix: str = "") -> None:
-    """Tolerance and numbers of iterations; ``prefix`` is what their names begin with where the caller was asked."""
-    if not (is_number(tol) and tol >= 0):
-        raise ValueError(f"{prefix}tol must be non-negative; got {tol!r}.")
-    check_count(f"{prefix}max_iter", max_iter)
-    check_count("check_every", check_every)
-    if n_iter is not None:
-        check_count("n_iter", n_iter, ", or None for converged runs")
-
-
-def check_batch(p: Array, q: Array, names: str, bins: int = 1) -> None:
-    """Leading axes that broadcast; the last ``bins`` axes of ``p``, and the last of ``q``, are not leading."""
-    try:
-        np.broadcast_shapes(tuple(p.shape[:-bins]), tuple(q.shape[:-1]))
-    except ValueError:
-        raise ValueError(
-            f"the leading axes of {names} must broadcast, one problem each; "
-            f"got shapes {tuple(p.shape)} and {tuple(q.shape)}."
-        ) from None
-
-
-def too_fine(tol: float, x: Array) -> str:
-    """A sentence for the warning of a run whose tolerance its floating type cannot reach; else nothing."""
-    resolved = float(array_namespace(x).finfo(x.dtype).eps)
-    return f"{x.dtype} resolves {resolved:.0e}: raise tol, or use float64. " if tol < resolved else ""
-
-
-def underflow_error(eps: float, what: str, domain: str = "kernel") -> FloatingPointError:
-    """The one error of the kernel domain; and what can still happen in the log domain, mostly in float32."""
-    if domain == "log":
-        return FloatingPointError(
-            f"{what} left the range of its floating type (eps={eps:g}), in the log domain. "
-            "Use float64, a larger eps, or the plain iteration (momentum=0, debiased=False)."
-        )
-    return FloatingPointError(
-        f"exp(-cost/eps) underflowed in {what} (eps={eps:g}): a sum became 0 or infinite. "
-        'Use domain="log" (or "auto"), or a larger eps.'
-    )
 
 
 def sinkhorn(

@@ -17,10 +17,10 @@ import numpy as np
 
 from . import linear, metrics
 from ._array import as_float, to_numpy
+from ._checks import check_count
 from .datasets import Scene
 from .histograms import area_fractions, normalize
 from .presets import RECOMMENDED, SETTINGS, MassDictionary, unbalanced_wahu, wahu  # noqa: F401  (their first home)
-from .transport import check_count
 
 
 class Unmixing(NamedTuple):

@@ -14,10 +14,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ._array import Array, is_numpy
-from .kernels import Band, GridKernel
-from .panels import buffer
-from .transport import underflow_shows
+from .._array import Array, is_numpy
+from ..kernels import Band, GridKernel
+from ..scaling import underflow_shows
+from .line import buffer
 
 TAPE_ELEMENTS = 2**22  # of the iterations that a chunk keeps: 34 MB
 SMALL = 16  # histograms: fewer are multiplied for all rows of a slab at once

@@ -12,8 +12,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ._array import Array, is_numpy
-from .transport import SinkhornState, underflow_shows
+from .._array import Array, is_numpy
+from ..scaling import underflow_shows
+from ..transport import SinkhornState
 
 _local = threading.local()
 
