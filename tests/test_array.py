@@ -8,7 +8,9 @@ import pytest
 from conftest import assert_close
 from scipy import sparse
 
+import wdl_tutorial as wt
 from wdl_tutorial import _array
+from wdl_tutorial._array import as_float, to_numpy
 
 
 def test_the_namespace_comes_from_the_arrays(xp):
@@ -121,3 +123,84 @@ def test_a_mask_is_not_lost_in_silence():
     with pytest.raises(TypeError, match=r"1 masked entries, whose mask would be lost.*x.filled"):
         _array.as_float(np.ma.masked_array([1.0, 2.0], [False, True]))
     assert type(_array.as_float(np.ma.masked_array([1.0, 2.0]))) is np.ndarray
+
+
+def test_half_precision_is_computed_in_float32():
+    assert as_float(np.ones(3, dtype=np.float16)).dtype == np.float32
+    assert as_float(np.float16(0.5)).dtype == np.float32
+    torch = pytest.importorskip("torch")
+    for kind in (torch.float16, torch.bfloat16):
+        assert as_float(torch.ones(3, dtype=kind)).dtype == torch.float32
+
+
+@pytest.mark.parametrize("kind", ["f8", "f4", "i2", "u4"])
+def test_the_byte_order_of_a_file_becomes_the_machines(kind):
+    for order in "<>":
+        given = np.arange(3).astype(order + kind)
+        found = as_float(given)
+        assert found.dtype.isnative and found.dtype == (kind if kind[0] == "f" else "f8")
+        assert found.tolist() == [0, 1, 2]
+
+
+DOORS = {  # every door of the core that takes arrays of floats
+    "normalize": lambda x: wt.normalize(x["p"]),
+    "cost_matrix": lambda x: wt.cost_matrix(x["axis"]),
+    "LineCost": lambda x: wt.LineCost(x["axis"]).dense(),
+    "gibbs_kernel": lambda x: wt.gibbs_kernel(x["cost"], 1.0).matrix,
+    "blur_width": lambda x: wt.blur_width(1.0, x["cost"]),
+    "displacement": lambda x: wt.displacement(x["p"], x["q"], x["axis"]).start,
+    "wasserstein_1d": lambda x: wt.wasserstein_1d(x["p"], x["q"], x["axis"]),
+    "continuum_removed": lambda x: wt.continuum_removed(x["q"], x["axis"]),
+    "area_fractions": lambda x: wt.area_fractions(x["p"], x["axis"] + 1),
+    "linear_mixture": lambda x: wt.linear_mixture(x["atoms"], x["weights"]),
+    "sinkhorn": lambda x: wt.sinkhorn(x["p"], x["q"], x["cost"], eps=1.0, tol=1e-5).transport_cost,
+    "sinkhorn, log": lambda x: wt.sinkhorn(x["p"], x["q"], x["cost"], eps=1.0, tol=1e-5, domain="log").plan,
+    "sinkhorn_divergence": lambda x: wt.sinkhorn_divergence(x["p"], x["q"], x["cost"], eps=1.0, tol=1e-5),
+    "barycenter": lambda x: wt.barycenter(x["atoms"], x["weights"], x["cost"], eps=1.0, tol=1e-5).histogram,
+    "barycenter, debiased": lambda x: (
+        wt.barycenter(x["atoms"], x["weights"], x["cost"], eps=1.0, n_iter=9, debiased=True).histogram
+    ),
+    "barycenter_vjp": lambda x: wt.barycenter_vjp(x["atoms"], x["weights"], x["cost"], x["atoms"], eps=1.0, n_iter=5)[
+        1
+    ],
+    "wdl_objective": lambda x: (
+        wt.wdl_objective(
+            x["atoms"], x["atoms"], x["weights"], x["cost"], eps=1.0, loss="wasserstein", n_iter=5, locality=0.1
+        ).grad_weights
+    ),
+    "fit": lambda x: (
+        wt.WassersteinDictionary(
+            2,
+            cost=x["cost"],
+            eps=1.0,
+            max_iter=3,
+            tol=None,
+            random_state=0,
+            init_atoms=x["atoms"],
+            init_weights=x["weights"],
+        )
+        .fit(x["atoms"], sample_weight=x["p"][1:3])
+        .transform(x["atoms"])
+    ),
+}
+KINDS = [">f8", ">f4", "float16", "bfloat16", "longdouble"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("door", DOORS)
+def test_a_type_that_files_and_networks_use_gives_what_float64_gives(door, kind):
+    held = {  # numbers that three digits hold exactly, so that only the type is on trial
+        "p": [0.125, 0.25, 0.375, 0.25],
+        "q": [0.5, 0.125, 0.25, 0.125],
+        "axis": [0.0, 1.0, 2.0, 3.0],
+        "cost": wt.cost_matrix([0.0, 1.0, 2.0, 3.0]),
+        "atoms": [[0.5, 0.125, 0.25, 0.125], [0.125, 0.25, 0.375, 0.25]],
+        "weights": [[0.25, 0.75], [0.5, 0.5]],
+    }
+    if kind == "bfloat16":
+        torch = pytest.importorskip("torch")
+        given = {name: torch.tensor(np.asarray(x), dtype=torch.bfloat16) for name, x in held.items()}
+    else:
+        given = {name: np.asarray(x, dtype=kind) for name, x in held.items()}
+    exact = DOORS[door]({name: np.asarray(x, dtype=np.float64) for name, x in held.items()})
+    np.testing.assert_allclose(to_numpy(DOORS[door](given)).astype(float), exact, rtol=2e-4, atol=2e-5)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -85,20 +86,118 @@ def test_blur_of_power_one_is_the_decay_length():
 
 @pytest.mark.parametrize(
     "cost",
-    [wt.GridCost(9), wt.LineCost([0, 1, 5], power=3, scale=0.2), wt.cost_matrix(np.arange(9)), np.eye(1)[[0] * 3] * 0],
-    ids=["grid", "line", "dense", "zero"],
+    [wt.GridCost(9), wt.LineCost([0, 1, 5], power=3, scale=0.2), wt.cost_matrix(np.arange(9))],
+    ids=["grid", "line", "dense"],
 )
 def test_eps_for_blur_is_the_inverse(cost):
-    if isinstance(cost, np.ndarray) and not cost.any():
-        with pytest.raises(TypeError, match="needs a uniform line; describe the axis with LineCost or GridCost"):
-            wt.blur_width(1.0, cost)
-        return
     assert wt.blur_width(wt.eps_for_blur(1.7, cost), cost) == pytest.approx(1.7, rel=1e-14)
 
 
-def test_blur_of_a_dense_uniform_line_is_in_bins():
-    scaled = wt.cost_matrix(np.arange(200)) / 199**2  # the synthetic setting of WaHU
-    assert wt.blur_width(1e-3, scaled) == pytest.approx(4.45, abs=5e-3)  # "sd 4.45 bins at eps=.001"
+def test_blur_of_a_dense_cost_is_in_the_units_of_its_positions(xp):
+    bins = np.arange(200)
+    scaled = xp.array(wt.cost_matrix(bins) / 199**2)  # the synthetic setting of WaHU
+    assert wt.blur_width(1e-3, scaled, positions=bins) == pytest.approx(4.45, abs=5e-3)  # "sd 4.45 bins at eps=.001"
+    bands = 400.0 + 10.0 * bins  # nm
+    assert wt.blur_width(50.0, xp.array(wt.cost_matrix(bands)), positions=bands) == pytest.approx(5.0, rel=1e-12)
+    uneven = np.array([0.0, 3.0, 4.0, 9.0])
+    cost = xp.array(0.25 * wt.cost_matrix(uneven, power=1.5))
+    assert wt.eps_for_blur(2.0, cost, positions=uneven) == pytest.approx(1.5 * 0.25 * 2**1.5, rel=1e-12)
+
+
+def test_a_dense_cost_in_unknown_units_asks_for_its_positions():
+    bands = 400.0 + 10.0 * np.arange(60)
+    with pytest.raises(TypeError, match=r"does not know the units of its axis.*first two bins cost 100.*positions="):
+        wt.blur_width(50.0, wt.cost_matrix(bands))  # 0.5, in bins, was the answer once
+    with pytest.raises(TypeError, match=r"first two bins cost 0\.25"):
+        wt.eps_for_blur(1.0, wt.cost_matrix(np.arange(5) / 2))
+    assert wt.blur_width(2.0, wt.cost_matrix(bands / 10)) == 1.0  # neighbours cost 1: the unit is one bin
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda: wt.blur_width(1.0, np.zeros((3, 3)), positions=[0, 1, 2]), ValueError, "this one is no such cost"),
+        (lambda: wt.blur_width(1.0, np.ones((3, 3))), ValueError, "this one is no such cost"),
+        (lambda: wt.blur_width(1.0, wt.cost_matrix([0, 1, 3])), ValueError, "this one is no such cost"),
+        (lambda: wt.blur_width(1.0, np.ones((3, 4))), ValueError, r"a square one.*got shape \(3, 4\)"),
+        (lambda: wt.blur_width(1.0, np.eye(3), positions=[0, 1]), ValueError, "3 of them; got shape"),
+        (lambda: wt.blur_width(1.0, wt.GridCost(3), positions=[0, 1, 2]), TypeError, "a GridCost knows its own axis"),
+        (lambda: wt.blur_width(1e308, wt.LineCost([0, 1], power=0.5, scale=1e-9)), ValueError, "beyond the floats"),
+        (lambda: wt.eps_for_blur(1e300, wt.GridCost(3)), ValueError, "eps beyond the floats"),
+        (lambda: wt.eps_for_blur(1e-300, wt.GridCost(3)), ValueError, "eps beyond the floats"),
+    ],
+)
+def test_blur_says_what_it_cannot_know(call, error, message):
+    with pytest.raises(error, match=message):
+        call()
+
+
+# ----------------------------------------------------------------------------------------------- far apart, or too many
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: wt.cost_matrix([0, 1e200]),
+        lambda: wt.cost_matrix([0, 1e150], power=3),
+        lambda: wt.cost_matrix([0, 10], power=400),
+        lambda: wt.cost_matrix([-1e308, 1e308], power=1),
+        lambda: wt.cost_matrix([[0, 0], [1e200, 0]], power=1),
+        lambda: wt.cost_matrix(np.asarray([0, 1e30], dtype=np.float32)),
+        lambda: wt.GridCost(2, spacing=1e200),
+        lambda: wt.GridCost((2, 100), spacing=(1.0, 1e153)),
+        lambda: wt.GridCost(11, power=400),
+        lambda: wt.LineCost([0, 1e200], power=2),
+        lambda: wt.LineCost([0, 1e200], scale=1e200),
+        lambda: wt.LineCost([0, 10], power=400),
+    ],
+)
+def test_a_cost_beyond_the_floats_is_refused_not_infinite(call):
+    with pytest.raises(ValueError, match=r"beyond .*[Uu]se larger units"):
+        call()
+
+
+def test_positions_whose_distance_is_no_float_are_refused():
+    with pytest.raises(ValueError, match=r"from -1e.308 to 1e.308 lie too far apart for floats; use larger units"):
+        wt.LineCost([-1e308, 1e308])
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: wt.cost_matrix(np.arange(1e5)),
+        lambda: wt.cost_matrix(np.zeros((100_000, 3)), np.zeros((50_000, 3))),
+        lambda: wt.GridCost((400, 400)).dense(),
+        lambda: wt.LineCost(np.arange(1e5)).dense(),
+    ],
+)
+def test_a_cost_too_large_to_build_names_those_that_are_never_built(call):
+    with pytest.raises(MemoryError, match=r"100000 x|160000 x.*GiB.*LineCost\(positions\).*GridCost\(shape\)"):
+        call()
+
+
+def test_distances_in_many_dimensions_take_little_more_memory_than_their_result(rng):
+    x = rng.random((400, 300))
+    expected = ((x[:, None] - x[None]) ** 2).sum(-1)  # 384 MB of differences
+    wt.cost_matrix(x[:10])
+    tracemalloc.start()
+    found = wt.cost_matrix(x)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert_close(found, expected, rtol=1e-14)
+    assert peak < 30e6  # of which 1.3 MB are the result
+
+
+@pytest.mark.parametrize("power", [0.5, 1, 1.5, 2, 3])
+@pytest.mark.parametrize("points", [[[0.0, 0.0], [1.0, 2.0], [1.0, 2.0]], [0.0, 1.0, 1.0]], ids=["plane", "line"])
+def test_the_gradient_of_a_distance_is_zero_where_points_meet(points, power):
+    torch = pytest.importorskip("torch")
+    x = torch.tensor(points, dtype=torch.float64, requires_grad=True)
+    wt.cost_matrix(x, power=power)[0].sum().backward()  # from the first point to all
+    gap = np.array(points)[1:] - np.array(points)[0]
+    length = np.abs(gap) if gap.ndim == 1 else np.linalg.norm(gap, axis=1, keepdims=True)
+    slopes = power * length ** (power - 2) * gap
+    assert_close(x.grad, np.concatenate([-slopes.sum(0, keepdims=True), slopes]), rtol=1e-13)
 
 
 def test_a_width_must_be_positive():

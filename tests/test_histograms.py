@@ -114,7 +114,7 @@ def test_displacement_has_the_histograms_as_its_ends(rng):
 def test_displacement_says_what_does_not_fit():
     with pytest.raises(ValueError, match=r"vectors of one length; got shapes \(2,\), \(3,\)"):
         wt.displacement([0.5, 0.5], [1, 0, 0])
-    with pytest.raises(ValueError, match="positions must increase; sort them"):
+    with pytest.raises(ValueError, match=r"positions 0 and 1 are 1 and 0\. Sort the bins"):
         wt.displacement([0.5, 0.5], [1, 0], [1, 0])
     with pytest.raises(ValueError, match="q must sum to 1"):
         wt.wasserstein_1d([0.5, 0.5], [1, 1])
@@ -138,7 +138,7 @@ def test_continuum_removal_ignores_brightness(rng):
     ("spectra", "wavelengths", "message"),
     [
         ([1.0, 2.0], [1.0, 2.0, 3.0], r"2 bands but wavelengths has shape \(3,\)"),
-        ([1.0, 2.0], [2.0, 1.0], "wavelengths must increase; sort the bands"),
+        ([1.0, 2.0], [2.0, 1.0], "wavelengths must increase; wavelengths 0 and 1 are 2 and 1. Sort the bands"),
         ([1.0, 2.0], [1.0, float("nan")], "wavelengths hold NaN or infinite entries; drop those bands"),
         ([1.0, 2.0], 3.0, r"2 bands but wavelengths has shape \(\)"),
         (1.0, [1.0], r"0 bands but wavelengths has shape \(1,\)"),
@@ -170,8 +170,8 @@ def test_area_fractions_refuse_dark_endmembers_and_loose_weights():
 
 
 def test_a_sum_beyond_the_floating_type_is_refused_not_divided_by():
-    with pytest.raises(ValueError, match=r"a sum of x is beyond the range of float16 \(row 1 is the first\).*float64"):
-        wt.normalize(np.array([[1, 2], [6e4, 6e4]], dtype=np.float16))
+    with pytest.raises(ValueError, match=r"a sum of x is beyond the range of float32 \(row 1 is the first\).*float64"):
+        wt.normalize(np.array([[1, 2], [3e38, 3e38]], dtype=np.float32))
     with pytest.raises(ValueError, match="x must have its bins on the last axis; got a number"):
         wt.normalize(3.0)
 
@@ -187,3 +187,77 @@ def test_positions_of_the_line_must_be_numbers():
         wt.displacement([0.5, 0.5], [0.0, 1.0], [0.0, float("nan")])
     with pytest.raises(ValueError, match=r"must be vectors of one length; got shapes \(\)"):
         wt.displacement(1.0, 1.0)
+
+
+# ------------------------------------------------------------------------------------- far from one, and of other types
+
+
+@pytest.mark.parametrize(
+    ("weights", "scales", "fractions"),
+    [
+        ([0.5, 0.5], [1e-310, 1.0], [1.0, 1e-310]),
+        ([0.5, 0.5], [1e300, 1e-300], [0.0, 1.0]),
+        ([1.0, 0.0], [1e300, 1e-300], [1.0, 0.0]),  # a dark endmember that is not there does not count
+        ([0.25, 0.75], [1e-308, 3e-308], [0.5, 0.5]),
+        ([0.25, 0.75], [1e307, 3e307], [0.5, 0.5]),
+    ],
+)
+def test_area_fractions_do_not_depend_on_the_units_of_brightness(xp, weights, scales, fractions):
+    found = wt.area_fractions(xp.array(weights), xp.array(scales))
+    assert_close(found, fractions, rtol=1e-12)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (
+            lambda: wt.wasserstein_1d([1, 0], [0, 1], [0, 1e200]),
+            r"distance of 1e\+200 to the power 2 is beyond the floats",
+        ),
+        (lambda: wt.wasserstein_1d([1, 0], [0, 1], [0, 10], power=400), "distance of 10 to the power 400 is beyond"),
+        (lambda: wt.wasserstein_1d([1, 0], [0, 1], [-1e308, 1e308]), "positions from .* too far apart for floats"),
+        (lambda: wt.continuum_removed([1, 2, 1], [-1e308, 0, 1e308]), "wavelengths from .* too far apart for floats"),
+    ],
+)
+def test_axes_beyond_the_floats_are_refused_not_infinite(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("scale", [1e-300, 1e-150, 1e150, 1e300])
+def test_band_depth_does_not_depend_on_the_units_of_the_spectrum_or_of_the_axis(scale):
+    spectrum, axis = np.array([1.0, 2.0, 1.5, 3.0, 1.0]), np.array([1.0, 2.0, 3.0, 4.0, 6.0])
+    usual = wt.continuum_removed(spectrum, axis)
+    assert_close(usual, [0, 0, 0.4, 0, 0], atol=1e-15)
+    assert_close(wt.continuum_removed(scale * spectrum, axis), usual, rtol=1e-14)
+    assert_close(wt.continuum_removed(spectrum, scale * axis), usual, rtol=1e-14)
+
+
+def test_a_spectrum_over_six_hundred_decades_has_a_band_depth():
+    assert_close(wt.continuum_removed([1e-310, 1e300, 1e300, 1.0], [1, 2, 3, 4]), [0, 0, 0, 0])
+
+
+def test_band_depth_of_extended_precision_keeps_its_type():
+    depth = wt.continuum_removed(np.array([1, 0.5, 1], dtype=np.longdouble), np.array([1, 2, 3], dtype=np.longdouble))
+    assert depth.dtype == np.longdouble
+    assert_close(depth, [0, 0.5, 0], atol=1e-15)
+
+
+@pytest.mark.parametrize("n_bins", [10_000, 100_000])
+def test_rows_of_many_float32_bins_sum_to_one_in_any_memory_order(rng, n_bins):
+    x = np.asfortranarray(rng.random((3, n_bins)).astype(np.float32))  # NumPy adds such rows one by one
+    y = np.asfortranarray(wt.normalize(x))
+    assert y.dtype == np.float32
+    check_histograms(y, "y")
+    assert abs(y.astype(np.float64).sum(1) - 1).max() < 3e-7
+    exact = (x / x.sum(1, dtype=np.float64, keepdims=True)).astype(np.float32)
+    check_histograms(np.asfortranarray(exact), "exact")
+
+
+def test_a_sum_that_is_off_by_little_is_not_called_one():
+    with pytest.raises(ValueError, match=r"p must sum to 1 along its last axis; worst row sums to 1 \+ 4.0e-06. Use"):
+        check_histograms(np.array([0.5, 0.500004]), "p")
+    with pytest.raises(ValueError, match=r"worst row sums to 1 - 4.0e-06"):
+        check_histograms(np.array([0.5, 0.499996]), "p")

@@ -75,7 +75,9 @@ def on_host(x: Array) -> bool:
 def as_float(x: Any, like: Array | None = None) -> Array:
     """``x`` as an array of floats: lists become NumPy float64, integers the backend's default float.
 
-    A float32 array stays float32. Lists and NumPy scalars follow ``like`` where it is given.
+    A float32 array stays float32; half precision (float16, bfloat16), whose three digits are a way to store numbers and
+    not to compute with them, becomes float32; another byte order becomes the machine's. Lists and NumPy scalars follow
+    ``like`` where it is given.
     """
     if isinstance(x, np.ma.MaskedArray):
         if np.ma.is_masked(x):
@@ -95,18 +97,25 @@ def as_float(x: Any, like: Array | None = None) -> Array:
             raise TypeError(f"expected an array or a list of numbers, got {type(x).__name__}: {error}") from None
         if x.dtype.kind not in "fiub":
             raise TypeError(f"expected numbers, got an array of dtype {x.dtype}.")
-        if x.dtype.kind != "f":
-            x = x.astype(np.float64)
+        x = _computable(x if x.dtype.kind == "f" else x.astype(np.float64))
         if compat.is_array_api_obj(like) and not compat.is_numpy_array(like):
             x = to_backend(x, like)
         return x
     xp = array_namespace(x)
     if xp.isdtype(x.dtype, "real floating"):
-        return x
+        return _computable(x)
     if not xp.isdtype(x.dtype, ("integral", "bool")):
         raise TypeError(f"expected real numbers, got an array of dtype {x.dtype}.")
     default = xp.empty(0).dtype
     return xp.astype(x, default)
+
+
+def _computable(x: Array) -> Array:
+    """Half precision as float32, and NumPy's other byte order as the machine's own."""
+    xp = array_namespace(x)
+    if xp.finfo(x.dtype).bits < 32:
+        return xp.astype(x, xp.float32)
+    return x.astype(x.dtype.newbyteorder("=")) if is_numpy(x) and not x.dtype.isnative else x
 
 
 def one_type(*arrays: Array) -> tuple[Array, ...]:
@@ -147,6 +156,16 @@ def to_numpy(x: Any) -> np.ndarray:
 def number(x: Array) -> float:
     """A one-element array as a Python float; of a torch tensor that tracks gradients, its value."""
     return float(to_numpy(x))
+
+
+def row_sums(x: Array) -> Array:
+    """Sums along the last axis; NumPy's in float64 at least, since it adds some memory orders one by one.
+
+    Of 1e5 float32 bins two digits would be lost.
+    """
+    xp = array_namespace(x)
+    wide = is_numpy(x) and xp.finfo(x.dtype).bits < 64  # other backends add pairwise in any memory order
+    return xp.sum(x, axis=-1, dtype=xp.float64 if wide else x.dtype)
 
 
 def safe_log(x: Array) -> Array:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ._array import Array, array_namespace, as_float, device, to_numpy
+from ._array import Array, array_namespace, as_float, device, row_sums, to_numpy
 
 SUM_TOLERANCE = 1e-6  # how far from one the mass of a histogram may be
 
@@ -113,15 +113,31 @@ def check_histograms(x: Array, name: str) -> None:
     """Refuse rows that are not points of the simplex: negative, not finite, or not summing to one within 1e-6."""
     xp = array_namespace(x)
     check_nonnegative(x, name)
-    sums = xp.sum(x, axis=-1)
+    sums = row_sums(x)
     gap = xp.abs(sums - 1.0)
     if bool(xp.any(gap > SUM_TOLERANCE)):
         flat = to_numpy(sums).reshape(-1)
         worst = float(flat[int(abs(flat - 1.0).argmax())])
+        off = f"{worst:.6g}" if abs(worst - 1.0) > 1e-4 else f"1 {'+' if worst > 1 else '-'} {abs(worst - 1.0):.1e}"
         raise ValueError(
-            f"{name} must sum to 1 along its last axis; worst row sums to {worst:.6g}. "
-            f"Use wdl_tutorial.normalize({name})."
+            f"{name} must sum to 1 along its last axis; worst row sums to {off}. Use wdl_tutorial.normalize({name})."
         )
+
+
+def check_increasing(x: np.ndarray, name: str, things: str) -> None:
+    """Refuse the places of ``things`` on an axis that are not finite, do not increase, or lie too far apart for floats."""
+    if not np.all(np.isfinite(x)):
+        raise ValueError(f"{name} hold NaN or infinite entries; drop those {things} first.")
+    back = np.flatnonzero(x[1:] <= x[:-1])
+    if back.size:
+        at = int(back[0])
+        same = x[at] == x[at + 1]
+        raise ValueError(
+            f"{name} must increase; {name} {at} and {at + 1} are {x[at]:g} and {x[at + 1]:g}. "
+            + (f"Merge or drop one of two {things} at one place." if same else f"Sort the {things} first.")
+        )
+    if x.size and not x[-1] / 2 - x[0] / 2 < np.finfo(float).max / 2:
+        raise ValueError(f"{name} from {x[0]:g} to {x[-1]:g} lie too far apart for floats; use larger units.")
 
 
 def check_batch(p: Array, q: Array, names: str, bins: int = 1) -> None:

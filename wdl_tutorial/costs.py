@@ -11,8 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from ._array import Array, array_namespace, as_float, to_numpy
-from ._checks import check_eps, is_number
+from ._array import Array, array_namespace, as_float, one_type, to_numpy
+from ._checks import check_eps, check_increasing, is_number
+
+LARGEST_MATRIX = 2**31  # entries of a cost that may be built: 16 GiB
+BLOCK_ELEMENTS = 2**20  # differences of coordinates that are held at once
 
 
 def _check_power(power: float) -> float:
@@ -32,7 +35,14 @@ def cost_matrix(x: Array, y: Array | None = None, *, power: float = 2) -> Array:
 
     Returns
     -------
-    array, shape (n, m)
+    array, shape (n, m). Its gradient where two points meet is 0, as is that of a distance (torch).
+
+    Raises
+    ------
+    ValueError
+        If positions are not finite or do not fit each other, or a distance to its power is beyond the floats.
+    MemoryError
+        If the matrix would be too large; :class:`LineCost` and :class:`GridCost` never build it.
 
     Examples
     --------
@@ -49,11 +59,51 @@ def cost_matrix(x: Array, y: Array | None = None, *, power: float = 2) -> Array:
         raise ValueError(f"positions must be (n,) or (n, d), one d; got shapes {tuple(x.shape)} and {tuple(y.shape)}.")
     if not bool(xp.all(xp.isfinite(x))) or not bool(xp.all(xp.isfinite(y))):
         raise ValueError("positions hold NaN or infinite entries; drop or mend those bins first.")
-    if x.ndim == 1:
-        gap = x[:, None] - y[None, :]
-        return xp.abs(gap) if power == 1 else gap * gap if power == 2 else xp.abs(gap) ** power
-    squared = xp.sum((x[:, None, :] - y[None, :, :]) ** 2, axis=-1)
-    return squared if power == 2 else squared ** (power / 2)
+    check_room(x.shape[0], y.shape[0])
+    x, y = one_type(x, y)
+    with np.errstate(over="ignore", invalid="ignore"):
+        if x.ndim == 1:
+            gap = x[:, None] - y[None, :]
+            cost = xp.abs(gap) if power == 1 else gap * gap if power == 2 else _power(xp.abs(gap), power)
+        else:
+            squared = _squared_distances(x, y)
+            cost = squared if power == 2 else _power(squared, power / 2)
+    if not bool(xp.all(xp.isfinite(cost))):
+        raise ValueError(
+            f"distances to the power {power:g} are beyond {cost.dtype}: positions reach {_largest_entry(x, y):.3g}. "
+            "Use larger units, or a smaller power."
+        )
+    return cost
+
+
+def _power(x: Array, power: float) -> Array:
+    """x ** power for x >= 0, whose gradient at 0 is 0, not NaN."""
+    xp = array_namespace(x)
+    apart = x > 0
+    return xp.where(apart, xp.where(apart, x, xp.ones_like(x)) ** power, xp.zeros_like(x))
+
+
+def _squared_distances(x: Array, y: Array) -> Array:
+    """|x_i - y_j|^2 of points (n, d) and (m, d), in blocks of rows: their differences are d times as large as the result."""
+    xp = array_namespace(x, y)
+    step = max(1, BLOCK_ELEMENTS // max(1, y.shape[0] * y.shape[1]))
+    starts = range(0, max(1, x.shape[0]), step)
+    rows = (x[i : min(i + step, x.shape[0]), None, :] for i in starts)
+    blocks = [xp.sum((some - y[None, :, :]) ** 2, axis=-1) for some in rows]
+    return blocks[0] if len(blocks) == 1 else xp.concat(blocks, axis=0)
+
+
+def _largest_entry(*arrays: Array) -> float:
+    return max(float(np.abs(to_numpy(x)).max()) for x in arrays)
+
+
+def check_room(n: int, m: int) -> None:
+    """Refuse to build a matrix of n x m entries that no machine of our readers holds, and name what needs none."""
+    if n * m > LARGEST_MATRIX:
+        raise MemoryError(
+            f"a cost of {n} x {m} entries takes {8 * n * m / 2**30:.3g} GiB. LineCost(positions) on a sorted line and "
+            "GridCost(shape) on a regular grid never build it; or use fewer bins."
+        )
 
 
 class GridCost:
@@ -85,6 +135,12 @@ class GridCost:
         if not all(is_number(s) and s > 0 for s in steps):
             raise ValueError(f"spacing must be positive; got {spacing!r}.")
         self.spacing = tuple(float(s) for s in steps)
+        far = [float(_to_the(s * (n - 1), self.power)) for n, s in zip(self.grid, self.spacing)]
+        if not math.isfinite(sum(far)):
+            raise ValueError(
+                f"spacing={spacing!r} to the power {self.power:g} is beyond the floats on a grid of {self.grid}. "
+                "Use larger units."
+            )
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -97,6 +153,7 @@ class GridCost:
 
     def dense(self) -> np.ndarray:
         """The (n, n) matrix this stands for. For tests and small grids."""
+        check_room(*self.shape)
         total = np.zeros((1, 1))
         for c in self.axis_costs():
             n, k = total.shape[0], c.shape[0]
@@ -124,18 +181,16 @@ class LineCost:
         x = to_numpy(as_float(positions)).astype(np.float64, copy=True)
         if x.ndim != 1 or x.size < 1:
             raise ValueError(f"positions must be a vector; got shape {x.shape}.")
-        if not np.all(np.isfinite(x)):
-            raise ValueError("positions hold NaN or infinite entries; drop those bins first.")
-        if np.any(np.diff(x) <= 0):
-            at = int(np.argmax(np.diff(x) <= 0))
-            raise ValueError(
-                f"positions must increase; positions {at} and {at + 1} are {x[at]:g} and {x[at + 1]:g}. "
-                + ("Merge or drop one of two bins at one place." if x[at] == x[at + 1] else "Sort the bins first.")
-            )
+        check_increasing(x, "positions", "bins")
         if not (is_number(scale) and scale > 0):
             raise ValueError(f"scale must be a positive number; got {scale!r}.")
         x.flags.writeable = False
         self.positions, self.power, self.scale = x, _check_power(power), float(scale)
+        span = float(x[-1] - x[0])
+        if not math.isfinite(self.scale * _to_the(span, self.power)):
+            raise ValueError(
+                f"{scale:g} * {span:.3g}**{power:g}, the cost from end to end, is beyond the floats; use larger units."
+            )
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -149,7 +204,15 @@ class LineCost:
         return f"LineCost({self.positions.size} positions, power={self.power}, scale={self.scale:g})"
 
 
-def blur_width(eps: float, cost: Any) -> float:
+def _to_the(x: float, power: float) -> float:
+    """x ** power, infinite where Python would raise."""
+    try:
+        return x**power
+    except OverflowError:
+        return math.inf
+
+
+def blur_width(eps: float, cost: Any, *, positions: Array | None = None) -> float:
     """Width of the Gibbs kernel exp(-cost/eps), in the units of the axis: what eps blurs.
 
     For power 2 the standard deviation sqrt(eps / 2) of the Gaussian (Schmitz et al. (2018), below eq. (4)); for power 1
@@ -157,19 +220,36 @@ def blur_width(eps: float, cost: Any) -> float:
 
     Parameters
     ----------
-    cost : a GridCost or LineCost; or a dense cost on a uniform line, for which the unit is one bin.
+    cost : a GridCost or LineCost; or a dense cost scale * |x_i - x_j|**power.
+    positions : array, shape (n_bins,)   The axis of a dense cost, which knows only bins. May be left out where
+        neighbours cost exactly 1: then bins are the units.
+
+    Raises
+    ------
+    TypeError
+        If a dense cost comes without its positions.
+    ValueError
+        If a dense cost is no power of the distances between its positions; or the width is beyond the floats.
 
     Examples
     --------
     >>> blur_width(2.0, GridCost(100))
     1.0
+    >>> bands = np.arange(400.0, 1000.0, 10.0)  # nm
+    >>> blur_width(200.0, cost_matrix(bands), positions=bands)
+    10.0
     """
-    scale, power = _scale_and_power(cost)
-    return (check_eps(eps) / (power * scale)) ** (1 / power)
+    scale, power = _scale_and_power(cost, positions)
+    width = _to_the(check_eps(eps) / power / scale, 1 / power)
+    if not (math.isfinite(width) and width > 0):
+        raise ValueError(
+            f"eps={eps:g} blurs this cost (scale {scale:g}, power {power:g}) by a width beyond the floats."
+        )
+    return width
 
 
-def eps_for_blur(width: float, cost: Any) -> float:
-    """The eps whose kernel has this :func:`blur_width`.
+def eps_for_blur(width: float, cost: Any, *, positions: Array | None = None) -> float:
+    """The eps whose kernel has this :func:`blur_width`, with its arguments.
 
     Examples
     --------
@@ -178,25 +258,50 @@ def eps_for_blur(width: float, cost: Any) -> float:
     """
     if not (is_number(width) and width > 0):
         raise ValueError(f"width must be positive; got {width!r}. It is in the units of the axis.")
-    scale, power = _scale_and_power(cost)
-    return float(power * scale * width**power)
+    scale, power = _scale_and_power(cost, positions)
+    eps = float(power * scale * _to_the(float(width), power))
+    if not (math.isfinite(eps) and eps > 0):
+        raise ValueError(f"a width of {width:g} needs an eps beyond the floats (scale {scale:g}, power {power:g}).")
+    return eps
 
 
-def _scale_and_power(cost: Any) -> tuple[float, float]:
+def _scale_and_power(cost: Any, positions: Array | None) -> tuple[float, float]:
     """(scale, power) of a cost scale * |x - y|**power in the units of its axis."""
-    if isinstance(cost, GridCost):
-        return 1.0, cost.power  # spacing is already in the units of the axis
-    if isinstance(cost, LineCost):
-        return cost.scale, cost.power
-    c = to_numpy(as_float(cost))
-    if c.ndim == 2 and c.shape[0] == c.shape[1] >= 3 and c[0, 1] > 0:
-        power = math.log2(c[0, 2] / c[0, 1])
-        power = round(power) if abs(power - round(power)) < 1e-9 else power
-        if power > 0:
-            line = c[0, 1] * cost_matrix(np.arange(c.shape[0]), power=power)
-            if np.allclose(c, line, rtol=1e-9, atol=1e-12):
-                return float(c[0, 1]), power
-    raise TypeError("blur_width of a dense cost needs a uniform line; describe the axis with LineCost or GridCost.")
+    if isinstance(cost, GridCost | LineCost):
+        if positions is not None:
+            raise TypeError(f"positions belong to a dense cost; a {type(cost).__name__} knows its own axis.")
+        return (1.0 if isinstance(cost, GridCost) else cost.scale), cost.power  # spacing is in the units of the axis
+    c = to_numpy(as_float(cost)).astype(np.float64, copy=False)
+    if c.ndim != 2 or c.shape[0] != c.shape[1] or c.shape[0] < 3:
+        raise ValueError(
+            f"blur_width of a dense cost needs a square one of at least 3 bins; got shape {c.shape}. "
+            "Describe the axis with LineCost or GridCost."
+        )
+    if positions is None and c[0, 1] != 1.0:
+        raise TypeError(
+            f"a dense cost does not know the units of its axis (its first two bins cost {c[0, 1]:g}). Give positions=, "
+            "or describe the axis with LineCost or GridCost."
+        )
+    x = np.arange(c.shape[0]) if positions is None else to_numpy(as_float(positions)).astype(np.float64, copy=False)
+    if x.shape != c.shape[:1]:
+        raise ValueError(f"positions need one entry per bin, {c.shape[0]} of them; got shape {x.shape}.")
+    return _power_law(c, x)
+
+
+def _power_law(c: np.ndarray, x: np.ndarray) -> tuple[float, float]:
+    """(scale, power) of the matrix ``c`` between the positions ``x`` of a line."""
+    with np.errstate(all="ignore"):
+        near, far = abs(x[1] - x[0]), abs(x - x[0]).max()
+        power = float(np.log(c[0, abs(x - x[0]).argmax()] / c[0, 1]) / np.log(far / near))
+        power = round(power) if math.isfinite(power) and abs(power - round(power)) < 1e-6 else power
+        if 0 < power < math.inf and c[0, 1] > 0:
+            scale = float(c[0, 1] / near**power)
+            if np.allclose(c, scale * cost_matrix(x, power=power), rtol=1e-6, atol=1e-9 * c.max()):
+                return scale, power
+    raise ValueError(
+        "blur_width of a dense cost needs scale * |x_i - x_j|**power between the bins of one line, in the order of their "
+        "positions; this one is no such cost. Describe the axis with LineCost or GridCost."
+    )
 
 
 def check_cost(cost: Any, *, square: bool = False) -> Any:

@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import numpy as np  # quantiles and hulls are host work on a few hundred numbers
 
-from ._array import Array, array_namespace, as_float, to_backend, to_numpy
-from ._checks import check_histograms, check_nonnegative, worst_row
+from ._array import Array, array_namespace, as_float, one_type, row_sums, to_backend, to_numpy
+from ._checks import check_histograms, check_increasing, check_nonnegative, worst_row
 
 
 def normalize(x: Array) -> Array:
@@ -35,7 +35,7 @@ def normalize(x: Array) -> Array:
         raise ValueError("x must have its bins on the last axis; got a number.")
     check_nonnegative(x, "x")
     with np.errstate(over="ignore"):
-        total = xp.sum(x, axis=-1, keepdims=True)
+        total = xp.astype(row_sums(x), x.dtype, copy=False)[..., None]
     if not bool(xp.all(xp.isfinite(total))):
         row = worst_row(~xp.isfinite(total[..., 0]))
         raise ValueError(
@@ -69,6 +69,11 @@ def displacement(p: Array, q: Array, positions: Array | None = None) -> Displace
     ----------
     p, q : array, shape (n_bins,)   Histograms.
     positions : array, shape (n_bins,), increasing; 0, 1, 2, ... if not given.
+
+    Raises
+    ------
+    ValueError
+        If p or q is no histogram, lengths differ, or positions do not increase.
     """
     p, q = as_float(p), as_float(q)
     array_namespace(p, q)
@@ -80,10 +85,7 @@ def displacement(p: Array, q: Array, positions: Array | None = None) -> Displace
         raise ValueError(
             f"p, q and positions must be vectors of one length; got shapes {a.shape}, {b.shape} and {x.shape}."
         )
-    if not np.all(np.isfinite(x)):
-        raise ValueError("positions hold NaN or infinite entries; drop those bins first.")
-    if np.any(np.diff(x) <= 0):
-        raise ValueError("positions must increase; sort them, and p and q with them.")
+    check_increasing(x, "positions", "bins")
     cp, cq = np.cumsum(a), np.cumsum(b)
     cp, cq = cp / cp[-1], cq / cq[-1]  # both end at exactly 1
     levels = np.unique(np.concatenate([[0.0], cp, cq]))
@@ -96,6 +98,15 @@ def displacement(p: Array, q: Array, positions: Array | None = None) -> Displace
 def wasserstein_1d(p: Array, q: Array, positions: Array | None = None, *, power: float = 2) -> float:
     """Exact ``min_T <T, |x - y|**power>`` between two histograms on a sorted line, by quantiles; ``power`` at least 1.
 
+    Parameters
+    ----------
+    p, q, positions : as in :func:`displacement`.
+
+    Raises
+    ------
+    ValueError
+        As :func:`displacement`; and if a distance to its power is beyond the floats.
+
     Examples
     --------
     >>> wasserstein_1d([1, 0, 0], [0, 0, 1], power=2)
@@ -106,7 +117,15 @@ def wasserstein_1d(p: Array, q: Array, positions: Array | None = None, *, power:
             f"power must be a number of at least 1; got {power!r}. Below 1 the monotone plan is not the cheapest."
         )
     plan = displacement(p, q, positions)
-    return float((plan.mass * abs(plan.start - plan.end) ** power).sum())
+    gap = abs(plan.start - plan.end)
+    with np.errstate(over="ignore"):
+        price = gap**power
+    if not np.all(np.isfinite(price)):
+        raise ValueError(
+            f"a distance of {gap.max():.3g} to the power {power:g} is beyond the floats; use larger units, or a smaller "
+            "power."
+        )
+    return float((plan.mass * price).sum())
 
 
 def continuum_removed(spectra: Array, wavelengths: Array) -> Array:
@@ -133,17 +152,23 @@ def continuum_removed(spectra: Array, wavelengths: Array) -> Array:
     if host.ndim == 0 or x.shape != host.shape[-1:]:
         n_bands = host.shape[-1] if host.ndim else 0
         raise ValueError(f"spectra have {n_bands} bands but wavelengths has shape {x.shape}; give one per band.")
-    if not np.all(np.isfinite(x)):
-        raise ValueError("wavelengths hold NaN or infinite entries; drop those bands first.")
-    if np.any(np.diff(x) <= 0):
-        raise ValueError("wavelengths must increase; sort the bands first.")
+    check_increasing(x, "wavelengths", "bands")
     check_nonnegative(spectra, "spectra")
     if host.size and host.min() <= 0:
         raise ValueError(f"spectra must be positive to divide by their hull; the smallest entry is {host.min():.3g}.")
-    depth = np.empty_like(host)
+    host = host.astype(np.float64, copy=False)  # what np.interp computes in
+    x = _near_one(x.astype(np.float64))  # units do not matter, and products of two of them must not overflow
+    depth = np.zeros_like(host)
     for index in np.ndindex(host.shape[:-1]):
-        depth[index] = 1.0 - host[index] / np.interp(x, *_upper_hull(x, host[index]))
+        y = _near_one(host[index])
+        hull = np.interp(x, *_upper_hull(x, y))
+        depth[index] = 1.0 - np.divide(y, hull, out=np.ones_like(y), where=hull > 0)
     return to_backend(np.maximum(depth, 0.0), spectra)
+
+
+def _near_one(x: np.ndarray) -> np.ndarray:
+    """``x`` times a power of two, so that its largest entry is about one: exact but for what becomes subnormal."""
+    return np.ldexp(x, -int(np.frexp(np.abs(x).max())[1])) if x.size else x
 
 
 def _upper_hull(x, y):
@@ -187,5 +212,9 @@ def area_fractions(weights: Array, scales: Array) -> Array:
         raise ValueError(f"scales must be positive; the smallest is {float(xp.min(scales)):.3g}.")
     if not bool(xp.all(xp.isfinite(scales))):
         raise ValueError(f"scales must be finite; the largest is {float(xp.max(scales)):.3g}.")
-    area = weights / scales
+    weights, scales = one_type(weights, scales)
+    here = weights > 0
+    # times the smallest scale of a row that counts: nothing overflows, whatever the units of brightness
+    least = xp.min(xp.where(here, scales, xp.full_like(weights, float("inf"))), axis=-1, keepdims=True)
+    area = xp.where(here, weights * (xp.where(here, least, scales) / scales), xp.zeros_like(weights))
     return area / xp.sum(area, axis=-1, keepdims=True)
