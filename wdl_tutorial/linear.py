@@ -1,8 +1,9 @@
-"""Additive and bilinear baselines: PCA, NMF, VCA, NNLS, FCLS, the bilinear models, and how many endmembers there are.
+"""Baselines: PCA, NMF, VCA, NNLS, FCLS, bilinear and variable-endmember models, and how many endmembers there are.
 
 Pixels X are (n_pixels, n_bands), endmembers (n_endmembers, n_bands), abundances (n_pixels, n_endmembers), and the
-linear mixing model is ``X = abundances @ endmembers``. VCA, NNLS, FCLS and the bilinear fit run on arrays of any
-backend, in float64 inside; PCA, NMF and the counts are NumPy and scikit-learn.
+linear mixing model is ``X = abundances @ endmembers``. VCA, NNLS, FCLS, the bilinear fit and the models whose endmembers
+differ from pixel to pixel (ELMM, GLMM, PLMM) run on arrays of any backend, in float64 inside; PCA, NMF and the counts are
+NumPy and scikit-learn.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from . import gaussnewton, leastsquares
+from . import gaussnewton, leastsquares, variability
 from ._array import (
     Array,
     array_namespace,
@@ -26,7 +27,7 @@ from ._array import (
     to_backend,
     to_numpy,
 )
-from .iterate import ConvergenceWarning
+from .iterate import ConvergenceWarning, run, warn_not_converged
 
 KKT_TOLERANCE = 1e-10  # of the optimality conditions, relative to max |M^T X|; rounding leaves about 1e-15
 
@@ -94,6 +95,21 @@ class BilinearResult(NamedTuple):
         )
         products = array_namespace(left).matrix_transpose(left * right)
         return self.abundances @ self.endmembers + (self.interactions * first * second) @ products
+
+
+class VariableResult(NamedTuple):
+    """Abundances, and endmembers that differ from pixel to pixel."""
+
+    abundances: Array  # (n_pixels, n_endmembers) on the simplex
+    endmembers: Array  # (n_pixels, n_endmembers, n_bands)
+    reference: Array  # (n_endmembers, n_bands) what they vary about: as given; of PLMM as learned
+    factors: Array  # (n_pixels, n_endmembers) of ELMM, (n_pixels, n_endmembers, n_bands) of GLMM; ones of PLMM
+    n_iter: int
+    converged: bool
+
+    def reconstruct(self) -> Array:
+        """sum_i a_ni s_ni, (n_pixels, n_bands)."""
+        return leastsquares.mix(self.abundances, self.endmembers)
 
 
 class EndmemberCount(NamedTuple):
@@ -640,6 +656,170 @@ def _warn_bilinear(converged: Array, tol: float, max_iter: int) -> None:
             ConvergenceWarning,
             stacklevel=3,
         )
+
+
+# ------------------------------------------------------------------------------------------------ variable endmembers
+
+
+def elmm(
+    X: Array, endmembers: Array, *, price: float = 1.0, start: str = "fcls", tol: float = 1e-3, max_iter: int = 20
+) -> VariableResult:
+    """Unmix where a material is bright here and dim there: the extended linear mixing model (Drumetz et al., 2016).
+
+        min over a, S, psi   1/2 sum_n ||x_n - a_n @ S_n||^2  +  price / 2 sum_n ||S_n - psi_n endmembers||^2
+
+    over a_n on the simplex, S_n >= 0 and one factor psi_nk >= 0 per pixel and material, in turns. The paper's prices on
+    the neighbours of a pixel are left out: pixels are independent here, and no image is needed.
+
+    Without them the data do not choose the fractions. With S at its best (and nowhere cut at zero) the objective of a
+    pixel is price / (price + ||a||^2) ||x - sum_k a_k psi_k endmembers_k||^2 / 2: only the products a_k psi_k fit, and
+    of all a the purest is cheapest. So where it starts and when it stops decide; both are the authors' by default.
+
+    Parameters
+    ----------
+    X : array, shape (n_pixels, n_bands)
+    endmembers : array, shape (n_endmembers, n_bands), in the units of X: the references that psi scales.
+    price : lambda_S of the paper, without unit: how dear it is to leave a scaled reference. Large: S = psi endmembers.
+    start : "fcls" and factors of one, as in the authors' code; or "nnls": fractions of the free fit, and its sum as the
+        factor of every material (their SCLSU), which is exact where a pixel has one brightness.
+    tol, max_iter : turns end where neither abundances nor rebuilt pixels changed by more than ``tol`` (relative Frobenius
+        norm), or after ``max_iter``, 20 in the authors' code; a ConvergenceWarning tells. S alone holds
+        n_pixels x n_endmembers x n_bands numbers.
+
+    Raises
+    ------
+    ValueError
+        If shapes disagree, an entry is NaN, an option is unknown, or ``price`` is not positive and finite.
+
+    Examples
+    --------
+    >>> M = [[0.2, 0.8, 0.5], [0.9, 0.1, 0.4]]
+    >>> x = [[0.275, 0.225, 0.225]]                    # halves of both, in half the light
+    >>> found = elmm(x, M, start="nnls")
+    >>> found.abundances.round(6), found.factors.round(6)
+    (array([[0.5, 0.5]]), array([[0.5, 0.5]]))
+    """
+    return _scaled("ELMM", X, endmembers, np.inf, price, start, tol, max_iter)
+
+
+def glmm(
+    X: Array,
+    endmembers: Array,
+    *,
+    price: float = 1.0,
+    length: float = 10.0,
+    start: str = "fcls",
+    tol: float = 1e-3,
+    max_iter: int = 20,
+) -> VariableResult:
+    """Unmix where a material changes band by band: the generalised linear mixing model (Imbiriba et al., 2018).
+
+        min over a, S, Psi   1/2 sum_n ||x_n - a_n @ S_n||^2  +  price / 2 sum_n ( ||S_n - Psi_n * endmembers||^2
+                             + length^2 sum_k mean(endmembers_k^2) sum_l (Psi_nkl - Psi_nk,l-1)^2 )
+
+    :func:`elmm` with a factor for every band. Factors that are free in every band would explain anything; the paper
+    holds them by a price on the differences between neighbouring pixels, which needs an image. Here the price is on
+    the differences between neighbouring bands, so that pixels stay independent.
+
+    Parameters
+    ----------
+    X, endmembers, price, start, tol, max_iter : as in :func:`elmm`.
+    length : over how many bands a factor is about the same; ``math.inf`` is ELMM, 0 leaves every band free.
+
+    Raises
+    ------
+    ValueError
+        As :func:`elmm`; and if ``length`` is negative or NaN.
+    """
+    if isinstance(length, bool) or not isinstance(length, int | float | np.number) or not length >= 0:
+        raise ValueError(f"length must be a number of bands, at least 0 (math.inf is ELMM); got {length!r}.")
+    return _scaled("GLMM", X, endmembers, float(length), price, start, tol, max_iter)
+
+
+def plmm(
+    X: Array,
+    endmembers: Array,
+    *,
+    price: float = 1.0,
+    reference_price: float = 10.0,
+    start: str = "fcls",
+    tol: float = 1e-3,
+    max_iter: int = 20,
+) -> VariableResult:
+    """Unmix where a material changes in any way: the perturbed linear mixing model (Thouvenin et al., 2016).
+
+        min over a, M, dM   1/2 sum_n ||x_n - a_n @ (M + dM_n)||^2  +  price / 2 sum_n ||dM_n||^2
+                            + reference_price / 2 ||M - endmembers||^2
+
+    over a_n on the simplex, M >= 0 and M + dM_n >= 0, in turns. The paper's price on the abundances of neighbouring
+    pixels is left out.
+
+    Parameters
+    ----------
+    X, endmembers, tol, max_iter : as in :func:`elmm`.
+    price : gamma of the paper, how dear it is for a pixel to have spectra of its own.
+    reference_price : beta of the paper, how dear it is for M to leave ``endmembers``, against the sum over all pixels.
+    start : "fcls"; or "nnls", fractions of the free fit.
+
+    Raises
+    ------
+    ValueError
+        As :func:`elmm`; and if ``reference_price`` is not positive and finite.
+    """
+    X, endmembers, abundances, _ = _variable_start(X, endmembers, price, start, max_iter)
+    _check_price("reference_price", reference_price)
+    steps = variability.perturbed_steps(
+        _double(X), _double(endmembers), abundances, price=price, reference_price=reference_price
+    )
+    return _variable("PLMM", X, steps, tol, max_iter)
+
+
+def _scaled(name, X, endmembers, length, price, start, tol, max_iter) -> VariableResult:
+    X, endmembers, abundances, factors = _variable_start(X, endmembers, price, start, max_iter)
+    reference = _double(endmembers)
+    smoother = variability.factor_smoother(reference, length)
+    steps = variability.scaled_steps(_double(X), reference, abundances, factors, price=price, smoother=smoother)
+    found = _variable(name, X, steps, tol, max_iter)
+    return found._replace(factors=found.factors[:, :, 0]) if name == "ELMM" else found
+
+
+def _check_price(name: str, value: float) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float | np.number) or not 0 < value < math.inf:
+        raise ValueError(f"{name} must be a positive, finite number; got {value!r}. Without variability, use fcls.")
+
+
+def _variable_start(
+    X: Array, endmembers: Array, price: float, start: str, max_iter: int
+) -> tuple[Array, Array, Array, Array]:
+    """Pixels and references, checked; the first abundances, and the first factor of every pixel and material."""
+    X, endmembers = _pixels_and_endmembers(X, endmembers)
+    _check_price("price", price)
+    _check_integer("max_iter", max_iter, 1)
+    if start not in ("fcls", "nnls"):
+        raise ValueError(f'start must be "fcls" or "nnls"; got {start!r}.')
+    _warn_units(X, endmembers)
+    xp = array_namespace(X, endmembers)
+    pixels, full = _double(X), _double(endmembers)
+    if start == "fcls":
+        first = _solve_pixels(pixels, full, sum_to_one=True)
+        return X, endmembers, first, xp.ones_like(first)[:, :, None]
+    free = _solve_pixels(pixels, full, sum_to_one=False)
+    light = xp.sum(free, axis=1, keepdims=True)
+    even = xp.full_like(free, 1.0 / free.shape[1])
+    first = xp.where(light > 0, free / xp.where(light > 0, light, xp.ones_like(light)), even)
+    return X, endmembers, first, (light * xp.ones_like(free))[:, :, None]
+
+
+def _variable(name: str, X: Array, steps: Iterator, tol: float, max_iter: int) -> VariableResult:
+    done = run(steps, lambda state: state.change, tol=tol, max_iter=max_iter, check_every=1)
+    if done.error > tol:
+        warn_not_converged(
+            name, done.n_iter, done.error, tol, "The authors' code stops there, too; to go on, raise max_iter."
+        )
+    xp = array_namespace(X)
+    state = done.state
+    arrays = (state.abundances, state.endmembers, state.reference, state.factors)
+    return VariableResult(*(xp.astype(x, X.dtype) for x in arrays), done.n_iter, done.error <= tol)
 
 
 # ----------------------------------------------------------------------------------------------- how many endmembers
