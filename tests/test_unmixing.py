@@ -14,6 +14,9 @@ SMALL = {
     "fcls": {},
     "nnls": {},
     "bilinear": {},
+    "elmm": {"max_iter": 100},
+    "glmm": {"max_iter": 100},
+    "plmm": {"max_iter": 100},
     "wahu": {"max_iter": 5, "n_training": 30, "n_iter": 20},
     "wahu_unbalanced": {"max_iter": 5, "n_training": 20},
 }
@@ -40,7 +43,26 @@ def test_every_method_is_covered_here_or_in_the_tests_of_its_network():
     assert set(METHODS) == set(SMALL) | {"idnet"}
 
 
-@pytest.mark.parametrize("method", ["fcls", "nnls", "bilinear", "wahu"])
+@pytest.mark.parametrize("method", ["elmm", "glmm", "plmm"])
+def test_endmembers_that_differ_per_pixel_come_as_a_bundle_and_their_mean(scene, method):
+    mask = np.ones((8, 9), dtype=bool)
+    mask[2, 3] = False
+    found = wt.unmix(scene._replace(mask=mask), method, **SMALL[method])
+    assert found.bundle.shape == (8, 9, 3, scene.cube.shape[-1])
+    assert np.isnan(found.bundle[2, 3]).all()
+    np.testing.assert_allclose(found.bundle[mask].mean(axis=0), found.endmembers, rtol=1e-12)
+    rebuilt = np.einsum("rck,rckl->rcl", found.abundances, found.bundle)
+    np.testing.assert_allclose(rebuilt[mask], found.reconstruction[mask], rtol=1e-9)
+    assert wt.unmix(scene, "fcls").bundle is None
+
+
+def test_variable_endmembers_stand_in_the_comparison(scene):
+    table = wt.compare(scene, {name: SMALL[name] for name in ("fcls", "elmm", "glmm", "plmm")}).medians()
+    assert all("nrmse_a" in table[name] for name in table)
+    assert max(table[name]["nrmse_y"] for name in ("elmm", "glmm", "plmm")) < table["fcls"]["nrmse_y"]
+
+
+@pytest.mark.parametrize("method", ["fcls", "nnls", "bilinear", "elmm", "glmm", "plmm", "wahu"])
 def test_abundances_are_on_the_simplex(scene, method):
     found = wt.unmix(scene, method, **SMALL[method])
     assert found.diagnostics["most_negative"] >= -1e-12

@@ -28,10 +28,15 @@ class Unmixing(NamedTuple):
 
     method: str
     abundances: np.ndarray  # (rows, cols, n_endmembers)
-    endmembers: np.ndarray  # (n_endmembers, n_bands), in the units of the cube; of "idnet" their mean over the pixels
+    endmembers: (
+        np.ndarray
+    )  # (n_endmembers, n_bands), in the units of the cube; where a bundle stands beside them, its mean
     reconstruction: np.ndarray  # (rows, cols, n_bands), in the units of the cube
     diagnostics: dict[str, float]  # rmse, nrmse_y, spectral_angle, most_negative, sum_gap, seconds
     model: Any  # the fitted estimator, or the method's own result
+    bundle: np.ndarray | None = (
+        None  # (rows, cols, n_endmembers, n_bands) of a method whose endmembers differ per pixel
+    )
 
     def __repr__(self) -> str:
         """Method, sizes and diagnostics: no arrays."""
@@ -47,6 +52,7 @@ class Fit(NamedTuple):
     endmembers: np.ndarray  # (n_endmembers, n_bands)
     reconstruction: np.ndarray  # (n_pixels, n_bands)
     model: Any
+    bundle: np.ndarray | None = None  # (n_pixels, n_endmembers, n_bands) where every pixel has endmembers of its own
 
 
 # -------------------------------------------------------------------------------------------------------------- methods
@@ -95,6 +101,23 @@ def _bilinear(x, n, scene, seed, verbose, endmembers=None, snr_db=None, **option
     return Fit(found.abundances, m, found.reconstruct(), found)
 
 
+def _variable(solve: Callable, x, n, seed, endmembers, snr_db, options) -> Fit:
+    found = solve(x, _endmembers(x, n, seed, endmembers, snr_db), **options)
+    return Fit(found.abundances, found.endmembers.mean(axis=0), found.reconstruct(), found, found.endmembers)
+
+
+def _elmm(x, n, scene, seed, verbose, endmembers=None, snr_db=None, **options) -> Fit:
+    return _variable(linear.elmm, x, n, seed, endmembers, snr_db, options)
+
+
+def _glmm(x, n, scene, seed, verbose, endmembers=None, snr_db=None, **options) -> Fit:
+    return _variable(linear.glmm, x, n, seed, endmembers, snr_db, options)
+
+
+def _plmm(x, n, scene, seed, verbose, endmembers=None, snr_db=None, **options) -> Fit:
+    return _variable(linear.plmm, x, n, seed, endmembers, snr_db, options)
+
+
 def _wahu(x, n, scene, seed, verbose, *, setting="salinas", n_training=1000, area=False, **changes) -> Fit:
     """Fit atoms on ``n_training`` pixels as histograms, weights on all; brightness is kept beside and put back."""
     check_count("n_training", n_training)
@@ -133,8 +156,8 @@ def _idnet(x, n, scene, seed, verbose, **options) -> Fit:
     from .deep import IDNet
 
     model = IDNet(n, random_state=seed, verbose=verbose, **options).fit(x)
-    endmembers = to_numpy(model.endmembers_)
-    return Fit(to_numpy(model.abundances_), endmembers.mean(axis=0), to_numpy(model.reconstruct()), model)
+    bundle = to_numpy(model.endmembers_)
+    return Fit(to_numpy(model.abundances_), bundle.mean(axis=0), to_numpy(model.reconstruct()), model, bundle)
 
 
 METHODS: dict[str, Callable[..., Fit]] = {
@@ -143,6 +166,9 @@ METHODS: dict[str, Callable[..., Fit]] = {
     "fcls": _fcls,
     "nnls": _nnls,
     "bilinear": _bilinear,
+    "elmm": _elmm,
+    "glmm": _glmm,
+    "plmm": _plmm,
     "wahu": _wahu,
     "wahu_unbalanced": _wahu_unbalanced,
     "idnet": _idnet,
@@ -165,6 +191,7 @@ def unmix(
     scene : a Scene, or a cube (rows, cols, bands) in reflectance.
     method : "pca", "nmf", "fcls" and "nnls" (with VCA's endmembers, or ``endmembers=``; ``snr_db=0`` for a scene with
         water or shadow, see :func:`wdl_tutorial.linear.vca`), "bilinear" (likewise),
+        "elmm", "glmm" and "plmm" (likewise; endmembers vary: options of :func:`wdl_tutorial.linear.elmm` and its kin),
         "wahu" (options of :func:`wahu`; ``n_training=1000`` pixels are fitted, all are unmixed; ``area=True`` turns
         fractions of light into fractions of area, right for linear mixing only), "wahu_unbalanced" (pixels keep their
         brightness; options of :func:`unbalanced_wahu`, ``n_training=300``) or "idnet" (options of
@@ -212,7 +239,8 @@ def unmix(
         "seconds": seconds,
     }
     maps = scene.to_map(fit.abundances), scene.to_map(fit.reconstruction)
-    return Unmixing(method, maps[0], fit.endmembers, maps[1], diagnostics, fit.model)
+    bundle = None if fit.bundle is None else scene.to_map(fit.bundle)
+    return Unmixing(method, maps[0], fit.endmembers, maps[1], diagnostics, fit.model, bundle)
 
 
 def _as_scene(scene: Scene | np.ndarray) -> Scene:
