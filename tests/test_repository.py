@@ -42,6 +42,7 @@ presets
 metrics
 leastsquares
 gaussnewton
+variability
 linear
 diffusion
 scenes
