@@ -63,6 +63,41 @@ def test_lists_follow_the_array_they_stand_beside(xp):
         assert made.dtype == beside.dtype
 
 
+def test_a_data_frame_is_its_numbers_whatever_type_pandas_keeps_them_in():
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame({"a": [1.0, 2.0], "b": [0.5, 0.25]})
+    for kind in ("float64", "Float64", "float32", "Float32"):
+        made = _array.as_float(frame.astype(kind))
+        assert type(made) is np.ndarray and made.dtype == np.float64
+        assert_close(made, [[1.0, 0.5], [2.0, 0.25]])
+    assert_close(_array.as_float(frame["a"].astype("Float64")), [1.0, 2.0])
+    assert np.isnan(_array.as_float(pandas.array([1.0, None], dtype="Float64").to_numpy(na_value=np.nan))[1])
+    assert np.isnan(_array.as_float(pandas.DataFrame({"a": [1.0, None]}, dtype="Float64"))[1, 0])
+    with pytest.raises(TypeError, match="expected numbers, got a DataFrame: could not convert string to float"):
+        _array.as_float(pandas.DataFrame({"a": ["x"]}))
+
+
+def test_floats_of_a_foreign_byte_order_or_of_extended_precision_become_the_machines_own():
+    for kind in (">f8", ">f4", "<f8", np.longdouble):
+        made = _array.as_float(np.array([0.25, 0.75], dtype=kind))
+        assert made.dtype.isnative and made.dtype.itemsize == min(np.dtype(kind).itemsize, 8)
+        assert_close(made, [0.25, 0.75])
+
+
+def test_a_lazy_array_is_refused_at_once_with_what_to_do():
+    dask = pytest.importorskip("dask.array")
+    with pytest.raises(TypeError, match=r"lazy Dask array of shape \(4, 3\).*x.compute\(\)"):
+        _array.as_float(dask.ones((4, 3)))
+
+
+def test_what_is_differentiated_by_hand_is_let_go(xp):
+    x = xp.array([1.0, 2.0])
+    assert _array.detached(x) is x and not _array.tracks(x, None, 3.0)
+    if xp.name == "torch":
+        x.requires_grad_()
+        assert _array.tracks(None, x) and not _array.tracks(_array.detached(x))
+
+
 def test_what_is_no_number_is_refused():
     with pytest.raises(TypeError, match="expected numbers, got an array of dtype <U1"):
         _array.as_float(["a"])

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from scipy import integrate, special, stats
 from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
 
 torch = pytest.importorskip("torch")
 
@@ -464,6 +465,73 @@ def test_the_checkpoint_of_another_run_is_refused(scene, tmp_path):
         small_net().fit(scene[0] * 0.99, resume=path)
 
 
+def test_a_fit_goes_on_from_its_checkpoint_by_itself(fitted, scene, tmp_path):
+    path = tmp_path / "run.pt"
+    with pytest.warns(ConvergenceWarning, match="interrupted after 1 epoch"):
+        net = stop_after(small_net(checkpoint=path), 1).fit(scene[0])
+    assert net.interrupted_ is True and fitted.interrupted_ is False
+    done = small_net(checkpoint=path)
+    epoch, epochs = done._epoch, []
+    done._epoch = lambda *args, **options: epochs.append(options["epoch"]) or epoch(*args, **options)
+    done.fit(scene[0])
+    assert epochs[0] == 1  # the first was not done again
+    assert np.array_equal(done.abundances_, fitted.abundances_)
+    with pytest.raises(ValueError, match="checkpoint of another run: random_state="):
+        small_net(checkpoint=path, random_state=99).fit(scene[0])
+    with pytest.raises(FileNotFoundError, match="there is no folder"):
+        small_net(checkpoint=tmp_path / "missing" / "run.pt").fit(scene[0])
+
+
+def damaged(state, change):
+    return {k: v for k, v in state.items() if k != change} if isinstance(change, str) else state | change
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "seed", "losses", "best", "model", "optimizer", "rng", "identity",
+        {"seed": "3"}, {"losses": 3}, {"losses": ["a"]}, {"identity": []}, {"best": {"transform": torch.ones(1)}},
+        {"model": {}}, {"optimizer": {"state": {}}}, {"rng": torch.ones(3)},
+    ],
+)  # fmt: skip
+def test_a_checkpoint_with_odd_contents_is_one_error_that_names_the_file(scene, tmp_path, change):
+    path = tmp_path / "run.pt"
+    small_net(checkpoint=path, max_iter=1).fit(scene[0])
+    torch.save(damaged(torch.load(path, weights_only=True), change), path)
+    net = small_net()
+    with pytest.raises(ValueError, match=r"run\.pt is no checkpoint of"):
+        net.fit(scene[0], resume=path)
+    assert not hasattr(net, "model_")
+
+
+def test_ctrl_c_in_the_first_epoch_keeps_what_was_fitted_before_or_nothing(scene):
+    net = small_net()
+    with pytest.raises(KeyboardInterrupt):
+        stop_after(net, 0).fit(scene[0])
+    assert [name for name in vars(net) if name.endswith("_")] == []
+    del net._epoch
+    before = net.fit(scene[0]).abundances_
+    with pytest.raises(KeyboardInterrupt):
+        stop_after(net, 0).fit(scene[0] * 0.9)
+    assert net.abundances_ is before and np.array_equal(net.loss_curve_, small_net().fit(scene[0]).loss_curve_)
+
+
+@pytest.mark.parametrize("switched_off", [torch.no_grad, torch.inference_mode])
+def test_it_trains_where_gradients_are_switched_off(switched_off, scene, fitted):
+    with switched_off():
+        net = small_net().fit(torch.from_numpy(scene[0]))
+    np.testing.assert_array_equal(net.abundances_.numpy(), fitted.abundances_)
+
+
+def test_a_data_frame_comes_in_with_its_names(scene, fitted):
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame(scene[0], columns=[f"band {k}" for k in range(scene[0].shape[1])])
+    net = small_net().fit(frame.astype("Float64"))
+    assert net.n_features_in_ == fitted.n_features_in_ == scene[0].shape[1]
+    assert list(net.feature_names_in_) == list(frame.columns)
+    assert np.array_equal(net.abundances_, fitted.abundances_)
+
+
 def test_parameters_are_kept_untouched_and_clone(scene):
     net = IDNet.preset("jasper_ridge", random_state=7)
     assert clone(net).get_params() == net.get_params()
@@ -495,7 +563,7 @@ def broken(X, value):
         (lambda X: X * 0, {}, ValueError, r"span \[0, 0\]"),
         (lambda X: X.reshape(9, 10, -1), {}, ValueError, r"got \(9, 10, 12\). Use cube.reshape"),
         (lambda X: X[:2], {}, ValueError, "between 2 and .* = 2; got 3"),
-        (lambda X: "X", {}, TypeError, "NumPy array or a torch tensor, got builtins.str"),
+        (lambda X: "X", {}, TypeError, "NumPy array, a torch tensor or a data frame, got builtins.str"),
         (lambda X: X, {"batch_size": 0}, ValueError, "batch_size must be at least 1; got 0"),
         (lambda X: X, {"learning_rate": 0.0}, ValueError, "learning_rate must be above 0"),
         (lambda X: X, {"sparsity": -1.0}, ValueError, "sparsity must be at least 0"),
@@ -541,6 +609,11 @@ def test_a_file_that_is_no_checkpoint_is_named_without_advice_to_unpickle_it(sce
 
 
 def test_reconstruct_before_fit_says_so():
+    with pytest.raises(NotFittedError, match="not fitted"):
+        IDNet(3).reconstruct()
+
+
+def test_reconstruct_before_fit_is_an_attribute_error_too():
     with pytest.raises(AttributeError, match="not fitted"):
         IDNet(3).reconstruct()
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 import itertools
 
 import numpy as np
 import pytest
 
-from wdl_tutorial.iterate import ConvergenceWarning, nth, run, warn_not_converged
+from wdl_tutorial.chunks import workers
+from wdl_tutorial.iterate import ConvergenceWarning, deprecated, nth, progress, run, warn, warn_not_converged
 
 
 def halving(xp, start=1.0):
@@ -58,3 +60,49 @@ def test_the_warning_says_how_far_and_what_to_change():
     expected = r"Sinkhorn stopped after 7 iterations with error 3.0e-03 > tol 1.0e-09. Raise max_iter."
     with pytest.warns(ConvergenceWarning, match=expected):
         warn_not_converged("Sinkhorn", 7, 3e-3, 1e-9, "Raise max_iter.")
+
+
+def here() -> int:
+    """The line that calls this."""
+    return inspect.currentframe().f_back.f_lineno
+
+
+def test_a_warning_names_the_line_of_who_called_the_package():
+    with pytest.warns(UserWarning) as caught:
+        line, _ = here(), warn("look")
+    assert (caught[0].filename, caught[0].lineno) == (__file__, line)
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_a_warning_of_a_worker_names_the_line_that_asked_for_workers(n_jobs):
+    module = {"__name__": "wdl_tutorial.made", "warn": warn, "workers": workers}
+    exec(
+        "def work(part): warn(f'part {part.start}')\n"
+        "def door(n_jobs):\n"
+        "    with workers(n_jobs) as mapper:\n"
+        "        return list(mapper(work, [slice(0, 1), slice(1, 2)]))",
+        module,
+    )
+    with pytest.warns(UserWarning) as caught:
+        line, _ = here(), module["door"](n_jobs)
+    assert sorted(str(w.message) for w in caught) == ["part 0", "part 1"]
+    assert {(w.filename, w.lineno) for w in caught} == {(__file__, line)}
+
+
+def test_a_deprecated_name_says_what_to_write_and_until_when():
+    with pytest.warns(DeprecationWarning, match=r"old\(\) is deprecated and will be gone in version 0.4. Use new\(\)."):
+        line, _ = here(), deprecated("old()", "new()", until="0.4")
+    with pytest.warns(DeprecationWarning) as caught:
+        line, _ = here(), deprecated("old()", "new()", until="0.4")
+    assert (caught[0].filename, caught[0].lineno) == (__file__, line)
+
+
+def test_a_bar_of_work_that_settles_early_ends_full(capsys):
+    with progress(100, "work", "step", shown=True) as bar:
+        bar.update(10)
+    assert (bar.n, bar.total) == (10, 10)
+    assert "10/10" in capsys.readouterr().err.split("\r")[-1]
+    with pytest.raises(KeyboardInterrupt), progress(100, "work", "step", shown=True) as bar:
+        bar.update(10)
+        raise KeyboardInterrupt
+    assert bar.total == 100  # that one was not done

@@ -16,7 +16,7 @@ from sklearn.exceptions import NotFittedError
 
 torch = pytest.importorskip("torch")
 
-from wdl_tutorial import LAND, deep  # noqa: E402
+from wdl_tutorial import LAND, ConvergenceWarning, deep  # noqa: E402
 from wdl_tutorial.deep import SpectralVAE, vae  # noqa: E402
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -246,3 +246,125 @@ def test_an_untrained_code_of_salinas_a_is_enough_for_land():
     code = SpectralVAE(n_epochs=0, init="torch", random_state=0).fit(X).transform(X)
     curve = LAND().fit(code / np.linalg.norm(code, axis=1, keepdims=True)).curve(y, [10], candidates=y > 0)
     assert curve.accuracy[0] > 0.95  # .967 here; over ten seeds .75 to .98, median .956
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Manners
+
+
+def stop_in(monkeypatch, n_epochs):
+    """Press Ctrl-C in the middle of epoch ``n_epochs + 1``."""
+    epoch, calls = SpectralVAE._epoch, []
+
+    def interrupted(self, x, optimizer):
+        calls.append(1)
+        if len(calls) == n_epochs + 1:
+            raise KeyboardInterrupt
+        return epoch(self, x, optimizer)
+
+    monkeypatch.setattr(SpectralVAE, "_epoch", interrupted)
+
+
+def test_ctrl_c_in_the_first_epoch_leaves_nothing_that_looks_fitted(monkeypatch):
+    stop_in(monkeypatch, 0)
+    net = small()
+    with pytest.raises(KeyboardInterrupt):
+        net.fit(line_of_spectra())
+    assert [name for name in vars(net) if name.endswith("_")] == []
+    with pytest.raises(NotFittedError):
+        net.transform(line_of_spectra())
+
+
+def test_a_refit_that_is_interrupted_at_once_keeps_the_old_networks_with_the_old_curves(monkeypatch):
+    X = line_of_spectra()
+    net = small().fit(X)
+    before, curve = net.transform(X), net.loss_curve_
+    stop_in(monkeypatch, 0)
+    with pytest.raises(KeyboardInterrupt):
+        net.set_params(n_latent=5).fit(X[:50] * 2)
+    assert np.array_equal(net.set_params(n_latent=3).transform(X), before) and net.loss_curve_ is curve
+
+
+def test_interrupted_is_said_on_the_estimator_and_at_the_callers_line(monkeypatch):
+    X = line_of_spectra()
+    assert small().fit(X).interrupted_ is False
+    stop_in(monkeypatch, 1)
+    with pytest.warns(ConvergenceWarning, match="interrupted after 1 epochs") as caught:
+        net = small().fit(X)
+    assert net.interrupted_ is True and caught[0].filename == __file__
+
+
+@pytest.mark.parametrize("switched_off", [torch.no_grad, torch.inference_mode])
+def test_it_trains_where_gradients_are_switched_off(switched_off, fitted):
+    X, net = fitted
+    with switched_off():
+        again = small().fit(X)
+        assert np.array_equal(again.transform(X), net.transform(X))
+
+
+def test_a_fit_goes_on_from_its_checkpoint_and_ends_as_if_it_had_never_stopped(monkeypatch, tmp_path):
+    X, path = line_of_spectra(), tmp_path / "vae.pt"
+    whole = small(n_epochs=6).fit(X)
+    with monkeypatch.context() as patch:
+        stop_in(patch, 4)
+        with pytest.warns(ConvergenceWarning, match="interrupted after 4 epochs"):
+            small(n_epochs=6, checkpoint=path, checkpoint_every=2).fit(X)
+    epochs = []
+    monkeypatch.setattr(SpectralVAE, "_epoch", count_calls(SpectralVAE._epoch, epochs))
+    resumed = small(n_epochs=6, checkpoint=path).fit(X)
+    assert len(epochs) == 2
+    assert np.array_equal(resumed.loss_curve_, whole.loss_curve_)
+    assert np.array_equal(resumed.kl_curve_, whole.kl_curve_)
+    assert np.array_equal(resumed.transform(X), whole.transform(X))
+    torch.load(path, weights_only=True)  # holds no code
+    assert [p.name for p in tmp_path.iterdir()] == ["vae.pt"]
+
+
+def count_calls(function, calls):
+    def counted(*args):
+        calls.append(1)
+        return function(*args)
+
+    return counted
+
+
+def test_a_checkpoint_of_another_run_or_of_none_is_refused_by_its_path(tmp_path):
+    X, path = line_of_spectra(), tmp_path / "vae.pt"
+    small(n_epochs=1, checkpoint=path).fit(X)
+    with pytest.raises(ValueError, match=r"vae.pt is the checkpoint of another run: n_latent=3.0 there, 4.0 here"):
+        small(n_latent=4, checkpoint=path).fit(X)
+    with pytest.raises(ValueError, match="checkpoint of another run: data="):
+        small(checkpoint=path).fit(X[1:])
+    with pytest.raises(ValueError, match="checkpoint of another run: random_state="):
+        small(checkpoint=path, random_state=1).fit(X)
+    path.write_bytes(b"no checkpoint")
+    with pytest.raises(ValueError, match=r"vae.pt cannot be read as a checkpoint"):
+        small(checkpoint=path).fit(X)
+    with pytest.raises(FileNotFoundError, match="there is no folder"):
+        small(checkpoint=tmp_path / "missing" / "vae.pt").fit(X)
+
+
+def test_a_generator_moves_on_and_every_kind_of_seed_repeats():
+    X = line_of_spectra(60)
+    for make in (lambda: 3, lambda: np.random.default_rng(3), lambda: np.random.RandomState(3)):
+        first, again = (small(n_epochs=0, random_state=make()).fit(X).transform(X) for _ in range(2))
+        assert np.array_equal(first, again)
+    moving = np.random.RandomState(3)
+    first, again = (small(n_epochs=0, random_state=moving).fit(X).transform(X) for _ in range(2))
+    assert not np.array_equal(first, again)
+    with pytest.raises(ValueError, match="random_state must be a non-negative integer"):
+        small(random_state=-1).fit(X)
+
+
+def test_a_data_frame_comes_with_names_and_its_code_has_names():
+    pandas = pytest.importorskip("pandas")
+    X = line_of_spectra(80)
+    frame = pandas.DataFrame(X, columns=[f"{400 + 10 * k} nm" for k in range(N_BANDS)])
+    net = small(n_epochs=1).fit(frame)
+    assert list(net.feature_names_in_) == list(frame.columns) and net.n_features_in_ == N_BANDS
+    assert list(net.get_feature_names_out()) == ["spectralvae0", "spectralvae1", "spectralvae2"]
+    assert np.array_equal(net.transform(frame), small(n_epochs=1).fit(X).transform(X))
+    with pytest.raises(ValueError, match="feature names should match"):
+        net.transform(frame[frame.columns[::-1]])
+    coded = net.set_output(transform="pandas").transform(frame)
+    assert list(coded.columns) == list(net.get_feature_names_out()) and list(coded.index) == list(frame.index)

@@ -73,23 +73,22 @@ def on_host(x: Array) -> bool:
 
 
 def as_float(x: Any, like: Array | None = None) -> Array:
-    """``x`` as an array of floats: lists become NumPy float64, integers the backend's default float.
+    """``x`` as an array of floats: lists and data frames become NumPy float64, integers the backend's default float.
 
     A float32 array stays float32; half precision (float16, bfloat16), whose three digits are a way to store numbers and
-    not to compute with them, becomes float32; another byte order becomes the machine's. Lists and NumPy scalars follow
-    ``like`` where it is given.
+    not to compute with them, becomes float32; extended precision, which SciPy does not know, becomes float64; another
+    byte order becomes the machine's. Lists and NumPy scalars follow ``like`` where it is given.
+
+    Raises
+    ------
+    TypeError
+        Masked, sparse, complex or lazy (Dask) arrays, and what holds no numbers: with what to do instead.
     """
+    _refuse(x)
     if isinstance(x, np.ma.MaskedArray):
-        if np.ma.is_masked(x):
-            raise TypeError(
-                f"expected numbers, got an array with {np.ma.count_masked(x)} masked entries, whose mask would be lost. "
-                "Drop them, or fill them: x.filled(value)."
-            )
         x = x.data
-    if hasattr(x, "toarray"):
-        raise TypeError(
-            f"expected an array, got a sparse {type(x).__name__}. Give x.toarray(): histograms are dense here."
-        )
+    if is_frame(x):
+        x = _from_frame(x)
     if not compat.is_array_api_obj(x) or isinstance(x, np.generic):
         try:
             x = np.asarray(x)
@@ -110,11 +109,46 @@ def as_float(x: Any, like: Array | None = None) -> Array:
     return xp.astype(x, default)
 
 
+def _refuse(x: Any) -> None:
+    """What cannot become an array of floats without losing something, or without crawling."""
+    if isinstance(x, np.ma.MaskedArray) and np.ma.is_masked(x):
+        raise TypeError(
+            f"expected numbers, got an array with {np.ma.count_masked(x)} masked entries, whose mask would be lost. "
+            "Drop them, or fill them: x.filled(value)."
+        )
+    if hasattr(x, "toarray"):
+        raise TypeError(
+            f"expected an array, got a sparse {type(x).__name__}. Give x.toarray(): histograms are dense here."
+        )
+    if compat.is_dask_array(x):
+        raise TypeError(
+            f"expected an array in memory, got a lazy Dask array of shape {tuple(x.shape)}: every step would compute it "
+            "again. Give x.compute(), or some of its rows."
+        )
+
+
+def is_frame(x: object) -> bool:
+    """True for a data frame (or one of its columns): what has values, column names and its own way to NumPy."""
+    return hasattr(x, "to_numpy") and (hasattr(x, "columns") or hasattr(x, "name")) and not compat.is_array_api_obj(x)
+
+
+def _from_frame(x: Any) -> np.ndarray:
+    """The numbers of a data frame; a missing entry of pandas' own Float64 is NaN."""
+    try:
+        return np.asarray(x, dtype=np.float64)
+    except TypeError:  # pandas' Float64 with a missing entry: pandas.NA is no float
+        return x.to_numpy(dtype=np.float64, na_value=np.nan)
+    except ValueError as error:
+        raise TypeError(f"expected numbers, got a {type(x).__name__}: {error}") from None
+
+
 def _computable(x: Array) -> Array:
-    """Half precision as float32, and NumPy's other byte order as the machine's own."""
+    """Half precision as float32, extended as float64, and NumPy's other byte order as the machine's own."""
     xp = array_namespace(x)
     if xp.finfo(x.dtype).bits < 32:
         return xp.astype(x, xp.float32)
+    if is_numpy(x) and x.dtype.itemsize > 8:
+        return x.astype(np.float64)
     return x.astype(x.dtype.newbyteorder("=")) if is_numpy(x) and not x.dtype.isnative else x
 
 
@@ -144,10 +178,21 @@ def like(x: Any, xp: Any) -> Array:
     return xp.asarray(np.array(to_numpy(x)))
 
 
+def tracks(*arrays: Any) -> bool:
+    """True where torch would record what is done with any of ``arrays``, to differentiate it."""
+    return any(compat.is_torch_array(x) and x.requires_grad for x in arrays)
+
+
+def detached(x: Any) -> Any:
+    """``x`` without its gradient's record, where it is a tensor that has one: for what is differentiated by hand."""
+    return x.detach() if tracks(x) else x
+
+
 def to_numpy(x: Any) -> np.ndarray:
     """``x`` on the host as NumPy, whatever its backend: for figures, widgets and files. Detaches torch tensors."""
     if compat.is_torch_array(x):
-        return x.detach().cpu().numpy()
+        x = x.detach().cpu()
+        return (x.float() if str(x.dtype) == "torch.bfloat16" else x).numpy()
     if compat.is_cupy_array(x):
         return x.get()
     return np.asarray(x)

@@ -62,10 +62,19 @@ def check_run(tol: float, max_iter: int, n_iter: int | None = None, *, check_eve
 def check_seed(random_state: Any) -> None:
     """Refuse what cannot seed a draw."""
     whole = isinstance(random_state, int | np.integer) and not isinstance(random_state, bool) and random_state >= 0
-    if not (whole or random_state is None or isinstance(random_state, np.random.Generator)):
+    if not (whole or random_state is None or isinstance(random_state, np.random.Generator | np.random.RandomState)):
         raise ValueError(
-            f"random_state must be a non-negative integer, a numpy Generator or None; got {random_state!r}."
+            "random_state must be a non-negative integer, a numpy Generator (or RandomState) or None; "
+            f"got {random_state!r}."
         )
+
+
+def generator_of(random_state: Any) -> np.random.Generator:
+    """The one rule for seeds: an integer repeats its draws, a Generator or RandomState moves on, None is new each time."""
+    check_seed(random_state)
+    if isinstance(random_state, np.random.RandomState):
+        return np.random.default_rng(random_state.randint(2**32, size=4, dtype=np.uint32))
+    return np.random.default_rng(random_state)
 
 
 # --------------------------------------------------------------------------------------------------------------- arrays

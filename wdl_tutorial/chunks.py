@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from ._array import Array, is_numpy, on_host
+from .iterate import Line, callers_line, in_the_name_of
 
 PANEL_ELEMENTS = 2**17  # of a chunk on the host: a compromise of cache and of calls
 TAPE_ELEMENTS = 2**23  # of all recorded iterations of a chunk on the host: 64 MB a worker
@@ -86,4 +87,10 @@ def workers(n_jobs: int) -> Iterator[Mapper]:
         threadpoolctl.threadpool_limits(1, user_api="blas"),
         joblib.Parallel(n_jobs=n_jobs, prefer="threads", return_as="generator") as parallel,
     ):
-        yield lambda function, parts: parallel(joblib.delayed(function)(part) for part in parts)
+        line = callers_line()
+        yield lambda function, parts: parallel(joblib.delayed(_named)(line, function, part) for part in parts)
+
+
+def _named(line: Line | None, function: Callable[[slice], Any], part: slice) -> Any:
+    with in_the_name_of(line):
+        return function(part)

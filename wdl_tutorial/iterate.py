@@ -7,8 +7,11 @@ here, once, for all of them.
 from __future__ import annotations
 
 import itertools
+import sys
+import threading
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from ._array import Array, array_namespace, number
@@ -58,10 +61,72 @@ def nth(steps: Iterator, n: int) -> Any:
     return next(itertools.islice(steps, n - 1, None))
 
 
+# ------------------------------------------------------------------------------------------------ in the caller's name
+
+# whose lines are not the caller's: ours, and those of what runs us
+_OURS = {"wdl_tutorial", "sklearn", "joblib", "threading", "multiprocessing", "concurrent", "contextlib", "functools"}
+_DOOR = threading.local()
+
+
+class Line(NamedTuple):
+    """A line of a file, and what the warnings module keeps of it."""
+
+    path: str
+    number: int
+    module: str
+    registry: dict
+
+
+def callers_line() -> Line | None:
+    """The line outside this package (and what drives it: scikit-learn, joblib) that called it; None in a bare thread."""
+    frame = sys._getframe(1)
+    while frame is not None:
+        name = frame.f_globals.get("__name__", "")
+        if name.partition(".")[0] not in _OURS or name == "wdl_tutorial.__main__":
+            registry = frame.f_globals.setdefault("__warningregistry__", {})
+            return Line(frame.f_code.co_filename, frame.f_lineno, name, registry)
+        frame = frame.f_back
+    return getattr(_DOOR, "line", None)
+
+
+@contextmanager
+def in_the_name_of(line: Line | None) -> Iterator[None]:
+    """A worker's thread warns in the name of ``line``, that of the thread which sent it."""
+    before, _DOOR.line = getattr(_DOOR, "line", None), line
+    try:
+        yield
+    finally:
+        _DOOR.line = before
+
+
+def warn(message: str, category: type[Warning] = UserWarning) -> None:
+    """Warn at the line of whoever called the package, however deep inside it the reason was found."""
+    line = callers_line()
+    if line is None:
+        warnings.warn(message, category, stacklevel=2)
+        return
+    warnings.warn_explicit(message, category, *line)
+
+
 def warn_not_converged(what: str, n_iter: int, error: float, tol: float, remedy: str) -> None:
     """Say what stopped short, by how much, and what to change."""
-    warnings.warn(
+    warn(
         f"{what} stopped after {n_iter} iterations with error {error:.1e} > tol {tol:.1e}. {remedy}",
         ConvergenceWarning,
-        stacklevel=3,
     )
+
+
+def deprecated(name: str, instead: str, *, until: str) -> None:
+    """Say that a public name is going: it works until version ``until``, and ``instead`` is what to write."""
+    warn(f"{name} is deprecated and will be gone in version {until}. Use {instead}.", DeprecationWarning)
+
+
+@contextmanager
+def progress(total: int, what: str, unit: str, *, shown: bool) -> Iterator[Any]:
+    """A progress bar that ends full where the work ends early: what has settled is done, not a tenth done."""
+    from tqdm.auto import tqdm
+
+    with tqdm(total=total, desc=what, unit=unit, disable=not shown) as bar:
+        yield bar
+        bar.total = bar.n
+        bar.refresh()

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
 from ._array import Array, is_array, to_backend, to_numpy
 from .costs import GridCost, LineCost
+from .iterate import warn
 
 
 def pack(x: Any, arrays: dict[str, np.ndarray]) -> Any:
@@ -48,26 +52,90 @@ def unpack(x: Any, arrays: dict[str, np.ndarray], like: Array | None) -> Any:
     return tuple(values) if kind == "tuple" else values
 
 
-def read_state(path: str | os.PathLike, what: str) -> tuple[dict[str, np.ndarray], dict]:
-    """The arrays and the text that :func:`write_state` wrote."""
+@contextmanager
+def reading(path: str | os.PathLike, what: str) -> Iterator[None]:
+    """Whatever a damaged or foreign file makes of the lines inside: one error that names the file."""
     try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = dict(file)
-        return arrays, json.loads(str(arrays["text"]))
-    except (ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        yield
+    except (ValueError, TypeError, LookupError, AttributeError, EOFError, RuntimeError, zipfile.BadZipFile) as error:
         raise ValueError(
             f"{path} is no {what}, or is damaged ({type(error).__name__}: {error}). Delete it, or give another path."
         ) from error
 
 
+def read_state(path: str | os.PathLike, what: str) -> tuple[dict[str, np.ndarray], dict]:
+    """The arrays and the text that :func:`write_state` wrote."""
+    with reading(path, what):
+        with np.load(path, allow_pickle=False) as file:
+            arrays = dict(file)
+        held = json.loads(str(arrays["text"]))
+        if not isinstance(held, dict):
+            raise TypeError(f"its text is a {type(held).__name__}")
+        return arrays, held
+
+
 def write_state(path: str | os.PathLike, arrays: dict[str, np.ndarray]) -> None:
-    """An .npz that is whole or not there: written beside, then renamed."""
+    """An .npz that is whole or not there."""
+    write_whole(path, lambda file: np.savez(file, **arrays))
+
+
+def write_whole(path: str | os.PathLike, write: Callable[[IO[bytes]], Any]) -> None:
+    """A file that is whole or not there, whatever ends this: written beside under a name of its own, then renamed.
+
+    Two runs that write to one path leave the file of the later one, whole.
+    """
+    path = Path(path)
+    check_writable(path)
+    part = _beside(path)
+    try:
+        with open(part, "xb") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(part, path)
+    except OSError as error:
+        raise OSError(error.errno, f"{path} was not written: {error.strerror or error}") from error
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def check_writable(path: str | os.PathLike) -> None:
+    """Refuse a path that no file can be written to, before hours of work want to be kept there."""
     path = Path(path)
     if path.is_dir():
         raise IsADirectoryError(f"{path} is a folder; give the path of a file in it.")
     if not path.parent.is_dir():
         raise FileNotFoundError(f"{path} cannot be written: there is no folder {path.parent}. Make it first.")
-    part = path.with_name(path.name + ".part")
-    with open(part, "wb") as file:
-        np.savez(file, **arrays)
-    os.replace(part, path)
+    probe = _beside(path)
+    try:
+        open(probe, "xb").close()
+    except OSError as error:
+        raise OSError(
+            error.errno, f"{path} cannot be written ({error.strerror}). Give a path in a folder that takes files"
+        ) from error
+    finally:
+        probe.unlink(missing_ok=True)
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(f"{path.name}.{secrets.token_hex(6)}.part")
+
+
+def keep(path: str | os.PathLike, write: Callable[[], None]) -> None:
+    """Write a checkpoint amid a fit. A disk that fills up must not end hours of work: say so, and go on."""
+    try:
+        write()
+    except OSError as error:
+        warn(f"the checkpoint could not be kept, and the fit goes on without it. {error.strerror or error}")
+
+
+@contextmanager
+def all_or_nothing(estimator: Any) -> Iterator[None]:
+    """A fit that fails leaves the estimator as it was: fitted as before, or not at all, but never half."""
+    before = dict(vars(estimator))
+    try:
+        yield
+    except BaseException:
+        vars(estimator).clear()
+        vars(estimator).update(before)
+        raise

@@ -33,22 +33,21 @@ rows: ``endmembers (..., n_em, n_bands)``, so that ``M a`` is ``a @ endmembers``
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import math
-import os
-import pickle
-import warnings
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator
+from sklearn.utils.validation import _check_feature_names, check_is_fitted
 from torch import nn
 
-from .._array import as_float, is_numpy, to_numpy
-from ..iterate import warn_not_converged
+from .._array import as_float, is_frame, is_numpy, to_numpy
+from .._checks import check_count, generator_of
+from ..iterate import ConvergenceWarning, progress, warn, warn_not_converged
+from ..statefiles import all_or_nothing, check_writable
+from .training import Run, exists, identity_of, keep_run, own_gradients, read_run, restore
 
 # ---------------------------------------------------------------------------------------------------------------------
 # The pieces of the bound
@@ -523,9 +522,10 @@ class IDNet(BaseEstimator):
     init_endmembers : array (n_em, n_bands) to use instead of those VCA finds.
     device : where to train. ``None`` follows ``X``: its own device for a torch tensor, the CPU for NumPy. Naming a
         device for a NumPy ``X`` moves a copy there and the results back.
-    checkpoint : path of a file written after every epoch, to be given to ``fit(X, resume=path)``.
+    checkpoint, checkpoint_every : path of a file that is written after every so many epochs. A fit that finds it there
+        goes on from it, and ends as if it had never stopped; it must be of the same data and parameters.
     verbose : show a progress bar.
-    random_state : int, ``numpy.random.Generator`` or None. The global generators are left as they were.
+    random_state : int, ``numpy.random.Generator``, RandomState or None. The global generators are left as they were.
 
     Attributes
     ----------
@@ -536,6 +536,8 @@ class IDNet(BaseEstimator):
     initial_endmembers_ : (n_em, n_bands), VCA's; column k of ``abundances_`` belongs to its row k.
     loss_curve_ : (n_iter_,), the mean of :func:`objective` over each epoch.
     n_iter_, converged_ : epochs done, and whether ``tol`` stopped them.
+    interrupted_ : True where Ctrl-C did; what is kept is then the best epoch so far.
+    n_features_in_, feature_names_in_ : bands of ``X``, and their names where it was a data frame.
     model_ : the trained :class:`IDNetModel`, in float32, from the epoch of the smallest loss.
 
     References
@@ -572,6 +574,7 @@ class IDNet(BaseEstimator):
         init_endmembers=None,
         device=None,
         checkpoint=None,
+        checkpoint_every: int = 1,
         verbose: bool = False,
         random_state=None,
     ):
@@ -600,6 +603,7 @@ class IDNet(BaseEstimator):
         self.init_endmembers = init_endmembers
         self.device = device
         self.checkpoint = checkpoint
+        self.checkpoint_every = checkpoint_every
         self.verbose = verbose
         self.random_state = random_state
 
@@ -617,32 +621,44 @@ class IDNet(BaseEstimator):
     # -- fitting ------------------------------------------------------------------------------------------------------
 
     def fit(self, X, y=None, *, resume=None) -> IDNet:
-        """Train on pixels ``X (n_pixels, n_bands)``, reflectance in [0, 1]: NumPy or torch.
+        """Train on pixels ``X (n_pixels, n_bands)``, reflectance in [0, 1]: NumPy, torch or a data frame.
 
-        ``resume`` is a file written through ``checkpoint``; the run goes on as if it had not been interrupted. Ctrl-C
-        ends the training with a warning and keeps the best epoch so far.
+        ``resume`` is a file written through ``checkpoint``, whose seed is taken with it; the run goes on as if it had not
+        been interrupted. Ctrl-C ends the training with a warning and keeps the best epoch so far; in the first epoch, and
+        where the fit fails, the estimator stays as it was.
 
         Raises
         ------
         ValueError
             NaN, values far outside [0, 1], too few pixels, a parameter out of its range, a file of another run.
         TypeError
-            ``X`` is neither NumPy nor torch, or on another device than the one asked for.
+            ``X`` is no array of numbers, or on another device than the one asked for.
+        OSError
+            ``checkpoint`` cannot be written.
         """
         pixels = _check_pixels(X)
         self._check_parameters(pixels)
-        state = None if resume is None else _read_checkpoint(resume, self._identity(pixels))
-        seed = state["seed"] if state else int(np.random.default_rng(self.random_state).integers(2**62))
-        device = self._device(X)
-        self.initial_endmembers_ = self._initial_endmembers(pixels, seed)
-        labels = self._labels(pixels, seed)
-        self._train(pixels, labels, device, seed, state)
-        self._unmix(X, pixels, device)
+        if self.checkpoint is not None:
+            check_writable(self.checkpoint)
+        path = resume if resume is not None else (self.checkpoint if exists(self.checkpoint) else None)
+        seed = int(generator_of(self.random_state).integers(2**62))
+        fixed = resume is None and isinstance(self.random_state, int | np.integer)
+        state = path and read_run(path, self, self._identity(pixels), seed if fixed else None)
+        seed, device = state["seed"] if state else seed, self._device(X)
+        with all_or_nothing(self):
+            _check_feature_names(self, X, reset=True)
+            self.n_features_in_ = pixels.shape[1]
+            self.initial_endmembers_ = self._initial_endmembers(pixels, seed)
+            labels = self._labels(pixels, seed)
+            with own_gradients(device):
+                self._train(pixels, labels, device, seed, path, state)
+            self._unmix(X, pixels, device)
         return self
 
     def _check_parameters(self, pixels: np.ndarray) -> None:
         n_pixels, n_bands = pixels.shape
         counts = ("latent_dim", "n_layers", "n_samples", "n_importance", "bundle_size", "batch_size", "max_iter")
+        check_count("checkpoint_every", self.checkpoint_every)
         for name in ("n_endmembers", *counts):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int | np.integer):
@@ -713,36 +729,39 @@ class IDNet(BaseEstimator):
             min_concentration=self.min_concentration,
         )
 
-    def _train(self, pixels: np.ndarray, labels: LabelledSet, device: torch.device, seed: int, state: dict | None):
+    def _train(
+        self, pixels: np.ndarray, labels: LabelledSet, device: torch.device, seed: int, path, state: dict | None
+    ):
         """Epochs until the loss settles, ``max_iter`` or Ctrl-C; leaves the best epoch in ``model_``."""
         Y = torch.from_numpy(pixels).to(device, torch.float32)
         labels = LabelledSet(*(part.to(device, torch.float32) for part in labels))
-        cuda = [device] if device.type == "cuda" else []
-        with torch.random.fork_rng(devices=cuda), self._progress() as bar:
-            torch.manual_seed(seed)
-            self.model_ = self._new_model(Y.shape[1]).to(device)
-            self.model_.decoder.start_at(labels.endmembers.mean(0))
-            optimizer = self._optimizer()
-            losses, best = self._restore(state, optimizer, device)
-            bar.update(len(losses))
-            interrupted = False
-            try:
+        torch.manual_seed(seed)
+        self.model_ = self._new_model(Y.shape[1]).to(device)
+        self.model_.decoder.start_at(labels.endmembers.mean(0))
+        optimizer, identity = self._optimizer(), self._identity(pixels)
+        run = restore(path, state, self.model_, optimizer, device) if state else Run(seed, [], None, {})
+        losses, best, self.interrupted_ = run.losses, run.best, False
+        try:
+            with progress(self.max_iter, "ID-Net", "epoch", shown=self.verbose) as bar:
+                bar.update(len(losses))
                 while len(losses) < self.max_iter and not self._settled(losses):
                     losses.append(self._epoch(Y, labels, optimizer, epoch=len(losses)))
                     if losses[-1] <= min(losses):
                         best = {name: value.clone() for name, value in self.model_.state_dict().items()}
-                    if self.checkpoint is not None:
-                        self._write_checkpoint(pixels, seed, losses, best, optimizer, device)
+                    last = len(losses) == self.max_iter or self._settled(losses)
+                    if self.checkpoint is not None and (last or len(losses) % self.checkpoint_every == 0):
+                        run = Run(seed, losses, best, {})
+                        keep_run(self.checkpoint, identity, run, self.model_, optimizer, device)
                     bar.set_postfix(loss=f"{losses[-1]:.4g}")
                     bar.update(1)
-            except KeyboardInterrupt:
-                if best is None:
-                    raise  # not one epoch: there is nothing to keep
-                interrupted = True
+        except KeyboardInterrupt:
+            if best is None:
+                raise  # not one epoch: there is nothing to keep
+            self.interrupted_ = True
         self.model_.load_state_dict(best)
         self.loss_curve_, self.n_iter_ = np.array(losses), len(losses)
         self.converged_ = self._settled(losses)
-        self._report(interrupted)
+        self._report()
 
     def _optimizer(self) -> torch.optim.Optimizer:
         variances = [self.model_.decoder.log_variance, self.model_.mixing.log_variance]
@@ -757,18 +776,13 @@ class IDNet(BaseEstimator):
     def _settled(self, losses: list[float]) -> bool:
         return len(losses) > 1 and abs(losses[-1] - losses[-2]) < self.tol * abs(losses[-1])
 
-    def _report(self, interrupted: bool) -> None:
-        if interrupted:
-            warnings.warn(f"interrupted after {self.n_iter_} epochs: keeping the best of them.", stacklevel=4)
+    def _report(self) -> None:
+        if self.interrupted_:
+            warn(f"interrupted after {self.n_iter_} epochs: keeping the best of them.", ConvergenceWarning)
         elif not self.converged_:
             last = self.loss_curve_[-2:]
             change = abs(last[-1] - last[0]) / abs(last[-1]) if len(last) > 1 else math.inf
             warn_not_converged("ID-Net", self.n_iter_, change, self.tol, "Raise max_iter or tol.")
-
-    def _progress(self):
-        from tqdm.auto import tqdm
-
-        return tqdm(total=self.max_iter, desc="ID-Net", unit="epoch", disable=not self.verbose)
 
     def _epoch(self, Y: torch.Tensor, labels: LabelledSet, optimizer: torch.optim.Optimizer, *, epoch: int) -> float:
         """One pass over all pixels, each paired with a labelled one; the mean loss."""
@@ -808,43 +822,19 @@ class IDNet(BaseEstimator):
             encoder_penalty=self.encoder_penalty,
         )
 
-    # -- checkpoints --------------------------------------------------------------------------------------------------
-
     def _identity(self, pixels: np.ndarray) -> dict:
         """What must agree between a checkpoint and the run that resumes it."""
-        free = {"max_iter", "tol", "device", "checkpoint", "verbose", "random_state", "init_endmembers"}
-        identity = {name: float(value) for name, value in self.get_params().items() if name not in free}
-        digest = hashlib.sha256(pixels.tobytes())
-        if self.init_endmembers is not None:
-            digest.update(np.asarray(to_numpy(self.init_endmembers), dtype=np.float64).tobytes())
-        return identity | {"data": digest.hexdigest()}
-
-    def _write_checkpoint(self, pixels, seed, losses, best, optimizer, device) -> None:
-        """Tensors, numbers and strings only: readable with ``weights_only=True``. Replaced in one step."""
-        path = Path(self.checkpoint)
-        state = {
-            "identity": self._identity(pixels),
-            "seed": seed,
-            "losses": losses,
-            "best": best,
-            "model": self.model_.state_dict(),
-            "optimizer": optimizer.state_dict(),
-            "rng": torch.get_rng_state(),
-            "cuda_rng": torch.cuda.get_rng_state(device) if device.type == "cuda" else None,
+        free = {
+            "max_iter",
+            "tol",
+            "device",
+            "checkpoint",
+            "checkpoint_every",
+            "verbose",
+            "random_state",
+            "init_endmembers",
         }
-        partial = path.with_name(path.name + ".part")
-        torch.save(state, partial)
-        os.replace(partial, path)
-
-    def _restore(self, state: dict | None, optimizer, device) -> tuple[list[float], dict | None]:
-        if state is None:
-            return [], None
-        self.model_.load_state_dict(state["model"])
-        optimizer.load_state_dict(state["optimizer"])
-        torch.set_rng_state(state["rng"])
-        if device.type == "cuda" and state["cuda_rng"] is not None:
-            torch.cuda.set_rng_state(state["cuda_rng"], device)
-        return list(state["losses"]), state["best"]
+        return identity_of(self, free, pixels, init_endmembers=self.init_endmembers)
 
     # -- results ------------------------------------------------------------------------------------------------------
 
@@ -870,8 +860,7 @@ class IDNet(BaseEstimator):
 
     def reconstruct(self):
         """The mean of p(y | a, M) at ``abundances_`` and ``endmembers_``: (n_pixels, n_bands), (7)."""
-        if not hasattr(self, "_reconstruction"):
-            raise AttributeError("this IDNet is not fitted; call fit(X) first.")
+        check_is_fitted(self, "_reconstruction")
         return self._reconstruction
 
 
@@ -879,8 +868,10 @@ def _check_pixels(X) -> np.ndarray:
     """``X`` as float64 on the host, after a look at its values; refuses what the model is not made for."""
     if callable(getattr(X, "pixels", None)):
         raise TypeError(f"X must be an array; got a {type(X).__name__}. Use scene.pixels().")
-    if not (is_numpy(X) or isinstance(X, torch.Tensor | list | tuple)):
-        raise TypeError(f"X must be a NumPy array or a torch tensor, got {type(X).__module__}.{type(X).__name__}.")
+    if not (is_numpy(X) or is_frame(X) or isinstance(X, torch.Tensor | list | tuple)):
+        raise TypeError(
+            f"X must be a NumPy array, a torch tensor or a data frame, got {type(X).__module__}.{type(X).__name__}."
+        )
     pixels = np.require(to_numpy(as_float(X)), np.float64, ["C", "W"])  # torch warns of memory that is read-only
     if pixels.ndim != 2 or 0 in pixels.shape:
         raise ValueError(f"X must have shape (n_pixels, n_bands), got {pixels.shape}. Use cube.reshape(-1, n_bands).")
@@ -894,21 +885,6 @@ def _check_pixels(X) -> np.ndarray:
             "Divide by the scale of the sensor (often 1e4), or by the maximum."
         )
     return pixels
-
-
-def _read_checkpoint(path, identity: dict) -> dict:
-    """The state of an interrupted run, if it is one of the same data and parameters."""
-    try:
-        state = torch.load(path, weights_only=True, map_location="cpu")
-    except (pickle.UnpicklingError, EOFError, RuntimeError) as error:  # what torch raises on other or cut files
-        raise ValueError(f"{path} cannot be read as a checkpoint: it is cut off, or another file.") from error
-    if not isinstance(state, dict) or "identity" not in state:
-        raise ValueError(f"{path} is no checkpoint of IDNet.")
-    differing = [name for name, value in identity.items() if state["identity"].get(name) != value]
-    if differing:
-        seen = ", ".join(f"{name}={state['identity'].get(name)} there, {identity[name]} here" for name in differing)
-        raise ValueError(f"{path} is the checkpoint of another run: {seen}. Use the same data and parameters.")
-    return state
 
 
 def _returned(result: torch.Tensor, X):

@@ -14,16 +14,19 @@ from __future__ import annotations
 import copy
 import itertools
 import math
-import warnings
 
 import numpy as np
 import torch
-from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.utils.validation import check_is_fitted
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils.validation import _check_feature_names, check_is_fitted
 from torch import nn
 from torch.nn import functional
 
-from .._array import Array, as_float, is_numpy, to_backend, to_numpy
+from .._array import Array, as_float, is_frame, is_numpy, to_backend, to_numpy
+from .._checks import check_count, generator_of
+from ..iterate import ConvergenceWarning, progress, warn
+from ..statefiles import all_or_nothing, check_writable, reading
+from .training import Run, exists, identity_of, keep_run, own_gradients, read_run, restore
 
 CHUNK = 16_384  # pixels that pass the fitted networks at once
 
@@ -86,7 +89,7 @@ def negative_log_likelihood(x: torch.Tensor, output: torch.Tensor, decoder: Deco
     return 0.5 * terms.sum(-1)
 
 
-class SpectralVAE(TransformerMixin, BaseEstimator):
+class SpectralVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     r"""Features of spectra from a variational autoencoder (the paper's: three dense layers of 128, 40 latents).
 
     Bands are brought to [0, 1] by their minimum and maximum over the pixels of ``fit``.
@@ -102,9 +105,12 @@ class SpectralVAE(TransformerMixin, BaseEstimator):
         paper is silent; its authors worked in TensorFlow, which starts as Keras does. It matters: on Salinas A, ten labels,
         the medians over seeds are six points apart (``benchmarks/vae_land.py``).
     device : where to train. ``None`` follows X: a torch tensor's device, the CPU for others.
+    checkpoint, checkpoint_every : path of a file that is written after every so many epochs. A fit that finds it there
+        goes on from it, and ends as if it had never stopped; it must be of the same data and parameters, but for
+        ``n_epochs``, which may grow.
     verbose : show a progress bar.
-    random_state : int, ``numpy.random.Generator`` or None. The same seed gives the same code, and a run of fewer epochs
-        is the beginning of a longer one. The global generators are left as they were.
+    random_state : int, ``numpy.random.Generator``, RandomState or None. The same seed gives the same code, and a run of
+        fewer epochs is the beginning of a longer one. The global generators are left as they were.
 
     Attributes
     ----------
@@ -114,6 +120,8 @@ class SpectralVAE(TransformerMixin, BaseEstimator):
     minimum_, range_ : (n_bands,), what brings bands to [0, 1]; the range of a constant band is taken as 1.
     noise_std_ : of the Gaussian likelihood, in units of the bands in [0, 1]; None for Bernoulli.
     encoder_, decoder_ : the networks, float32.
+    interrupted_ : True where Ctrl-C ended the training; the best epoch so far is kept.
+    n_features_in_, feature_names_in_ : bands of ``X``, and their names where it was a data frame.
 
     Examples
     --------
@@ -135,6 +143,8 @@ class SpectralVAE(TransformerMixin, BaseEstimator):
         likelihood="bernoulli",
         init="keras",
         device=None,
+        checkpoint=None,
+        checkpoint_every=1,
         verbose=False,
         random_state=0,
     ):
@@ -147,47 +157,68 @@ class SpectralVAE(TransformerMixin, BaseEstimator):
         self.likelihood = likelihood
         self.init = init
         self.device = device
+        self.checkpoint = checkpoint
+        self.checkpoint_every = checkpoint_every
         self.verbose = verbose
         self.random_state = random_state
 
     def fit(self, X: Array, y: object = None) -> SpectralVAE:
         """Train on pixels X (n_pixels, n_bands), in any units; ``y`` is ignored.
 
-        Ctrl-C ends the training with a warning and keeps the best epoch so far.
+        Ctrl-C ends the training with a warning and keeps the best epoch so far; in the first epoch, and where the fit
+        fails, the estimator stays as it was.
 
         Raises
         ------
         ValueError
-            For NaN, a wrong shape, or a parameter out of its range.
+            For NaN, a wrong shape, a parameter out of its range, or a checkpoint of another run.
         FloatingPointError
             If the loss stops being finite.
+        OSError
+            ``checkpoint`` cannot be written.
         """
         pixels = _checked_pixels(X)
         self._check_parameters()
-        self.n_features_in_ = pixels.shape[1]
-        self.minimum_ = pixels.min(0)
-        width = np.ptp(pixels, axis=0)
-        self.range_ = np.where(width > 0, width, 1.0)
-        seed = int(np.random.default_rng(self.random_state).integers(2**62))
+        if self.checkpoint is not None:
+            check_writable(self.checkpoint)
+        seed = int(generator_of(self.random_state).integers(2**62))
+        fixed = isinstance(self.random_state, int | np.integer)
         device = torch.device(self.device or (X.device if isinstance(X, torch.Tensor) else "cpu"))
-        sizes = (pixels.shape[1], self.n_latent, self.n_hidden, self.n_layers)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)  # networks, batches and draws are made on the CPU: the same on every device
-            networks = nn.ModuleList([Encoder(*sizes), Decoder(*sizes)])
-            if self.init == "keras":
-                networks.apply(start_as_keras)
-            self.encoder_, self.decoder_ = networks.to(device)
-            self._train(torch.from_numpy(self._unit(pixels)).to(device))
-        gaussian = self.likelihood == "gaussian"
-        self.noise_std_ = float(torch.exp(0.5 * self.decoder_.log_variance.detach())) if gaussian else None
+        with all_or_nothing(self):
+            _check_feature_names(self, X, reset=True)
+            self.n_features_in_, self._n_features_out = pixels.shape[1], self.n_latent
+            self.minimum_ = pixels.min(0)
+            width = np.ptp(pixels, axis=0)
+            self.range_ = np.where(width > 0, width, 1.0)
+            identity, state = self._identity(pixels), None
+            if exists(self.checkpoint):
+                state = read_run(self.checkpoint, self, identity, seed if fixed else None)
+                seed = state["seed"]
+            with own_gradients():
+                torch.manual_seed(seed)  # networks, batches and draws are made on the CPU: the same on every device
+                self.encoder_, self.decoder_ = self._new_networks(pixels.shape[1]).to(device)
+                self._train(torch.from_numpy(self._unit(pixels)).to(device), seed, identity, state)
+            gaussian = self.likelihood == "gaussian"
+            self.noise_std_ = float(torch.exp(0.5 * self.decoder_.log_variance.detach())) if gaussian else None
         return self
+
+    def _new_networks(self, n_bands: int) -> nn.ModuleList:
+        sizes = (n_bands, self.n_latent, self.n_hidden, self.n_layers)
+        networks = nn.ModuleList([Encoder(*sizes), Decoder(*sizes)])
+        return networks.apply(start_as_keras) if self.init == "keras" else networks
+
+    def _identity(self, pixels: np.ndarray) -> dict:
+        """What must agree between a checkpoint and the run that goes on from it."""
+        free = {"n_epochs", "device", "checkpoint", "checkpoint_every", "verbose", "random_state"}
+        return identity_of(self, free, pixels)
 
     def transform(self, X: Array) -> Array:
         """The mean of q(z|x), (n_pixels, n_latent), in the backend of X."""
         check_is_fitted(self, "encoder_")
+        _check_feature_names(self, X, reset=False)
         pixels = _checked_pixels(X, n_bands=self.n_features_in_)
         code = self._apply(lambda x: self.encoder_(x)[0], self._unit(pixels))
-        return code if is_numpy(X) or not hasattr(X, "dtype") else to_backend(code, X)
+        return code if is_numpy(X) or is_frame(X) or not hasattr(X, "dtype") else to_backend(code, X)
 
     def inverse_transform(self, code: Array) -> np.ndarray:
         """The spectra (n, n_bands), in the units of ``fit``, that the decoder makes of codes (n, n_latent)."""
@@ -205,26 +236,35 @@ class SpectralVAE(TransformerMixin, BaseEstimator):
             parts = [network(torch.from_numpy(x[i : i + CHUNK]).to(device)).cpu() for i in range(0, len(x), CHUNK)]
         return torch.cat(parts).numpy().astype(np.float64)
 
-    def _train(self, x: torch.Tensor) -> None:
+    def _train(self, x: torch.Tensor, seed: int, identity: dict, state: dict | None) -> None:
         """Epochs until ``n_epochs`` or Ctrl-C; leaves the curves and the networks."""
         networks = nn.ModuleList([self.encoder_, self.decoder_])
         optimizer = torch.optim.Adam(networks.parameters(), lr=self.learning_rate)
-        losses, kls, best = [], [self._kl(x)], None
+        losses, kls, best, self.interrupted_ = [], [self._kl(x)], None, False
+        if state:
+            done = restore(self.checkpoint, state, networks, optimizer, x.device)
+            with reading(self.checkpoint, "checkpoint of SpectralVAE"):
+                losses, best, kls = done.losses, done.best, list(done.more["kls"].numpy())
         try:
-            with self._progress() as bar:
-                for _ in range(self.n_epochs):
+            with progress(self.n_epochs, "VAE", "epoch", shown=self.verbose) as bar:
+                bar.update(len(losses))
+                while len(losses) < self.n_epochs:
                     losses.append(self._epoch(x, optimizer))
                     kls.append(self._kl(x))
                     if losses[-1] <= min(losses):
                         best = copy.deepcopy(networks.state_dict())
+                    last = len(losses) == self.n_epochs
+                    if self.checkpoint is not None and (last or len(losses) % self.checkpoint_every == 0):
+                        run = Run(seed, losses, best, {"kls": torch.from_numpy(np.array(kls))})
+                        keep_run(self.checkpoint, identity, run, networks, optimizer, x.device)
                     bar.set_postfix(loss=f"{losses[-1]:.4g}", used=int((kls[-1] > 0.05).sum()))
                     bar.update(1)
         except KeyboardInterrupt:
             if best is None:
                 raise  # not one epoch: there is nothing to keep
             networks.load_state_dict(best)
-            losses = losses[: len(kls) - 1]
-            warnings.warn(f"interrupted after {len(losses)} epochs: keeping the best of them.", stacklevel=3)
+            losses, self.interrupted_ = losses[: len(kls) - 1], True
+            warn(f"interrupted after {len(losses)} epochs: keeping the best of them.", ConvergenceWarning)
         self.loss_curve_, self.kl_curve_ = np.array(losses), np.array(kls)
         self.kl_per_latent_ = self._kl(x)
 
@@ -256,16 +296,12 @@ class SpectralVAE(TransformerMixin, BaseEstimator):
             total = sum(kl_per_latent(*self.encoder_(part)).double().sum(0) for part in x.split(CHUNK))
         return total.cpu().numpy() / len(x)
 
-    def _progress(self):
-        from tqdm.auto import tqdm
-
-        return tqdm(total=self.n_epochs, desc="VAE", unit="epoch", disable=not self.verbose)
-
     def _check_parameters(self) -> None:
         for name, least in (("n_latent", 1), ("n_hidden", 1), ("n_layers", 1), ("n_epochs", 0), ("batch_size", 1)):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
                 raise ValueError(f"{name} must be an integer, at least {least}; got {value!r}.")
+        check_count("checkpoint_every", self.checkpoint_every)
         if not 0 < self.learning_rate < math.inf:
             raise ValueError(f"learning_rate must be positive and finite; got {self.learning_rate!r}.")
         for name, names in (("likelihood", ("bernoulli", "gaussian")), ("init", ("torch", "keras"))):
