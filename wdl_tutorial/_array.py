@@ -72,34 +72,41 @@ def on_host(x: Array) -> bool:
     return compat.is_numpy_array(x) or "cpu" in str(device(x)).lower()
 
 
-def as_float(x: Any, like: Array | None = None) -> Array:
+def as_float(x: Any, like: Array | None = None, *, name: str = "") -> Array:
     """``x`` as an array of floats: lists and data frames become NumPy float64, integers the backend's default float.
 
     A float32 array stays float32; half precision (float16, bfloat16), whose three digits are a way to store numbers and
     not to compute with them, becomes float32; extended precision, which SciPy does not know, becomes float64; another
-    byte order becomes the machine's. Lists and NumPy scalars follow ``like`` where it is given.
+    byte order becomes the machine's. Lists and NumPy scalars follow ``like`` where it is given. Errors
+    begin with ``name``, the argument's.
 
     Raises
     ------
     TypeError
         Masked, sparse, complex or lazy (Dask) arrays, and what holds no numbers: with what to do instead.
     """
+    try:
+        return _floats(x, like)
+    except TypeError as error:
+        if not name:
+            raise
+        raise TypeError(f"{name}: {error}") from None
+
+
+def _floats(x: Any, like: Array | None) -> Array:
     _refuse(x)
     if isinstance(x, np.ma.MaskedArray):
         x = x.data
     if is_frame(x):
         x = _from_frame(x)
     if not compat.is_array_api_obj(x) or isinstance(x, np.generic):
-        try:
-            x = np.asarray(x)
-        except (TypeError, ValueError) as error:
-            raise TypeError(f"expected an array or a list of numbers, got {type(x).__name__}: {error}") from None
-        if x.dtype.kind not in "fiub":
-            raise TypeError(f"expected numbers, got an array of dtype {x.dtype}.")
+        x = _from_list(x)
         x = _computable(x if x.dtype.kind == "f" else x.astype(np.float64))
         if compat.is_array_api_obj(like) and not compat.is_numpy_array(like):
             x = to_backend(x, like)
         return x
+    if type(x) is np.matrix:
+        x = np.asarray(x)  # a matrix multiplies by rules of its own
     xp = array_namespace(x)
     if xp.isdtype(x.dtype, "real floating"):
         return _computable(x)
@@ -107,6 +114,18 @@ def as_float(x: Any, like: Array | None = None) -> Array:
         raise TypeError(f"expected real numbers, got an array of dtype {x.dtype}.")
     default = xp.empty(0).dtype
     return xp.astype(x, default)
+
+
+def _from_list(x: Any) -> np.ndarray:
+    """What is no array yet, as numbers of NumPy."""
+    try:
+        host = np.asarray(x)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise TypeError(f"expected an array or a list of numbers, got {type(x).__name__}: {error}") from None
+    if host.dtype.kind not in "fiub":
+        what = f"an array of dtype {host.dtype}" if host.ndim else type(x).__name__
+        raise TypeError(f"expected numbers, got {what}.")
+    return host
 
 
 def _refuse(x: Any) -> None:

@@ -1,71 +1,185 @@
-"""Every check of an argument that more than one module asks for: what is wrong, the number seen, what to do."""
+"""Every check of an argument, once, by name: what is wrong, what was given, what to do.
+
+Each function takes the argument's name first, and returns the argument as the rest of the code wants it: a count as a
+Python int (``np.int8(100) + 100`` is -56), a number as a Python float, arrays as floats of one backend. A number or a
+choice that does not do is a ValueError; an array of something that is no number is a TypeError.
+"""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from ._array import Array, array_namespace, as_float, device, row_sums, to_numpy
+from ._array import Array, array_namespace, as_float, device, is_array, row_sums, to_numpy
 
 SUM_TOLERANCE = 1e-6  # how far from one the mass of a histogram may be
 
 
-# --------------------------------------------------------------------------------------------------- numbers and options
+# --------------------------------------------------------------------------------------------------- one argument
+
+
+def shown(value: object) -> str:
+    """``value`` for an error: what it is, in at most 60 characters."""
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) >= 10**40:
+        return f"an integer of about {int(value.bit_length() * math.log10(2)) + 1} digits"
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def is_integer(x: object) -> bool:
+    """True for an integer of Python or NumPy; a bool is none."""
+    return isinstance(x, int | np.integer) and not isinstance(x, bool)
 
 
 def is_number(x: object) -> bool:
     """True for a finite real number of Python or NumPy; a bool, a text and an array are none."""
-    return isinstance(x, int | float | np.integer | np.floating) and not isinstance(x, bool) and math.isfinite(x)
+    if not isinstance(x, int | float | np.integer | np.floating) or isinstance(x, bool):
+        return False
+    try:
+        return math.isfinite(x)
+    except OverflowError:  # an integer beyond the largest float
+        return False
 
 
-def check_count(name: str, n: int, unless: str = "") -> None:
-    """Refuse what is not an integer of at least 1."""
-    if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1:
-        raise ValueError(f"{name} must be an integer of at least 1{unless}; got {n!r}.")
+def integer(
+    name: str, value: Any, *, least: int = 1, most: int | None = None, unless: str = "", advice: str = ""
+) -> int:
+    """``value`` as an int from ``least`` to ``most``; ``unless`` names what may be given instead (", or None")."""
+    if is_integer(value) and value >= least and (most is None or value <= most):
+        return int(value)
+    limits = f"of at least {least}" if most is None else f"from {least} to {most}"
+    raise ValueError(f"{name} must be an integer {limits}{unless}; got {shown(value)}.{advice and ' ' + advice}")
+
+
+def number(
+    name: str,
+    value: Any,
+    *,
+    above: float | None = None,
+    least: float | None = None,
+    below: float | None = None,
+    most: float | None = None,
+    unless: str = "",
+    advice: str = "",
+) -> float:
+    """``value`` as a finite float: > ``above``, >= ``least``, < ``below``, <= ``most``, as far as they are given."""
+    good = (
+        is_number(value)
+        and (above is None or value > above)
+        and (least is None or value >= least)
+        and (below is None or value < below)
+        and (most is None or value <= most)
+    )
+    if good:
+        return float(value)
+    wanted = _range(above, least, below, most)
+    if isinstance(value, float | np.floating) and math.isinf(value) and "finite" not in wanted:
+        wanted += " and finite"
+    raise ValueError(f"{name} must be {wanted}{unless}; got {shown(value)}.{advice and ' ' + advice}")
+
+
+def _range(above: float | None, least: float | None, below: float | None, most: float | None) -> str:
+    """The numbers that are allowed, in words: positive; in (-1, 0]; at least 2."""
+    low, high = least if above is None else above, most if below is None else below
+    if low is None and high is None:
+        return "a finite number"
+    if low is not None and high is not None:
+        return f"in {'[' if above is None else '('}{low:g}, {high:g}{']' if below is None else ')'}"
+    if low == 0:
+        return "non-negative" if above is None else "positive"
+    if low is not None:
+        return f"{'at least' if above is None else 'above'} {low:g}"
+    return f"{'at most' if below is None else 'below'} {high:g}"
+
+
+def choice(name: str, value: Any, known: Sequence[str], *, advice: str = "") -> str:
+    """``value`` as one of the names ``known``."""
+    if isinstance(value, str) and value in known:
+        return str(value)
+    names = [f"'{k}'" for k in known]
+    listed = names[0] if len(names) == 1 else f"{', '.join(names[:-1])} or {names[-1]}"
+    raise ValueError(f"{name} must be {listed}; got {shown(value)}.{advice and ' ' + advice}")
+
+
+def floats(**arrays: Any) -> tuple[Array, ...]:
+    """The arrays, by their names, as floats of one backend; a list follows the arrays."""
+    like = next((x for x in arrays.values() if is_array(x)), None)
+    found = tuple(as_float(x, like=like, name=name) for name, x in arrays.items())
+    try:
+        array_namespace(*found)
+    except TypeError as error:
+        raise TypeError(f"{' and '.join(arrays)}: {error}") from None
+    return found
+
+
+def finite(name: str, x: Array, *, advice: str = "Leave those rows out, or mend them.") -> Array:
+    """``x`` where every entry is a finite number and there is at least one."""
+    if 0 in x.shape:
+        raise ValueError(f"{name} is empty: its shape is {tuple(x.shape)}.")
+    xp = array_namespace(x)
+    bad = int(xp.sum(xp.astype(~xp.isfinite(x), xp.int64)))
+    if bad:
+        raise ValueError(f"{name} holds {bad} NaN or infinite entries. {advice}")
+    return x
+
+
+def image_shape(name: str, value: Any, *, least: int = 1) -> tuple[int, int]:
+    """Rows and columns."""
+    if isinstance(value, list | tuple | np.ndarray) and len(np.shape(value)) == 1 and len(value) == 2:
+        rows, columns = (v.item() if isinstance(v, np.generic) else v for v in value)
+        if all(is_integer(n) and n >= least for n in (rows, columns)):
+            return rows, columns
+    raise ValueError(f"{name} must be (rows, columns), integers of at least {least} each; got {shown(value)}.")
+
+
+# ------------------------------------------------------------------------------------------- the options of the solvers
+
+
+def check_count(name: str, n: int, unless: str = "") -> int:
+    """A number of iterations, samples, steps, ...: at least 1."""
+    return integer(name, n, unless=unless)
 
 
 def check_eps(eps: float) -> float:
-    """Refuse a regularisation that is not a positive number."""
-    if isinstance(eps, bool) or not isinstance(eps, int | float | np.integer | np.floating):
-        raise TypeError(f"eps must be a number in the units of the cost; got {type(eps).__name__}.")
-    if not (math.isfinite(eps) and eps > 0):
-        raise ValueError(f"eps must be positive; got {eps}. It is in the units of the cost; see blur_width(eps, cost).")
-    return float(eps)
+    """The entropic regularisation as a float."""
+    return number("eps", eps, above=0, advice="It is in the units of the cost; see blur_width(eps, cost).")
 
 
 def check_options(domain: str, marginal_weight: float | None, momentum: float) -> None:
     """The options that Sinkhorn and the barycenters share."""
-    if domain not in ("auto", "kernel", "log"):
-        raise ValueError(f"domain must be 'auto', 'kernel' or 'log'; got {domain!r}.")
-    if marginal_weight is not None and not (is_number(marginal_weight) and marginal_weight > 0):
-        raise ValueError(
-            f"marginal_weight must be positive, in the units of the cost; got {marginal_weight!r}. None is balanced."
+    choice("domain", domain, ("auto", "kernel", "log"))
+    if marginal_weight is not None:
+        number(
+            "marginal_weight", marginal_weight, above=0, unless=", in the units of the cost", advice="None is balanced."
         )
-    if not (is_number(momentum) and -1.0 < momentum <= 0.0):
-        raise ValueError(
-            f"momentum must be in (-1, 0]; got {momentum!r}. Negative values accelerate (tau of Algorithm 5)."
-        )
+    number(
+        "momentum",
+        momentum,
+        above=-1,
+        most=0,
+        advice="Negative values accelerate (tau of Algorithm 5).",
+    )
 
 
 def check_run(tol: float, max_iter: int, n_iter: int | None = None, *, check_every: int = 1, prefix: str = "") -> None:
     """Tolerance and numbers of iterations; ``prefix`` is what their names begin with where the caller was asked."""
-    if not (is_number(tol) and tol >= 0):
-        raise ValueError(f"{prefix}tol must be non-negative; got {tol!r}.")
-    check_count(f"{prefix}max_iter", max_iter)
-    check_count("check_every", check_every)
+    number(f"{prefix}tol", tol, least=0)
+    integer(f"{prefix}max_iter", max_iter)
+    integer("check_every", check_every)
     if n_iter is not None:
-        check_count("n_iter", n_iter, ", or None for converged runs")
+        integer("n_iter", n_iter, unless=", or None for converged runs")
 
 
 def check_seed(random_state: Any) -> None:
     """Refuse what cannot seed a draw."""
-    whole = isinstance(random_state, int | np.integer) and not isinstance(random_state, bool) and random_state >= 0
+    whole = is_integer(random_state) and random_state >= 0
     if not (whole or random_state is None or isinstance(random_state, np.random.Generator | np.random.RandomState)):
         raise ValueError(
             "random_state must be a non-negative integer, a numpy Generator (or RandomState) or None; "
-            f"got {random_state!r}."
+            f"got {shown(random_state)}."
         )
 
 
