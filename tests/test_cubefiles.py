@@ -11,7 +11,8 @@ import pytest
 from conftest import assert_close
 from scipy.io import savemat
 
-from wdl_tutorial.cubefiles import SceneFile, cache_folder, data_folder, locate, read_cube, read_mat
+from wdl_tutorial import rawfiles
+from wdl_tutorial.cubefiles import SceneFile, cache_folder, data_folder, locate, read_mat
 from wdl_tutorial.datasets import load_cube
 
 CONTENT = b"a scene"
@@ -168,7 +169,7 @@ def test_pickles_are_never_opened(tmp_path):
 
 def test_two_cubes_in_a_file_need_a_name(tmp_path, cube):
     savemat(tmp_path / "x.mat", {"a": cube, "b": cube + 1})
-    with pytest.raises(ValueError, match=r"holds 2 arrays with three axes.*variable="):
+    with pytest.raises(ValueError, match=r"holds 2 arrays with three axes.*dataset="):
         load_cube(tmp_path / "x.mat")
     np.testing.assert_array_equal(load_cube(tmp_path / "x.mat", variable="b").cube, cube + 1)
     with pytest.raises(ValueError, match=r"no variable 'c'; it holds \['a', 'b'\]"):
@@ -229,12 +230,6 @@ def _field(value):
     return "{" + ", ".join(f"{v:g}" for v in value) + "}" if np.ndim(value) else value
 
 
-@pytest.fixture(autouse=True)
-def spectral_or_skip(request):
-    if "envi" in request.node.name:
-        pytest.importorskip("spectral")
-
-
 @pytest.mark.parametrize("order", [0, 1], ids=["little", "big"])
 @pytest.mark.parametrize("interleave", ["bip", "bil", "bsq"])
 @pytest.mark.parametrize("kind", list(TYPES))
@@ -272,7 +267,7 @@ def test_envi_bad_bands_are_dropped_with_their_wavelengths(tmp_path, cube):
     scene = load_cube(header)
     np.testing.assert_array_equal(scene.cube, cube[..., [0, 2, 3]])
     np.testing.assert_array_equal(scene.wavelengths, [400, 600, 700])
-    assert any("2 bands that the header marks as bad" in note for note in scene.notes)
+    assert any("2 bands that are marked as bad" in note for note in scene.notes)
 
 
 @pytest.mark.parametrize("units", ["Micrometers", "um", "Unknown", None])
@@ -341,15 +336,134 @@ def test_envi_header_that_contradicts_itself_is_told(fields, message, tmp_path, 
         load_cube(write_envi(tmp_path, cube, **fields))
 
 
-def test_envi_without_the_library_says_what_to_install(tmp_path, cube, monkeypatch):
-    header = write_envi(tmp_path, cube)
-    monkeypatch.setitem(sys.modules, "spectral.io", None)
-    monkeypatch.setitem(sys.modules, "spectral", None)
-    with pytest.raises(ImportError, match="pip install spectral"):
-        read_cube(header)
+def test_without_a_reader_it_is_said_what_to_install(tmp_path, monkeypatch):
+    for name, module, start in (("x.tif", "rasterio", b"II*\0"), ("x.h5", "h5py", b"\x89HDF\r\n\x1a\n")):
+        monkeypatch.setitem(sys.modules, module, None)
+        with pytest.raises(ImportError, match=rf"{module} reads.*pip install \"wdl-tutorial\[io\]\""):
+            load_cube(put(tmp_path / name, start + bytes(100)))
 
 
 def test_importing_the_loaders_loads_none_of_the_readers():
-    names = ("pooch", "h5py", "spectral", "PIL", "matplotlib", "sklearn")
+    names = ("pooch", "h5py", "spectral", "rasterio", "PIL", "matplotlib", "sklearn")
     code = f"import sys, wdl_tutorial.datasets; sys.exit(any(name in sys.modules for name in {names}))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+# ------------------------------------------------------------------------------------------ what files really hold
+
+
+@pytest.mark.parametrize("name", ["x.mat", "x.h5"])
+def test_an_h5py_written_file_keeps_its_own_order_of_axes(name, tmp_path, cube):
+    h5py = pytest.importorskip("h5py")
+    with h5py.File(tmp_path / name, "w") as file:
+        file["cube"] = np.moveaxis(cube, -1, 0)
+    np.testing.assert_array_equal(load_cube(tmp_path / name, bands_axis=0).cube, cube)
+
+
+def test_a_file_with_the_attribute_of_matlab_is_in_its_order(tmp_path, cube):
+    h5py = pytest.importorskip("h5py")
+    with h5py.File(tmp_path / "x.mat", "w") as file:
+        file["cube"] = cube.T
+        file["cube"].attrs["MATLAB_class"] = np.bytes_("int16")
+    np.testing.assert_array_equal(load_cube(tmp_path / "x.mat").cube, cube)
+
+
+NAMES = ["wavelength", "wavelengths", "Wavelength", "WAVELENGTHS", "wvl", "wl", "lambda", "wavelengths_nm", "nm",
+         "band_centers", "centers", "wave", "lam", "Wavelength_nm"]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("write", [savemat, lambda path, content: np.savez(path, **content)], ids=["mat", "npz"])
+def test_wavelengths_under_any_name_are_found(write, name, tmp_path, cube):
+    path = tmp_path / ("x.mat" if write is savemat else "x.npz")
+    write(path, {"cube": cube, name: np.linspace(400, 800, 5), "gt": np.ones((3, 4))})
+    assert_close(load_cube(path).wavelengths, np.linspace(400, 800, 5), atol=0)
+
+
+def test_an_array_of_one_value_per_band_and_another_name_is_told(tmp_path, cube):
+    savemat(tmp_path / "x.mat", {"cube": cube, "axis5": np.linspace(400, 800, 5)})
+    assert any("'axis5' has one value per band" in note for note in load_cube(tmp_path / "x.mat").notes)
+
+
+def test_a_flat_matrix_with_its_own_rows_and_columns_is_read_column_by_column(tmp_path, cube):
+    flat = cube.transpose(2, 1, 0).reshape(5, 12)
+    savemat(tmp_path / "x.mat", {"Y": flat, "nRow": 3, "nCol": 4, "nBand": 5, "maxValue": 5000})
+    scene = load_cube(tmp_path / "x.mat")
+    assert_close(scene.cube, cube / 5000, atol=0)
+    assert scene.units == "reflectance" and any("column by column: 3 rows and 4 columns" in n for n in scene.notes)
+
+
+def test_the_benchmark_scenes_are_read_as_their_loaders_read_them(real_data):
+    from wdl_tutorial.datasets import load_jasper_ridge, load_samson
+
+    for name, loaded in (
+        ("jasper-ridge/jasperRidge2_R198.mat", load_jasper_ridge),
+        ("samson/samson_1.mat", load_samson),
+    ):
+        np.testing.assert_array_equal(load_cube(real_data / name).cube, loaded(download=False).cube)
+
+
+def test_a_cube_in_a_struct_is_listed_and_read_by_its_path(tmp_path, cube):
+    savemat(tmp_path / "x.mat", {"scene": {"data": cube, "more": {"deep": cube + 1}, "name": "hello"}})
+    with pytest.raises(ValueError, match=r"scene struct \(1, 1\).*dataset='scene.FIELD'"):
+        load_cube(tmp_path / "x.mat")
+    with pytest.raises(ValueError, match=r"'scene' .* is a struct with the fields \['data', 'more', 'name'\]"):
+        load_cube(tmp_path / "x.mat", dataset="scene")
+    np.testing.assert_array_equal(load_cube(tmp_path / "x.mat", dataset="scene.data").cube, cube)
+    np.testing.assert_array_equal(load_cube(tmp_path / "x.mat", dataset="scene.more.deep").cube, cube + 1)
+
+
+def test_a_damaged_struct_does_not_end_the_process_where_it_is_not_asked_for(tmp_path, cube):
+    savemat(tmp_path / "x.mat", {"cube": cube, "s": {"field_one": np.arange(3.0), "field_two": "text"}})
+    whole = (tmp_path / "x.mat").read_bytes()
+    at = whole.index(b"field_one")
+    (tmp_path / "x.mat").write_bytes(whole[: at - 12] + b"\xff\xff\xff\x7f" + whole[at - 8 :])
+    code = (
+        "import sys; from wdl_tutorial.datasets import load_cube; from wdl_tutorial.cubefiles import read_mat; "
+        "print(load_cube(sys.argv[1]).cube.shape, sorted(read_mat(sys.argv[1])))"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path / "x.mat")], capture_output=True, text=True)
+    assert done.stdout.strip() == "(3, 4, 5) ['cube']", done.stderr
+
+
+def test_a_bomb_is_refused_by_what_it_declares_and_other_arrays_are_not_read(tmp_path, cube, monkeypatch):
+    np.savez_compressed(tmp_path / "x.npz", cube=cube, bomb=np.zeros(200_000_000, dtype="u1"))
+    import tracemalloc
+
+    tracemalloc.start()
+    np.testing.assert_array_equal(load_cube(tmp_path / "x.npz", dataset="cube").cube, cube)
+    assert tracemalloc.get_traced_memory()[1] < 20e6
+    tracemalloc.stop()
+    monkeypatch.setattr(rawfiles, "memory_available", lambda: 1000)
+    for name, write in FORMATS:
+        write(tmp_path / name, np.repeat(cube, 100, axis=0))
+        with pytest.raises(ValueError, match=r"takes .* of memory, and 0.001 MB are free"):
+            load_cube(tmp_path / name)
+    with pytest.raises(ValueError, match=r"slice\(0, 500\)"):
+        load_cube(write_envi(tmp_path, np.repeat(cube, 100, axis=0)))
+
+
+def test_a_pipe_does_not_block_for_ever(tmp_path):
+    import os
+
+    os.mkfifo(tmp_path / "x.npy")
+    os.mkfifo(tmp_path / "x.hdr")
+    for name in ("x.npy", "x.hdr"):
+        with pytest.raises(ValueError, match="is a pipe or a device"):
+            load_cube(tmp_path / name)
+    with pytest.raises(ValueError, match="is a folder"):
+        load_cube(tmp_path)
+
+
+def test_a_window_of_every_format_is_the_crop_of_the_whole(tmp_path, cube):
+    for name, write in FORMATS:
+        write(tmp_path / name, cube)
+        part = load_cube(tmp_path / name, rows=slice(1, 3), cols=slice(None, None, 3))
+        np.testing.assert_array_equal(part.cube, cube[1:3, ::3])
+
+
+def test_the_older_name_of_dataset_still_works_but_not_both(tmp_path, cube):
+    savemat(tmp_path / "x.mat", {"a": cube, "b": cube + 1})
+    np.testing.assert_array_equal(load_cube(tmp_path / "x.mat", variable="b").cube, cube + 1)
+    with pytest.raises(ValueError, match="two names of one thing"):
+        load_cube(tmp_path / "x.mat", variable="b", dataset="a")

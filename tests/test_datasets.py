@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import assert_close
-from scipy.io import savemat
+from scipy.io import loadmat, savemat
 
 from wdl_tutorial import datasets
 from wdl_tutorial.datasets import (
@@ -508,6 +508,13 @@ def test_all_zero_pixels_are_masked_and_negative_values_kept_and_both_are_noted(
     assert any("1 all-zero" in n for n in scene.notes) and any("1 negative" in n for n in scene.notes)
 
 
+@pytest.mark.parametrize("seed", [24, 26, 30, 36, 41])
+def test_the_teaching_scene_of_every_seed_is_finite_and_on_the_simplex(seed):
+    scene = make_teaching_scene(random_state=seed)
+    assert np.isfinite(scene.cube).all()
+    assert_close(scene.abundances.sum(axis=-1), 1.0, atol=1e-12)
+
+
 # every loader of .mat files: the variable that is spoilt in it, and how it is stored
 SPOILT = {
     "salinas-a": (load_salinas_a, "SalinasA_corrected.mat", "salinasA_corrected"),
@@ -570,7 +577,7 @@ def like_the_real_one(folder, scene: str) -> None:
 def spoil(folder, scene: str, file: str, change) -> None:
     """Write a file of a scene again with ``change(content)``."""
     path = folder / scene / file
-    content = {key: value for key, value in datasets.read_mat(path).items() if not key.startswith("__")}
+    content = {key: value for key, value in loadmat(path).items() if not key.startswith("__")}
     savemat(path, change(content))
 
 

@@ -48,6 +48,10 @@ diffusion
 scenes
 libraries
 synthetic
+rawfiles
+envi
+geotiff
+products
 cubefiles
 datasets
 words

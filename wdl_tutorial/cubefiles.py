@@ -6,17 +6,20 @@ Nothing here knows one public scene from another: :mod:`wdl_tutorial.datasets` d
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import zipfile
-import zlib
+from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from .scenes import Scene
+from . import envi, geotiff, products
+from .rawfiles import Part, RawCube, Refused, check_memory, check_regular, kind_of, reading, turned
+from .scenes import Scene, make_scene, marked_bands
 
-SUFFIXES = ".npy, .npz, .mat, or ENVI (.hdr with its data file)"
+KINDS = "an ENVI image (.hdr with its data file), a GeoTIFF, .mat, HDF5, NetCDF, .npy or .npz"
 
 
 class SceneFile(NamedTuple):
@@ -112,53 +115,86 @@ def _download(file: SceneFile) -> Path:
     return Path(got)
 
 
-def read_mat(path: str | Path) -> dict[str, np.ndarray]:
-    """The variables of a MATLAB file, versions 5 (SciPy) and 7.3 (HDF5, through h5py), in MATLAB's order of axes.
+def read_mat(path: str | Path, names: Sequence[str] | None = None) -> dict[str, np.ndarray]:
+    """Variables of a MATLAB file, versions 4 and 5 (SciPy) and 7.3 (HDF5, through h5py), in MATLAB's order of axes.
 
-    HDF5 stores MATLAB's column-major arrays with their axes reversed; they are turned back here.
+    Only what is asked for is read: a struct that SciPy cannot take, or an array that does not fit into memory, does not
+    matter where it is not wanted. HDF5 stores MATLAB's column-major arrays with their axes reversed; they are turned back
+    where MATLAB wrote the file (its header, the attribute ``MATLAB_class``), and left as they are where h5py did.
+
+    Parameters
+    ----------
+    names : the variables that are wanted, as far as they are there; all numbers and texts where it is not given.
 
     Raises
     ------
     ValueError
-        If the file cannot be read: truncated, or not a MATLAB file.
+        If the file cannot be read: truncated, not a MATLAB file, or larger than the memory there is.
     """
-    path = Path(path)
-    with open(path, "rb") as file:
-        start = file.read(8)
-    if start.startswith(b"MATLAB 7") or start == b"\x89HDF\r\n\x1a\n":
-        return _read_mat73(path)
+    path = check_regular(Path(path))
+    if kind_of(path) in ("mat73", "hdf5"):
+        return _read_mat73(path, names)
+    listed = _listed_mat(path)
+    plain = [name for name, (_, kind) in listed.items() if kind in _NUMBERS or kind == "char"]
+    return _values_mat(path, listed, plain if names is None else [name for name in names if name in listed])
+
+
+_NUMBERS = {"double", "single", "logical", *(f"{sign}int{n}" for sign in ("", "u") for n in (8, 16, 32, 64))}
+
+
+def _listed_mat(path: Path) -> dict[str, tuple[tuple[int, ...], str]]:
+    """Name -> shape and class of the variables of a MATLAB file (4 or 5), none of which is read."""
+    from scipy.io import whosmat
+
+    with reading(path, "a MATLAB file"):
+        return {name: (tuple(shape), kind) for name, shape, kind in whosmat(path)}
+
+
+def _values_mat(path: Path, listed: dict, names: Sequence[str]) -> dict[str, np.ndarray]:
     from scipy.io import loadmat
-    from scipy.io.matlab import MatReadError
 
-    try:
-        found = loadmat(path)
-    # the last is what SciPy raises of a header that calls itself 5.0 and is numbered 7.3
-    except (MatReadError, ValueError, TypeError, OSError, EOFError, zlib.error, NotImplementedError) as error:
-        raise _unreadable(path, "a MATLAB file", error) from error
-    return {name: value for name, value in found.items() if not name.startswith("__")}
+    need = sum(8 * math.prod(listed[name][0]) for name in names)
+    check_memory(need, f"{path}", "Save a part of it, or read it on a larger machine.")
+    if not names:
+        return {}
+    with reading(path, "a MATLAB file"):
+        return {name: value for name, value in loadmat(path, variable_names=list(names)).items() if name in names}
 
 
-def _read_mat73(path: Path) -> dict[str, np.ndarray]:
+def _h5_variables(file: Any, path: Path) -> dict[str, tuple[Any, tuple[int, ...], bool]]:
+    """Name -> dataset, its shape as MATLAB has it, and whether MATLAB wrote it. Fields of structs come as a/b."""
+    by_matlab = kind_of(path) == "mat73"
+    found = {}
+    for name, item in products.arrays_in(file).items():
+        kind = item.attrs.get("MATLAB_class", b"")
+        if name.startswith("/#") or item.dtype.kind not in "iufb" or bytes(kind) in (b"char", b"cell"):
+            continue
+        turned = by_matlab or bool(kind)
+        found[name[1:]] = (item, item.shape[::-1] if turned else item.shape, turned)
+    return found
+
+
+def _read_mat73(path: Path, names: Sequence[str] | None) -> dict[str, np.ndarray]:
+    h5py = _h5py(path)
+    with reading(path, "a MATLAB 7.3 file"), h5py.File(path, "r") as file:
+        listed = _h5_variables(file, path)
+        wanted = [name for name in listed if (name in names if names is not None else "/" not in name)]
+        need = sum(listed[name][0].size * listed[name][0].dtype.itemsize for name in wanted)
+        check_memory(need, f"{path}", "Save a part of it, or read it on a larger machine.")
+        return {name: _h5_value(*listed[name], path) for name in wanted}
+
+
+def _h5_value(item: Any, shape: tuple[int, ...], turned: bool, path: Path) -> np.ndarray:
+    value = np.asarray(products.check_inside(item, path)[()])
+    return value.T if turned else value
+
+
+def _h5py(path: Path) -> Any:
     try:
         import h5py
     except ImportError as error:
         raise ImportError(f"{path} is a MATLAB 7.3 file; reading it needs h5py: pip install h5py.") from error
-    try:
-        with h5py.File(path, "r") as file:
-            return {
-                name: np.asarray(item).T
-                for name, item in file.items()
-                if isinstance(item, h5py.Dataset) and item.dtype.kind in "iufb"
-            }
-    except OSError as error:
-        raise _unreadable(path, "a MATLAB 7.3 file", error) from error
-
-
-def _unreadable(path: Path, what: str, error: Exception) -> ValueError:
-    return ValueError(
-        f"{path} ({path.stat().st_size} bytes) cannot be read as {what}: {type(error).__name__}: {error}. "
-        "It is truncated or not of that format; fetch or save it again."
-    )
+    return h5py
 
 
 def variable(found: dict[str, np.ndarray], name: str, path: Path, shape: tuple[int, ...] | None = None) -> np.ndarray:
@@ -175,158 +211,216 @@ def variable(found: dict[str, np.ndarray], name: str, path: Path, shape: tuple[i
     return value
 
 
-class RawCube(NamedTuple):
-    """A cube as its file holds it, before anything is mended."""
-
-    cube: np.ndarray  # (rows, cols, bands)
-    wavelengths: np.ndarray | None  # (bands,), nm
-    scale: float = 1.0  # reflectance = cube / scale
-    ignore: float | None = None  # the value that means "no data"
-    good_bands: np.ndarray | None = None  # (bands,), False where the file says the band is bad
-    not_applied: tuple[str, ...] = ()  # entries of the header that change values, and were left alone
+# ---------------------------------------------------------------------------------------------- readers
 
 
-def read_cube(path: str | Path, *, variable_name: str | None = None) -> RawCube:
-    """A cube and its wavelengths from ``.npy``, ``.npz``, ``.mat`` (5 and 7.3) or ENVI, chosen by the file's name."""
+def read_cube(path: str | Path, *, dataset: str | None = None) -> RawCube:
+    """A cube and what its file says of it, by what the file is, which its first bytes tell better than its name."""
     path = Path(path)
     if not path.exists():
-        raise FileNotFoundError(f"{path} does not exist. Give the path of {SUFFIXES}.")
-    suffix = path.suffix.lower()
-    if suffix == ".npy":
-        return RawCube(_as_cube(_load_numpy(path), path), None)
-    if suffix == ".npz":
-        return _from_named(dict(_load_numpy(path)), path, variable_name)
-    if suffix == ".mat":
-        return _from_named(read_mat(path), path, variable_name)
-    if _envi_header(path) is not None:
-        return _read_envi(_envi_header(path), path)
-    raise ValueError(f"{path} is of no known format, and has no ENVI header beside it. Give the path of {SUFFIXES}.")
-
-
-def _load_numpy(path: Path):
-    try:
-        loaded = np.load(path, allow_pickle=False)
-        return loaded if isinstance(loaded, np.ndarray) else {name: loaded[name] for name in loaded.files}
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        if "pickle" in str(error):
-            raise ValueError(
-                f"{path} holds Python objects, which are never unpickled. Save a plain numeric array."
-            ) from error
-        raise _unreadable(path, f"a {path.suffix} file", error) from error
-
-
-def _as_cube(value: np.ndarray, path: Path) -> np.ndarray:
-    value = np.asarray(value)
-    if value.ndim != 3 or 0 in value.shape:
-        raise ValueError(f"{path} holds an array of shape {value.shape}; a cube has three axes (rows, cols, bands).")
-    if value.dtype.kind not in "iufb":
-        raise ValueError(f"{path} holds values of type {value.dtype}; a cube holds real numbers.")
-    return value
-
-
-def _from_named(found: dict[str, np.ndarray], path: Path, name: str | None) -> RawCube:
-    if name is None:
-        cubes = [key for key, value in found.items() if getattr(value, "ndim", 0) == 3 and value.dtype.kind in "iuf"]
-        if len(cubes) != 1:
-            shapes = {key: getattr(value, "shape", None) for key, value in found.items()}
-            raise ValueError(
-                f"{path} holds {len(cubes)} arrays with three axes, so which is the cube cannot be told: {shapes}. "
-                "Name it with variable=...; a (bands, pixels) matrix must be reshaped to (rows, cols, bands) first."
-            )
-        name = cubes[0]
-    wavelengths = found.get("wavelengths", found.get("wavelength"))
-    cube = _as_cube(variable(found, name, path), path)
-    return RawCube(cube, None if wavelengths is None else np.ravel(wavelengths).astype(float))
-
-
-def _envi_header(path: Path) -> Path | None:
-    """The header that belongs to ``path``: itself, ``path.hdr``, or the same name with .hdr for its suffix."""
-    if path.suffix.lower() == ".hdr":
-        return path
-    beside = [Path(f"{path}.hdr"), path.with_suffix(".hdr")]
-    return next((header for header in beside if header.is_file()), None)
-
-
-def _read_envi(header: Path, path: Path) -> RawCube:
-    """An ENVI image through ``spectral``: BIL, BSQ or BIP, either byte order, with a header offset."""
-    try:
-        from spectral.io import envi
-        from spectral.io.spyfile import SpyException
-    except ImportError as error:
-        raise ImportError(f"{path} is an ENVI file; reading it needs spectral: pip install spectral.") from error
-    try:
-        image = envi.open(str(header), None if path == header else str(path))
-    except (SpyException, KeyError, ValueError, OSError, TypeError) as error:
-        raise _unreadable(header, "an ENVI header with its data file beside it", error) from error
-    _check_envi_size(image)
-    raw = np.array(image.open_memmap(interleave="bip", writable=False))
-    image.fid.close()
-    meta = image.metadata
-    bands = image.nbands
-    wavelengths = _envi_numbers(meta, "wavelength", bands, header)
-    if wavelengths is not None:
-        wavelengths = wavelengths * _nanometres(meta.get("wavelength units", ""), wavelengths, header)
-    good = _envi_numbers(meta, "bbl", bands, header)
-    ignore = meta.get("data ignore value")
-    return RawCube(
-        _as_cube(raw, path),
-        wavelengths,
-        _envi_scale(meta, header),
-        None if ignore is None else _envi_number(ignore, "data ignore value", header),
-        None if good is None else good > 0,
-        tuple(
-            sorted(key for key in meta if key.startswith("data ") and key.endswith(("gain values", "offset values")))
-        ),
+        raise FileNotFoundError(f"{path} does not exist. Give the path of {KINDS}.")
+    check_regular(path)
+    suffix, kind = path.suffix.lower(), kind_of(path)
+    if kind == "tiff":
+        return geotiff.read(path)
+    if kind == "mat73" or (kind == "hdf5" and suffix == ".mat"):
+        return _from_mat73(path, dataset)
+    if kind == "hdf5":
+        return products.read(path, dataset)
+    if kind == "netcdf":
+        return products.read_classic(path, dataset)
+    if kind == "npy" or suffix == ".npy":
+        return RawCube(_check_cube(_load_npy(path), path))
+    if suffix == ".npz" or (kind == "zip" and _holds_npy(path)):
+        return _from_npz(path, dataset)
+    if kind == "mat5" or suffix == ".mat":
+        return _from_mat(path, dataset)
+    if kind is not None:
+        what = "a zip archive" if kind == "zip" else kind
+        raise Refused(f"{path} is {what}, which holds no cube that is read here. Give the path of {KINDS}.")
+    if envi.header_beside(path) is None:
+        raise Refused(f"{path} is of no known format, and has no ENVI header beside it. Give the path of {KINDS}.")
+    raw = envi.read_image(path)
+    if isinstance(raw, RawCube):
+        return raw
+    if kind_of(raw) == "tiff":
+        return geotiff.read(raw)
+    raise Refused(
+        f"{raw}, the data file of {path.name}, is no raw image but of a format of its own. Give its own path."
     )
 
 
-def _check_envi_size(image) -> None:
-    """spectral maps whatever is there; a short file would end in an obscure error of the operating system."""
-    data = Path(image.filename)
-    need = image.offset + image.nrows * image.ncols * image.nbands * np.dtype(image.dtype).itemsize
-    have = data.stat().st_size
-    if have < need:
-        raise ValueError(
-            f"{data} has {have} bytes; its header asks for {need} ({image.nrows} lines, {image.ncols} samples, "
-            f"{image.nbands} bands, type {np.dtype(image.dtype).name}, header offset {image.offset}). It is truncated: "
-            "fetch it again."
-        )
-
-
-def _envi_numbers(meta: dict, key: str, bands: int, header: Path) -> np.ndarray | None:
-    if key not in meta:
-        return None
-    listed = meta[key] if isinstance(meta[key], list) else [meta[key]]
-    values = np.array([_envi_number(value, key, header) for value in listed])
-    if values.shape != (bands,):
-        raise ValueError(f"{header} lists {values.size} values of {key!r} for {bands} bands. Mend the header.")
-    return values
-
-
-def _envi_number(value: object, key: str, header: Path) -> float:
+def _load_npy(path: Path) -> np.ndarray:
+    """The array of a ``.npy`` file, mapped and not yet read."""
     try:
-        return float(value)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{header} gives {value!r} for {key!r}, which is no number. Mend the header.") from error
+        with reading(path, "a .npy file"):
+            with open(path, "rb") as file:
+                np.lib.format.read_magic(file)
+            return np.load(path, mmap_mode="r", allow_pickle=False)
+    except ValueError as error:
+        if "Python objects" in str(error) or "Object arrays" in str(error):
+            raise _pickled(path) from error
+        raise
 
 
-def _envi_scale(meta: dict, header: Path) -> float:
-    scale = _envi_number(meta.get("reflectance scale factor", 1.0), "reflectance scale factor", header)
-    if not np.isfinite(scale) or scale <= 0:
-        raise ValueError(f"{header} gives a reflectance scale factor of {scale}; it must be positive.")
-    return scale
+def _pickled(path: Path) -> Refused:
+    return Refused(f"{path} holds Python objects, which are never unpickled. Save a plain numeric array.")
 
 
-def _nanometres(units: str, wavelengths: np.ndarray, header: Path) -> float:
-    """How many nanometres the header's unit is; where it names none, values below 100 are micrometres."""
-    name = str(units).strip().lower()
-    if name in ("nanometers", "nanometres", "nanometer", "nanometre", "nm"):
-        return 1.0
-    if name in ("micrometers", "micrometres", "micrometer", "micrometre", "microns", "micron", "um", "µm", "μm"):
-        return 1000.0
-    if name in ("", "unknown"):
-        return 1000.0 if np.max(wavelengths) < 100 else 1.0
-    raise ValueError(f"{header} gives wavelengths in {units!r}; only nanometers and micrometers are understood.")
+def _holds_npy(path: Path) -> bool:
+    with reading(path, "a zip archive"), zipfile.ZipFile(path) as archive:
+        return any(name.endswith(".npy") for name in archive.namelist())
+
+
+def _listed_npz(path: Path) -> dict[str, tuple[tuple[int, ...], np.dtype]]:
+    """Name -> shape and type of the arrays of a ``.npz`` file, from their headers alone."""
+    found = {}
+    with reading(path, "a .npz file"), zipfile.ZipFile(path) as archive:
+        for name in archive.namelist():
+            if not name.endswith(".npy"):
+                continue
+            with archive.open(name) as file:
+                version = np.lib.format.read_magic(file)
+                header = {(1, 0): np.lib.format.read_array_header_1_0}.get(version, np.lib.format.read_array_header_2_0)
+                shape, _, dtype = header(file)
+            found[name.removesuffix(".npy")] = (shape, dtype)
+    return found
+
+
+def _from_npz(path: Path, dataset: str | None) -> RawCube:
+    listed = _listed_npz(path)
+    if any(dtype.hasobject for _, dtype in ([listed[dataset]] if dataset in listed else listed.values())):
+        raise _pickled(path)
+    shapes = {name: shape for name, (shape, dtype) in listed.items() if dtype.kind in "iufb"}
+    name = _pick(shapes, dataset, path, {name: shape for name, (shape, _) in listed.items()})
+    small = [key for key, shape in shapes.items() if key != name and math.prod(shape) in listed[name][0]]
+    check_memory(math.prod(listed[name][0]) * listed[name][1].itemsize, f"{name!r} in {path}", "Save it as .npy.")
+    with reading(path, "a .npz file"), np.load(path, allow_pickle=False) as loaded:
+        cube, vectors = loaded[name], {key: loaded[key] for key in small}
+    return _named(_check_cube(cube, path), vectors, path)
+
+
+def _pick(cubes: dict[str, tuple[int, ...]], dataset: str | None, path: Path, all_of_it: dict[str, Any]) -> str:
+    """The name of the cube: the one asked for, or the only one with three axes."""
+    if dataset is not None:
+        if dataset not in all_of_it:
+            raise Refused(
+                f"{path} holds no variable {dataset!r}; it holds {sorted(all_of_it) or 'none'}. It is another file than "
+                "expected."
+            )
+        return dataset
+    three = [name for name, shape in cubes.items() if len(shape) == 3]
+    if len(three) != 1:
+        told = ", ".join(f"{name} {shape}" for name, shape in all_of_it.items()) or "nothing"
+        raise Refused(
+            f"{path} holds {len(three)} arrays with three axes, so which is the cube cannot be told: {told}. Name it with "
+            "dataset=...; a (bands, pixels) matrix must be reshaped to (rows, cols, bands) first."
+        )
+    return three[0]
+
+
+def _check_cube(value: np.ndarray, path: Path) -> np.ndarray:
+    if value.ndim != 3 or 0 in value.shape:
+        raise Refused(f"{path} holds an array of shape {value.shape}; a cube has three axes (rows, cols, bands).")
+    if value.dtype.kind not in "iufb":
+        raise Refused(f"{path} holds values of type {value.dtype}; a cube holds real numbers.")
+    return value
+
+
+def _named(cube: Any, vectors: dict[str, np.ndarray], path: Path) -> RawCube:
+    """A cube with those of the small arrays beside it that can be its wavelengths."""
+    nm, units, told = products.pick_wavelengths(vectors, cube.shape, path)
+    return RawCube(cube, nm, units, notes=tuple(told))
+
+
+# ---------------------------------------------------------------------------------------------- MATLAB
+
+
+def _from_mat(path: Path, dataset: str | None) -> RawCube:
+    listed = _listed_mat(path)
+    if dataset is not None and dataset.split(".")[0] in listed and listed[dataset.split(".")[0]][1] not in _NUMBERS:
+        return RawCube(_check_cube(_field(path, dataset), path))
+    shapes = {name: shape for name, (shape, kind) in listed.items() if kind in _NUMBERS}
+    if dataset is None and not any(len(shape) == 3 for shape in shapes.values()):
+        flat = _flat_cube(path, listed, shapes)
+        if flat is not None:
+            return flat
+    told = {name: shape if kind in _NUMBERS else f"{kind} {shape}" for name, (shape, kind) in listed.items()}
+    structs = [name for name, (_, kind) in listed.items() if kind == "struct"]
+    try:
+        name = _pick(shapes, dataset, path, told)
+    except Refused as error:
+        if dataset is None and structs:
+            raise Refused(f"{error} A field of a struct is named dataset='{structs[0]}.FIELD'.") from None
+        raise
+    small = [key for key, shape in shapes.items() if key != name and math.prod(shape) in listed[name][0]]
+    values = _values_mat(path, listed, [name, *small])
+    if name not in values:
+        raise Refused(f"{name!r} in {path} could not be read. The file is damaged: fetch or save it again.")
+    return _named(_check_cube(values.pop(name), path), values, path)
+
+
+def _field(path: Path, dataset: str) -> np.ndarray:
+    """A field of a struct, by its path ``struct.field``; the fields there are, where it is not among them."""
+    from scipy.io import loadmat
+
+    first, *rest = dataset.split(".")
+    with reading(path, "a MATLAB file"):
+        place = loadmat(path, variable_names=[first], simplify_cells=True)[first]
+    reached = [first]
+    while rest and isinstance(place, dict) and rest[0] in place:
+        reached.append(rest.pop(0))
+        place = place[reached[-1]]
+    if not rest and isinstance(place, np.ndarray):
+        return place
+    inside = sorted(place) if isinstance(place, dict) else None
+    told = f"a struct with the fields {inside}" if inside else f"no struct but a {type(place).__name__}"
+    raise Refused(f"{'.'.join(reached)!r} in {path} is {told}. Name an array: dataset='{reached[0]}.FIELD'.")
+
+
+def _flat_cube(path: Path, listed: dict, shapes: dict[str, tuple[int, ...]]) -> RawCube | None:
+    """The (bands, pixels) matrix of the benchmark scenes, whose pixels MATLAB put column by column: ``nRow`` and ``nCol``
+    beside it say how many, ``maxValue`` what reflectance was multiplied by."""
+    known = {key.lower(): key for key in shapes}
+    if "nrow" not in known or "ncol" not in known:
+        return None
+    beside = [known[key] for key in ("nrow", "ncol", "maxvalue") if key in known]
+    numbers = {key.lower(): value for key, value in _values_mat(path, listed, beside).items()}
+    rows, cols = (int(np.ravel(numbers[key])[0]) for key in ("nrow", "ncol"))
+    flat = [name for name, shape in shapes.items() if len(shape) == 2 and rows * cols in shape and min(shape) > 1]
+    if len(flat) != 1:
+        return None
+    matrix = _values_mat(path, listed, flat)[flat[0]]
+    matrix = matrix if matrix.shape[1] == rows * cols else matrix.T
+    cube = matrix.reshape(matrix.shape[0], cols, rows).transpose(2, 1, 0)
+    top = numbers.get("maxvalue")
+    scale = None if top is None or not np.ravel(top)[0] > 0 else float(np.ravel(top)[0])
+    notes = (
+        f"{flat[0]} is (bands, pixels) column by column: {rows} rows and {cols} columns, as its nRow and nCol say",
+    )
+    return RawCube(cube, None, "", scale, notes=notes + (("divided by its maxValue",) if scale else ()))
+
+
+def _from_mat73(path: Path, dataset: str | None) -> RawCube:
+    h5py = _h5py(path)
+    with reading(path, "a MATLAB 7.3 file"), h5py.File(path, "r") as file:
+        listed = _h5_variables(file, path)
+        shapes = {name: shape for name, (_, shape, _) in listed.items()}
+        wanted = None if dataset is None else dataset.strip("/").replace(".", "/")
+        top = {name: shape for name, shape in shapes.items() if "/" not in name}
+        name = _pick(top if any(len(s) == 3 for s in top.values()) else shapes, wanted, path, shapes)
+        item, shape, turned_by_matlab = listed[name]
+        if len(shape) != 3 or 0 in shape:
+            raise Refused(f"{path} holds an array of shape {shape}; a cube has three axes (rows, cols, bands).")
+        products.check_inside(item, path)
+        folder = name.rpartition("/")[0]
+        small = {
+            key: _h5_value(*found, path)
+            for key, found in listed.items()
+            if key != name and key.rpartition("/")[0] == folder and found[0].size in shape
+        }
+        axes = (2, 1, 0) if turned_by_matlab else (0, 1, 2)
+        return _named(products.part_of(path, item.name, item.shape, item.dtype, axes), small, path)
 
 
 # ---------------------------------------------------------------------------------------------- a reader's own cube
@@ -335,140 +429,102 @@ def _nanometres(units: str, wavelengths: np.ndarray, header: Path) -> float:
 def load_cube(
     path: str | Path,
     *,
-    variable: str | None = None,
+    dataset: str | None = None,
     bands_axis: int = -1,
-    wavelengths: np.ndarray | None = None,
+    wavelengths: Any = None,
+    units: str | None = None,
     scale: float | None = None,
+    fill: Any = None,
+    bad_bands: Any = None,
+    mask: Any = None,
     negative: str = "keep",
+    rows: slice | None = None,
+    cols: slice | None = None,
+    dtype: Any = np.float64,
+    variable: str | None = None,
 ) -> Scene:
-    """Your own cube, from ``.npy``, ``.npz``, ``.mat`` (5 and 7.3) or ENVI (BIL, BSQ, BIP). Nothing is unpickled.
+    """Your own cube: ENVI, GeoTIFF, MATLAB (4 to 7.3), HDF5, NetCDF, ``.npy`` or ``.npz``. Nothing is unpickled.
 
-    What is mended, and told in ``notes``:
-
-    * bands that the header marks as bad, or that hold no finite value in any pixel, are dropped with their wavelengths;
-    * wavelengths that all lie below 100 are taken for micrometres, as no camera sees so far;
-    * bands are put in order of wavelength;
-    * pixels that are zero in every band, or still hold a missing value (NaN, infinite, or the header's ``data ignore
-      value``), are masked: False in ``mask``, NaN in ``cube``;
-    * gains and offsets of single bands in an ENVI header are not applied: apply them and save, where there are any;
-    * negative reflectance is kept by default: it is noise, and cutting it biases the mean;
-    * reflectance above 1.5 is kept and counted: saturated pixels (mask them: they would be found as endmembers), or a
-      wrong scale.
+    The products of NEON AOP, PRISMA L2D, EnMAP L2A and EMIT L2A are known by their layout. An ENVI image may be any of BIL,
+    BSQ, BIP. A GeoTIFF's wavelengths come from its tags, or from an ENVI header beside it. What is mended, and told in
+    ``notes``, is what :func:`make_scene` mends, with what the file says of its scale, its fill value, its bad bands and its
+    map; gains and offsets of single bands are not applied, and told.
 
     Parameters
     ----------
     path : of the file; of an ENVI image, the header or the data file.
-    variable : name of the array in a ``.npz`` or ``.mat`` file that holds more than one cube.
-    bands_axis : 0 for an array (bands, rows, cols), 1 for (rows, bands, cols); an ENVI header tells it by itself. Where no
-        wavelengths are known nothing shows that it is wrong: look at ``cube.shape``.
-    wavelengths : array, shape (bands,), nm   Instead of those of the file (``wavelengths`` in ``.npz`` and ``.mat``).
-    scale : reflectance = file / scale; ENVI's "reflectance scale factor" where not given, else 1.
-    negative : "keep", "clip" (to 0) or "raise".
+    dataset : which array, in a file that holds more than one: ``"name"``, ``"struct.field"``, ``"/path/in/the/file"``.
+    bands_axis : 0 for an array (bands, rows, cols), 1 for (rows, bands, cols); ENVI and GeoTIFF tell it by themselves. Where
+        no wavelengths are known nothing shows that it is wrong: look at ``cube.shape``.
+    wavelengths, units : array, shape (bands,), and its unit, nm where not given; instead of those of the file.
+    scale : reflectance = file / scale; what the file says where not given.
+    fill, bad_bands, mask, negative : as in :func:`make_scene`, beside what the file says.
+    rows, cols : slices; read this window only, as a file larger than memory has to be.
+    dtype : numpy.float64, or numpy.float32 for half the memory.
+    variable : the older name of ``dataset``.
 
     Raises
     ------
     FileNotFoundError, ValueError
-        If the file is missing, truncated, of another format, has axes in another order than (rows, cols, bands) as far
-        as the wavelengths tell, or holds no valid pixel.
+        If the file is missing, truncated, of another format, larger than memory, has axes in another order than (rows, cols,
+        bands) as far as the wavelengths tell, or holds no valid pixel. The message says what to do.
     """
-    if negative not in ("keep", "clip", "raise"):
-        raise ValueError(f'negative must be "keep", "clip" or "raise"; got {negative!r}.')
-    if scale is not None and not 0 < scale < np.inf:
-        raise ValueError(f"scale must be positive and finite; got {scale}.")
-    path = Path(path).expanduser()
+    if dataset is not None and variable is not None:
+        raise ValueError(
+            f"dataset and variable are two names of one thing; got {dataset!r} and {variable!r}. Give one."
+        )
     if bands_axis not in (-3, -2, -1, 0, 1, 2):
         raise ValueError(f"bands_axis must be 0, 1 or 2 (or -1, the last); got {bands_axis!r}.")
-    if bands_axis not in (-1, 2) and path.suffix.lower() not in (".npy", ".npz", ".mat"):
+    path = Path(path).expanduser()
+    if bands_axis not in (-1, 2) and path.suffix.lower() not in (".npy", ".npz", ".mat", ".h5", ".he5", ".hdf5", ".nc"):
         raise ValueError(f"bands_axis={bands_axis} is for plain arrays; the header of {path} says where its bands are.")
-    raw = read_cube(path, variable_name=variable)
-    raw = raw._replace(cube=np.moveaxis(raw.cube, bands_axis, -1))
-    if wavelengths is not None:
-        raw = raw._replace(wavelengths=np.asarray(wavelengths, dtype=float).ravel())
-    if scale is not None:
-        raw = raw._replace(scale=scale)
-    _check_bands(raw, path)
-    cube, nm, mask, notes = _mended(raw, path)
-    cube, notes = _negative(cube, negative, notes, path)
-    known = raw.scale != 1.0
-    above = int((cube > 1.5).sum())
-    if known and above:
-        notes.append(f"{above} values are above 1.5 (largest {np.nanmax(cube):.3g}): saturated, or of another scale")
-    notes += [f"the header's {key} are not applied" for key in raw.not_applied]
-    if not known:
-        notes.append("no scale is known; values are as in the file")
-    return Scene(
-        name=path.stem,
-        cube=cube,
-        wavelengths=nm,
-        mask=mask,
-        units="reflectance" if known else "as in the file",
-        notes=tuple(notes),
+    raw = read_cube(path, dataset=variable if dataset is None else dataset)
+    raw = raw._replace(cube=turned(raw.cube, bands_axis))
+    raw = _window(raw, rows, cols)
+    n_bytes = math.prod(raw.cube.shape) * np.dtype(dtype).itemsize
+    check_memory(1.1 * n_bytes, f"{path}", "Read a window (rows=slice(0, 500)), or give dtype=numpy.float32.")
+    bad = np.zeros(raw.cube.shape[-1], dtype=bool) if raw.good_bands is None else ~raw.good_bands
+    given = wavelengths is not None
+    scene = make_scene(
+        raw.cube,
+        wavelengths if given else raw.wavelengths,
+        units=units if given or units is not None else raw.units,
+        scale=raw.scale if scale is None else scale,
+        offset=raw.offset if scale is None else 0.0,
+        fill=[*raw.fill, *np.atleast_1d([] if fill is None else fill).tolist()],
+        bad_bands=bad | marked_bands(bad_bands, bad.size),
+        mask=_both(raw.mask, mask),
+        negative=negative,
+        fwhm=None if given else raw.fwhm,
+        band_names=raw.band_names,
+        geo=raw.geo,
+        dtype=dtype,
+        name=str(path),
+    )
+    return scene._replace(name=path.stem, notes=(*raw.notes, *scene.notes))
+
+
+def _window(raw: RawCube, rows: slice | None, cols: slice | None) -> RawCube:
+    """The rows and columns that are wanted, still unread, with the map moved."""
+    if rows is None and cols is None:
+        return raw
+    part = [slice(None) if s is None else s for s in (rows, cols)]
+    if not all(isinstance(s, slice) and (s.step is None or s.step > 0) for s in part):
+        raise TypeError(
+            f"rows and cols must be slices that run forwards, such as slice(0, 500); got {rows!r} and {cols!r}."
+        )
+    part = [slice(*s.indices(n)) for s, n in zip(part, raw.cube.shape)]
+    if not all(len(range(s.start, s.stop, s.step)) for s in part):
+        raise ValueError(f"rows {rows} and cols {cols} leave no pixel of a cube of {tuple(raw.cube.shape[:2])}.")
+    return raw._replace(
+        cube=raw.cube.window(*part) if isinstance(raw.cube, Part) else raw.cube[part[0], part[1]],
+        mask=None if raw.mask is None else raw.mask[part[0], part[1]],
+        geo=None if raw.geo is None else raw.geo.window(*part),
     )
 
 
-def _check_bands(raw: RawCube, path: Path) -> None:
-    """Wavelengths tell which axis holds the bands: a cube turned round is refused, with the remedy."""
-    nm, shape = raw.wavelengths, raw.cube.shape
-    if nm is None:
-        return
-    if not np.all(np.isfinite(nm)) or np.any(nm <= 0):
-        raise ValueError(f"wavelengths of {path} must be positive numbers; got {nm[:3]}... Give wavelengths=... in nm.")
-    if nm.size == shape[-1]:
-        return
-    if nm.size in shape[:2]:
-        axis = shape.index(nm.size)
-        raise ValueError(
-            f"{path} has shape {shape} and {nm.size} wavelengths: its bands lie on axis {axis}, not on the last. "
-            f"Give bands_axis={axis}."
-        )
-    raise ValueError(f"{path} has shape {shape}, so {shape[-1]} bands, but {nm.size} wavelengths. Give one per band.")
-
-
-def _mended(raw: RawCube, path: Path) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None, list[str]]:
-    cube = raw.cube.astype(np.float64)  # a copy: the file's own array is not touched
-    notes: list[str] = []
-    if raw.ignore is not None:
-        cube[raw.cube == raw.ignore] = np.nan
-    missing = ~np.isfinite(cube)
-    cube[missing] = np.nan
-    lit = ((cube != 0) & ~missing).any(axis=-1)  # a border of zeros is no value of a band
-    keep = ~(missing[lit] if lit.any() else missing.reshape(-1, missing.shape[-1])).all(axis=0)
-    if not keep.all():
-        notes.append(f"{(~keep).sum()} bands without any value are dropped (0-based: {np.flatnonzero(~keep).tolist()})")
-    if raw.good_bands is not None and not raw.good_bands.all():
-        notes.append(f"{(~raw.good_bands).sum()} bands that the header marks as bad are dropped")
-        keep &= raw.good_bands
-    order, nm = np.flatnonzero(keep), raw.wavelengths
-    if nm is not None and np.max(nm) < 100:
-        nm = 1000.0 * nm
-        notes.append("wavelengths are read as micrometres")
-    if nm is not None and np.any(np.diff(nm[order]) < 0):
-        order = order[np.argsort(nm[order], kind="stable")]
-        notes.append("bands are sorted by wavelength")
-    if not np.array_equal(order, np.arange(keep.size)):
-        cube = np.take(cube, order, axis=-1)
-    cube /= raw.scale
-    empty = ~(cube != 0).any(axis=-1)
-    holed = np.isnan(cube).any(axis=-1)
-    if holed.any():
-        notes.append(f"{holed.sum()} pixels with missing values are masked")
-    if empty.any():
-        notes.append(f"{empty.sum()} all-zero pixels are masked")
-    valid = ~(empty | holed)
-    if not order.size or not valid.any():
-        raise ValueError(f"{path} holds no valid pixel: {'; '.join(notes)}. Check its data ignore value and its bands.")
-    cube[~valid] = np.nan
-    return cube, None if nm is None else nm[order], None if valid.all() else valid, notes
-
-
-def _negative(cube: np.ndarray, negative: str, notes: list[str], path: Path) -> tuple[np.ndarray, list[str]]:
-    below = cube < 0
-    if not below.any():
-        return cube, notes
-    if negative == "raise":
-        raise ValueError(
-            f"{path} holds {below.sum()} negative values (smallest {np.nanmin(cube):.3g}). Use negative='clip' to set "
-            "them to zero or negative='keep' to keep them."
-        )
-    told = f"{below.sum()} negative values are {'set to zero' if negative == 'clip' else 'kept'}"
-    return (np.where(below, 0.0, cube) if negative == "clip" else cube), [*notes, told]
+def _both(first: Any, second: Any) -> Any:
+    """Two masks as one: valid where both say so."""
+    if first is None or second is None:
+        return second if first is None else first
+    return np.asarray(first).astype(bool) & np.asarray(second).astype(bool)

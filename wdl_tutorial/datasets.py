@@ -18,7 +18,7 @@ from . import cubefiles
 from .cubefiles import SceneFile, load_cube, locate, read_mat, variable
 from .histograms import normalize
 from .libraries import Spectra, aviris_wavelengths, load_usgs_sample
-from .scenes import Scene, valid_pixels
+from .scenes import Geo, Scene, make_scene, valid_pixels
 from .synthetic import (
     Bimodal,
     Frames,
@@ -37,6 +37,7 @@ __all__ = [
     "Bundles",
     "Frames",
     "GaussianPath",
+    "Geo",
     "SalinasPixels",
     "Scene",
     "Spectra",
@@ -55,6 +56,7 @@ __all__ = [
     "make_bilinear_scene",
     "make_bimodal",
     "make_gaussian_path",
+    "make_scene",
     "make_teaching_scene",
     "make_telescope_psfs",
     "make_variable_scene",
@@ -388,7 +390,7 @@ def load_dc2_bundles(*, download: bool = True, check_sha256: bool = True) -> Bun
     download, check_sha256 : as in :func:`load_salinas_a`.
     """
     (path,) = _paths("dc2", download, check_sha256)
-    content = read_mat(path)
+    content = read_mat(path) | read_mat(path, ["material_names"])
     materials = [str(np.asarray(cell).item()).lower() for cell in variable(content, "material_names", path).ravel()]
     found = {name: variable(content, f"lib{k + 1}", path) for k, name in enumerate(materials)}
     wrong = {name: value.shape for name, value in found.items() if value.ndim != 2 or value.shape[0] != 162}

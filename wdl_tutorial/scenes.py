@@ -1,17 +1,82 @@
-"""An image with a spectrum in every pixel, and what is known about it."""
+"""An image with a spectrum in every pixel, what is known about it, and the mending of arrays into one."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+
+SLAB = 1 << 24  # bytes of float64 that are worked on at once
+
+
+class Geo(NamedTuple):
+    """Where a scene lies on the ground: an affine transform, its coordinate system, and ENVI's own words for both.
+
+    x = a col + b row + c and y = d col + e row + f are the corner of pixel (row, col), as GDAL and rasterio count.
+
+    Examples
+    --------
+    >>> geo = Geo((30.0, 0.0, 500000.0, 0.0, -30.0, 4000000.0), "EPSG:32611")
+    >>> geo.window(slice(10, 20), slice(2, 8)).transform
+    (30.0, 0.0, 500060.0, 0.0, -30.0, 3999700.0)
+    """
+
+    transform: tuple[float, ...] | None = None  # (a, b, c, d, e, f)
+    crs: str | None = None  # "EPSG:32611" or WKT
+    envi: dict[str, str] | None = None  # "map info", "coordinate system string", ... in the header's own text
+
+    def window(self, rows: slice, cols: slice) -> Geo:
+        """The same ground seen from a window of the scene; steps widen the pixels."""
+        if self.transform is None:
+            moved = None
+        else:
+            a, b, c, d, e, f = self.transform
+            row, down = _corner(rows)
+            col, right = _corner(cols)
+            moved = (a * right, b * down, a * col + b * row + c, d * right, e * down, d * col + e * row + f)
+        return self._replace(transform=moved, envi=_moved_map_info(self.envi, rows, cols, moved))
+
+
+def _corner(part: slice) -> tuple[float, float]:
+    """Where the first pixel of a slice begins, and its step: backwards, a pixel begins at its far side."""
+    step = part.step or 1
+    start = part.start or 0
+    return (float(start), float(step)) if step > 0 else (float(start + 1), float(step))
+
+
+def _moved_map_info(
+    envi: dict[str, str] | None, rows: slice, cols: slice, moved: tuple[float, ...] | None
+) -> dict[str, str] | None:
+    """ENVI's tie point counts pixels from 1: it moves, and the rest of the text stays to the letter.
+
+    Where the image is rotated the tie point becomes the corner of the window: readers differ about any other.
+    """
+    if envi is None or "map info" not in envi:
+        return envi
+    fields = envi["map info"].split(",")
+    without = {key: text for key, text in envi.items() if key != "map info"}
+    if len(fields) < 7 or moved is None or min(rows.step or 1, cols.step or 1) < 0:
+        return without
+    for place, part in ((1, cols), (2, rows)):
+        start, step = _corner(part)
+        if start or step != 1:
+            fields[place] = f" {(float(fields[place]) - 1 - start) / step + 1!r}"
+        if step != 1:
+            fields[place + 4] = f" {float(fields[place + 4]) * step!r}"
+    if (moved[1] or moved[3]) and fields != envi["map info"].split(","):
+        fields[1:5] = [" 1", " 1", f" {moved[2]!r}", f" {moved[5]!r}"]
+    return envi | {"map info": ",".join(fields)}
 
 
 class Scene(NamedTuple):
     """An image with a spectrum in every pixel, and what is known about it. Fields that are not known are None.
 
-    What you know beside a file is put in by ``scene._replace(labels=..., mask=...)``, which gives a new scene.
+    What you know beside a file is put in by ``scene._replace(labels=..., mask=...)``, which gives a new scene; an array of
+    yours becomes one by :func:`make_scene`, which also mends it.
 
     Examples
     --------
@@ -21,7 +86,9 @@ class Scene(NamedTuple):
     """
 
     name: str
-    cube: np.ndarray  # (rows, cols, bands) float64, in ``units``; NaN where masked
+    cube: (
+        np.ndarray
+    )  # (rows, cols, bands) float64, in ``units``; NaN where masked. The mask of a NumPy masked array counts
     wavelengths: np.ndarray | None = None  # (bands,) nm, increasing
     labels: np.ndarray | None = None  # (rows, cols) the file's own codes
     label_names: dict[int, str] | None = None  # code -> name
@@ -33,12 +100,15 @@ class Scene(NamedTuple):
     units: str = "reflectance"
     notes: tuple[str, ...] = ()  # what was mended, and what to know before trusting the truth
     extra: dict[str, Any] | None = None  # what only this scene has
+    geo: Geo | None = None  # where it lies on the ground
+    fwhm: np.ndarray | None = None  # (bands,) nm, full width of each band at half its maximum
+    band_names: tuple[str, ...] | None = None  # as the file calls its bands
 
     def __repr__(self) -> str:
         """What it is, what is known of it, and the notes, in a line each: no arrays."""
         nm = self.wavelengths
         span = "" if nm is None or not len(nm) else f", {nm[0]:g} to {nm[-1]:g} nm"
-        names = ("labels", "endmembers", "abundances", "mask", "extra")
+        names = ("labels", "endmembers", "abundances", "mask", "geo", "extra")
         known = ", ".join(name for name in names if getattr(self, name) is not None)
         lines = [f"Scene({self.name!r}, {' x '.join(map(str, self.cube.shape))}{span}, {self.units})"]
         lines.append(f"  with {known or 'no truth, no labels, no mask'}")
@@ -46,8 +116,10 @@ class Scene(NamedTuple):
 
     def pixels(self) -> np.ndarray:
         """The valid pixels in C order, (n_valid, bands)."""
-        flat = self.cube.reshape(-1, self.cube.shape[-1])
-        return flat if self.mask is None else flat[valid_pixels(self)]
+        flat = np.asarray(self.cube).reshape(-1, self.cube.shape[-1])
+        if self.mask is None and not np.ma.isMaskedArray(self.cube):
+            return flat
+        return flat[valid_pixels(self)]
 
     def to_map(self, values: np.ndarray) -> np.ndarray:
         """Values of the valid pixels, (n_valid,) or (n_valid, k), back as a map: NaN where the scene is masked."""
@@ -76,11 +148,17 @@ class Scene(NamedTuple):
         """
         if not (isinstance(rows, slice) and isinstance(cols, slice)):
             raise TypeError(f"rows and cols must be slices, such as slice(10, 30); got {rows!r} and {cols!r}.")
+        check_maps(self)
         maps = {name: getattr(self, name) for name in ("cube", "labels", "abundances", "mask")}
-        part = self._replace(**{k: v if v is None else v[rows, cols] for k, v in maps.items()}, extra=None)
+        part = self._replace(
+            **{k: v if v is None else np.asanyarray(v)[rows, cols] for k, v in maps.items()}, extra=None
+        )
         if 0 in part.cube.shape:
             raise ValueError(f"rows {rows} and cols {cols} leave no pixel of a scene of {self.cube.shape[:2]}.")
-        return part
+        if self.geo is None:
+            return part
+        window = [slice(*part.indices(n)) for part, n in zip((rows, cols), self.cube.shape)]
+        return part._replace(geo=self.geo.window(*window))
 
     def drop_bands(self, bands: int | Sequence[int]) -> Scene:
         """The scene without the given bands (0-based)."""
@@ -95,16 +173,36 @@ class Scene(NamedTuple):
             raise ValueError(f"dropping {n_bands} of {n_bands} bands leaves none. Keep at least one.")
         return self._replace(
             cube=self.cube[..., keep],
-            wavelengths=None if self.wavelengths is None else self.wavelengths[keep],
             endmembers=None if self.endmembers is None else self.endmembers[:, keep],
+            band_names=None if self.band_names is None else tuple(self.band_names[k] for k in keep),
+            **{k: v if v is None else np.asarray(v)[keep] for k, v in _per_band(self).items()},
         )
 
 
-def valid_pixels(scene: Scene) -> np.ndarray:
-    """The mask in C order, (n_pixels,) bool. Zeros and ones of integers are no indices, and become False and True."""
+def _per_band(scene: Scene) -> dict[str, np.ndarray | None]:
+    return {"wavelengths": scene.wavelengths, "fwhm": scene.fwhm}
+
+
+def check_maps(scene: Scene) -> None:
+    """Labels, abundances and mask have one entry per pixel: transposed ones are refused, not cut askew."""
     shape = scene.cube.shape[:2]
+    for name in ("labels", "abundances", "mask"):
+        value = getattr(scene, name)
+        if value is not None and np.shape(value)[:2] != shape:
+            turned = "; transpose it" if np.shape(value)[:2] == shape[::-1] else ""
+            raise ValueError(f"{name} must have one entry per pixel, shape {shape}; got {np.shape(value)[:2]}{turned}.")
+
+
+def valid_pixels(scene: Scene) -> np.ndarray:
+    """The mask in C order, (n_pixels,) bool. Zeros and ones of integers are no indices, and become False and True.
+
+    A pixel of a NumPy masked cube is valid where none of its bands is masked.
+    """
+    shape = scene.cube.shape[:2]
+    hidden = np.ma.getmask(scene.cube)
+    seen = np.ones(shape, dtype=bool) if hidden is np.ma.nomask else ~np.asarray(hidden).any(axis=-1)
     if scene.mask is None:
-        return np.ones(shape, dtype=bool).reshape(-1)
+        return seen.reshape(-1)
     mask = np.asarray(scene.mask)
     if mask.shape != shape:
         raise ValueError(f"mask must have one entry per pixel, shape {shape}; got {mask.shape}.")
@@ -112,4 +210,411 @@ def valid_pixels(scene: Scene) -> np.ndarray:
         raise ValueError(
             f"mask must hold False and True, or 0 and 1; got {mask.dtype}, from {mask.min()} to {mask.max()}."
         )
-    return mask.astype(bool).reshape(-1)
+    return (mask.astype(bool) & seen).reshape(-1)
+
+
+# ---------------------------------------------------------------------------------------------- mending
+
+
+def make_scene(
+    cube: Any,
+    wavelengths: Any = None,
+    *,
+    units: str | None = None,
+    scale: float | None = None,
+    fill: float | Sequence[float] | None = None,
+    bad_bands: Any = None,
+    mask: Any = None,
+    name: str = "cube",
+    negative: str = "keep",
+    offset: float = 0.0,
+    fwhm: Any = None,
+    band_names: Sequence[str] | None = None,
+    geo: Geo | None = None,
+    dtype: Any = np.float64,
+) -> Scene:
+    """A scene from an array, mended in the open: what :func:`load_cube` does to a file, for a cube that you hold.
+
+    What is mended, and told in ``notes``:
+
+    * bands that you mark as bad, that hold no finite value in any pixel, or that are zero in every pixel, are dropped with
+      their wavelengths;
+    * wavelengths become nanometres; where no unit is named, or the named one cannot be, values below 100 are taken for
+      micrometres, as no camera sees so far; the numbers 1, 2, 3, ... are band numbers and are left out;
+    * bands are put in order of wavelength;
+    * pixels that are zero in every band, or still hold a missing value (NaN, infinite, masked, or ``fill``), are masked:
+      False in ``mask``, NaN in ``cube``;
+    * pixels that hold one value in every band are counted: they look like fill that nobody named;
+    * negative reflectance is kept by default: it is noise, and cutting it biases the mean;
+    * reflectance above 1.5 is kept and counted: saturated pixels (mask them: they would be found as endmembers), or a
+      wrong scale.
+
+    Parameters
+    ----------
+    cube : array, shape (rows, cols, bands)   Any real numbers; a masked array keeps its mask.
+    wavelengths : array, shape (bands,), optional
+    units : of the wavelengths: "nm", "um" or their names.
+    scale : reflectance = offset + cube / scale. Not given, the values stay as they are and are not called reflectance.
+    fill : the value, or values, that mean "no data".
+    bad_bands : numbers of bands (0-based), or one bool per band, True where bad.
+    mask : array, shape (rows, cols)   True where the pixel is valid.
+    negative : "keep", "clip" (to 0) or "raise".
+    fwhm : array, shape (bands,)   Widths of the bands, in the units of the wavelengths.
+    dtype : numpy.float64, or numpy.float32 for half the memory.
+
+    Raises
+    ------
+    ValueError
+        If the cube has no three axes or no valid pixel, if wavelengths are not one per band and positive, or lie on an axis
+        that is not the last.
+
+    Examples
+    --------
+    >>> counts = np.array([[[100, 200, 300], [-9999, -9999, -9999]]])
+    >>> scene = make_scene(counts, [0.45, 0.55, 0.65], scale=1000, fill=-9999)
+    >>> scene.cube[0, 0], scene.mask
+    (array([0.1, 0.2, 0.3]), array([[ True, False]]))
+    >>> scene.notes
+    ('wavelengths are read as micrometres', '1 pixels with missing values are masked')
+    """
+    source = name
+    cube = _check_cube(cube, source)
+    dtype = _check_dtype(dtype)
+    _check_mending(negative, scale, fill)
+    fills = () if fill is None else tuple(np.atleast_1d(np.asarray(fill, dtype=float)).ravel().tolist())
+    nm, width, notes = _nanometres(wavelengths, fwhm, units, cube.shape, source)
+    seen = _check_mask(mask, cube.shape[:2])
+    notes += _fills_that_cannot_be(fills, cube.dtype)
+    keep = _kept_bands(cube, fills, seen, bad_bands, notes)
+    order = np.flatnonzero(keep)
+    if nm is not None and np.any(np.diff(nm[order]) < 0):
+        order = order[np.argsort(nm[order], kind="stable")]
+        notes.append("bands are sorted by wavelength")
+    if not order.size:
+        raise ValueError(f"{source} holds no valid pixel: {'; '.join(notes)}. Check its fill value and its bands.")
+    out, valid = _mend_pixels(cube, order, fills, seen, (scale, offset, negative), dtype, source, notes)
+    if scale is None:
+        notes.append("no scale is known; values are as in the file")
+    return Scene(
+        name=name,
+        cube=out,
+        wavelengths=None if nm is None else nm[order],
+        mask=None if valid.all() else valid,
+        units="as in the file" if scale is None else "reflectance",
+        notes=tuple(notes),
+        geo=geo,
+        fwhm=None if width is None else width[order],
+        band_names=None if band_names is None else tuple(str(band_names[k]) for k in order),
+    )
+
+
+def _check_cube(cube: Any, source: str) -> Any:
+    """An array, or what gives one part by part; three axes, real numbers."""
+    if not (hasattr(cube, "shape") and hasattr(cube, "dtype")):
+        cube = np.asarray(cube)
+    if len(cube.shape) != 3 or 0 in cube.shape:
+        raise ValueError(
+            f"{source} holds an array of shape {tuple(cube.shape)}; a cube has three axes (rows, cols, bands)."
+        )
+    if not isinstance(cube.dtype, np.dtype):
+        cube = np.asarray(cube)  # a backend of its own
+    if cube.dtype.kind not in "iufb":
+        raise ValueError(f"{source} holds values of type {cube.dtype}; a cube holds real numbers.")
+    return cube
+
+
+def _check_dtype(dtype: Any) -> np.dtype:
+    found = np.dtype(dtype)
+    if found not in (np.float32, np.float64):
+        raise ValueError(f"dtype must be float32 or float64; got {dtype!r}.")
+    return found
+
+
+def _check_mending(negative: str, scale: float | None, fill: Any) -> None:
+    if negative not in ("keep", "clip", "raise"):
+        raise ValueError(f'negative must be "keep", "clip" or "raise"; got {negative!r}.')
+    if scale is not None and not (isinstance(scale, int | float | np.number) and 0 < scale < np.inf):
+        raise ValueError(f"scale must be positive and finite; got {scale!r}.")
+    if fill is not None and np.asarray(fill).dtype.kind not in "iufb":
+        raise ValueError(f"fill must be a number, or several; got {fill!r}.")
+
+
+def _check_mask(mask: Any, shape: tuple[int, int]) -> np.ndarray | None:
+    if mask is None:
+        return None
+    given = Scene("cube", np.empty((*shape, 0)), mask=mask)
+    check_maps(given)
+    return valid_pixels(given).reshape(shape)
+
+
+def slabs(shape: tuple[int, ...], itemsize: int = 8) -> Iterator[slice]:
+    """Slices of rows that hold about SLAB bytes each."""
+    rows = max(1, SLAB // max(1, itemsize * math.prod(shape[1:])))
+    yield from (slice(start, min(start + rows, shape[0])) for start in range(0, shape[0], rows))
+
+
+def _part(cube: Any, rows: slice, fills: tuple[float, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """Some rows of the cube, and where they hold nothing."""
+    part = cube[rows, :]
+    missing = np.ma.getmaskarray(part).copy() if np.ma.isMaskedArray(part) else np.zeros(part.shape, dtype=bool)
+    part = np.asarray(part)
+    if part.dtype.kind == "f":
+        missing |= ~np.isfinite(part)
+    for value in fills:
+        held = _as_held(value, part.dtype)
+        if held is not None:
+            missing |= part == held
+    return part, missing
+
+
+def _as_held(value: float, dtype: np.dtype) -> Any:
+    """The fill value as the type of the file holds it; None where it cannot hold it."""
+    if dtype.kind == "f":
+        return dtype.type(value) if np.isfinite(value) else None  # what is not finite is missing anyway
+    if dtype.kind == "b":
+        return None
+    info = np.iinfo(dtype)
+    return (
+        dtype.type(int(value)) if np.isfinite(value) and value == int(value) and info.min <= value <= info.max else None
+    )
+
+
+def _fills_that_cannot_be(fills: tuple[float, ...], dtype: np.dtype) -> list[str]:
+    return [
+        f"the fill value {value:g} cannot occur in {dtype.name}, so it masks nothing"
+        for value in fills
+        if dtype.kind != "f" and _as_held(value, dtype) is None
+    ]
+
+
+def _kept_bands(
+    cube: Any, fills: tuple[float, ...], seen: np.ndarray | None, bad_bands: Any, notes: list[str]
+) -> np.ndarray:
+    """Which bands hold something, (bands,) bool: a border of zeros, or a masked pixel, is no value of a band."""
+    bands = cube.shape[-1]
+    found, nonzero = np.zeros(bands, dtype=bool), np.zeros(bands, dtype=bool)
+    dark_found = np.zeros(bands, dtype=bool)
+    any_lit = False
+    for rows in slabs(cube.shape):
+        part, missing = _part(cube, rows, fills)
+        holds = ~missing if seen is None else ~missing & seen[rows][..., None]
+        light = holds & (part != 0)
+        lit = light.any(axis=-1)
+        any_lit = any_lit or bool(lit.any())
+        found |= holds[lit].any(axis=0)
+        dark_found |= holds.any(axis=(0, 1))
+        nonzero |= light.any(axis=(0, 1))
+    found = found if any_lit else dark_found
+    if not found.all():
+        notes.append(
+            f"{(~found).sum()} bands without any value are dropped (0-based: {np.flatnonzero(~found).tolist()})"
+        )
+    zero = found & ~nonzero if any_lit else np.zeros(bands, dtype=bool)
+    if zero.any():
+        notes.append(
+            f"{zero.sum()} bands that are zero in every pixel are dropped (0-based: {np.flatnonzero(zero).tolist()})"
+        )
+    keep = found & ~zero
+    bad = marked_bands(bad_bands, bands)
+    if bad.any():
+        notes.append(f"{bad.sum()} bands that are marked as bad are dropped")
+    return keep & ~bad
+
+
+def marked_bands(bad_bands: Any, bands: int) -> np.ndarray:
+    """Bands marked as bad, (bands,) bool, from numbers or from one bool per band."""
+    bad = np.zeros(bands, dtype=bool)
+    if bad_bands is None:
+        return bad
+    given = np.atleast_1d(np.asarray(bad_bands))
+    if given.dtype == bool:
+        if given.shape != (bands,):
+            raise ValueError(f"bad_bands of True and False must have one entry per band, {bands}; got {given.size}.")
+        return given
+    if not given.size:
+        return bad
+    if given.dtype.kind not in "iu" or given.min() < -bands or given.max() >= bands:
+        raise ValueError(f"bad_bands must be numbers of bands in 0..{bands - 1}, or bool; got {given.tolist()[:9]}.")
+    bad[given] = True
+    return bad
+
+
+def _mend_pixels(
+    cube: Any,
+    order: np.ndarray,
+    fills: tuple[float, ...],
+    seen: np.ndarray | None,
+    rule: tuple[float | None, float, str],
+    dtype: np.dtype,
+    source: str,
+    notes: list[str],
+) -> tuple[np.ndarray, np.ndarray]:
+    """The cube in its new order, scaled, and which pixels are valid; slab by slab, so that little lies beside it."""
+    scale, offset, negative = rule
+    out = np.empty((*cube.shape[:2], order.size), dtype=dtype)
+    valid = np.ones(cube.shape[:2], dtype=bool)
+    whole = np.array_equal(order, np.arange(cube.shape[-1]))
+    count: Counter[str] = Counter()
+    constant: Counter[float] = Counter()
+    lowest, highest = np.inf, -np.inf
+    for rows in slabs(cube.shape):
+        part, missing = _part(cube, rows, fills)
+        if not whole:
+            part, missing = part[..., order], missing[..., order]
+        told = np.ones(part.shape[:2], dtype=bool) if seen is None else seen[rows]
+        holed = missing.any(axis=-1) & told
+        empty = ~(part != 0).any(axis=-1) & told & ~holed
+        good = told & ~holed & ~empty
+        flat = good & (part == part[..., :1]).all(axis=-1) if order.size > 2 else np.zeros_like(good)
+        constant.update(part[flat][:, 0].tolist())
+        block = out[rows]
+        np.divide(part, 1.0 if scale is None else scale, out=block, dtype=dtype, casting="unsafe")
+        if offset:
+            block += dtype.type(offset)
+        block[~good] = np.nan
+        below = block < 0
+        if below.any():
+            count["below"] += int(below.sum())
+            lowest = min(lowest, float(block[below].min()))
+            if negative == "clip":
+                block[below] = 0.0
+                black = good & ~(block > 0).any(axis=-1)  # nothing but negative values: fill, or the border
+                block[black], good = np.nan, good & ~black
+                count["black"] += int(black.sum())
+        if scale is not None:
+            above = block > 1.5
+            count["above"] += int(above.sum())
+            highest = max(highest, float(block[above].max(initial=-np.inf)))
+        count["holed"] += int(holed.sum())
+        count["empty"] += int(empty.sum())
+        count["masked"] += int((~told).sum())
+        valid[rows] = good
+    _tell(count, constant, lowest, highest, negative, source, notes)
+    if not valid.any():
+        raise ValueError(f"{source} holds no valid pixel: {'; '.join(notes)}. Check its fill value and its bands.")
+    return out, valid
+
+
+def _tell(
+    count: Counter[str],
+    constant: Counter[float],
+    lowest: float,
+    highest: float,
+    negative: str,
+    source: str,
+    notes: list[str],
+) -> None:
+    """What was found among the pixels, in words."""
+    if count["below"] and negative == "raise":
+        raise ValueError(
+            f"{source} holds {count['below']} negative values (smallest {lowest:.3g}). Use negative='clip' to set "
+            "them to zero or negative='keep' to keep them."
+        )
+    told = {
+        "masked": "pixels are masked as the mask says",
+        "holed": "pixels with missing values are masked",
+        "empty": "all-zero pixels are masked",
+    }
+    notes += [f"{count[key]} {words}" for key, words in told.items() if count[key]]
+    for value, n in constant.most_common(3):
+        notes.append(
+            f"{n} pixels hold one value, {value:g}, in every band: if it is fill, mask them with fill={value:g}"
+        )
+    if count["below"]:
+        notes.append(f"{count['below']} negative values are {'set to zero' if negative == 'clip' else 'kept'}")
+    if count["black"]:
+        notes.append(f"{count['black']} pixels without any positive value are masked")
+    if count["above"]:
+        notes.append(f"{count['above']} values are above 1.5 (largest {highest:.3g}): saturated, or of another scale")
+
+
+# ---------------------------------------------------------------------------------------------- wavelengths
+
+_UNITS = {
+    "nanometer": 1.0,
+    "nanometre": 1.0,
+    "nm": 1.0,
+    "micrometer": 1000.0,
+    "micrometre": 1000.0,
+    "micron": 1000.0,
+    "um": 1000.0,
+    "µm": 1000.0,
+    "μm": 1000.0,
+    "meter": 1e9,
+    "metre": 1e9,
+    "m": 1e9,
+}
+
+
+def unit_in_nm(units: str | None, source: str) -> float | None:
+    """How many nanometres a unit is, by any of its names; None where none is named.
+
+    Examples
+    --------
+    >>> unit_in_nm("Nanometers (nm)", "x"), unit_in_nm("um", "x"), unit_in_nm("Unknown", "x")
+    (1.0, 1000.0, None)
+    """
+    words = [word for word in re.split(r"[^a-zµμ]+", str(units or "").lower()) if word]
+    if not words or words[0] in ("unknown", "none", "index"):
+        return None
+    found = [_UNITS[w.removesuffix("s")] for w in words if w.removesuffix("s") in _UNITS]
+    if not found:
+        raise ValueError(f"{source} gives wavelengths in {units!r}; only nanometers and micrometers are understood.")
+    return found[0]
+
+
+def _nanometres(
+    wavelengths: Any, fwhm: Any, units: str | None, shape: tuple[int, ...], source: str
+) -> tuple[np.ndarray | None, np.ndarray | None, list[str]]:
+    """Wavelengths and widths in nm, and what was guessed about them."""
+    factor = unit_in_nm(units, source)
+    if wavelengths is None:
+        return None, None, []
+    raw = np.asarray(wavelengths)
+    if raw.dtype.kind not in "iuf":
+        raise ValueError(f"wavelengths of {source} must be numbers; got an array of dtype {raw.dtype}.")
+    nm, notes = raw.astype(float).ravel(), []
+    if not nm.size or not np.all(np.isfinite(nm)) or np.any(nm < 0):
+        raise ValueError(
+            f"wavelengths of {source} must be positive numbers; got {nm[:3]}... Give wavelengths=... in nm."
+        )
+    _check_bands_axis(nm, shape, source)
+    if nm.size > 2 and (np.array_equal(nm, np.arange(nm.size)) or np.array_equal(nm, np.arange(1, nm.size + 1))):
+        return None, None, [f"wavelengths {nm[0]:g}, {nm[1]:g}, ... {nm[-1]:g} are band numbers, and are left out"]
+    if np.any(nm == 0):
+        raise ValueError(
+            f"wavelengths of {source} must be positive numbers; got {nm[:3]}... Give wavelengths=... in nm."
+        )
+    likely = 1000.0 if nm.max() < 100 else 1.0
+    if factor is None or (factor != likely and factor < 1e9):
+        told = "" if factor is None else f", though they are called {str(units).strip()}"
+        if likely == 1000.0:
+            notes.append(f"wavelengths are read as micrometres{told}")
+        elif factor is not None:
+            notes.append(f"wavelengths are read as nanometres{told}")
+        factor = likely
+    nm = nm * factor
+    if nm.max() > 100_000 or nm.max() < 50:
+        raise ValueError(
+            f"wavelengths of {source} run from {nm.min():g} to {nm.max():g} nm, where no camera sees. Give units=..."
+        )
+    width = None if fwhm is None else np.asarray(fwhm, dtype=float).ravel()
+    if width is not None and (width.shape != nm.shape or not np.all(width > 0) or not np.all(np.isfinite(width))):
+        notes.append("widths of the bands (fwhm) are not one positive number per band, and are left out")
+        width = None
+    return nm, None if width is None else width * factor, notes
+
+
+def _check_bands_axis(nm: np.ndarray, shape: tuple[int, ...], source: str) -> None:
+    """Wavelengths tell which axis holds the bands: a cube turned round is refused, with the remedy."""
+    if nm.size == shape[-1]:
+        return
+    if nm.size in shape[:2]:
+        axis = shape.index(nm.size)
+        raise ValueError(
+            f"{source} has shape {tuple(shape)} and {nm.size} wavelengths: its bands lie on axis {axis}, not on the last. "
+            f"Give bands_axis={axis}, or np.moveaxis(cube, {axis}, -1)."
+        )
+    raise ValueError(
+        f"{source} has shape {tuple(shape)}, so {shape[-1]} bands, but {nm.size} wavelengths. Give one per band."
+    )

@@ -535,6 +535,7 @@ def _teaching_abundances(rng: np.random.Generator, regions: dict[str, np.ndarray
         where = regions[name]
         base = np.array(recipe)
         a[where] = np.maximum(base + stirred.get(name, 0.0) * fields[where] * (base > 0), 0.0)
+        a[where & ~a.any(axis=-1)] = base  # stirred until nothing was left: as it was
     a /= a.sum(axis=-1, keepdims=True)
     a = _soft_edges(a, regions)
     budd = rng.uniform(0.6, 0.95, (_SIZE, _SIZE)) * regions["rare"]
