@@ -129,7 +129,7 @@ def test_a_cropped_map_is_where_gdal_sees_the_window(text, tmp_path, cube):
     part = load_cube(write_envi(tmp_path, cube, map_info=f"{{{text}}}")).crop(slice(1, 3), slice(2, 4))
     envi.write_image(tmp_path / "part.hdr", part.cube, {}, part.geo)
     with rasterio.open(tmp_path / "scene.img") as whole, rasterio.open(tmp_path / "part.img") as theirs:
-        assert_close(theirs.transform[:6], (whole.transform * rasterio.Affine.translation(2, 1))[:6], rtol=1e-14)
+        assert_close(theirs.transform[:6], (whole.transform @ rasterio.Affine.translation(2, 1))[:6], rtol=1e-14)
 
 
 def test_an_image_written_and_read_keeps_values_map_and_text_to_the_bit(tmp_path, cube):
