@@ -189,6 +189,42 @@ def test_supervised_bound_equals_a_loop_in_numpy_over_every_factor_of_26(model, 
         assert ours[n] == pytest.approx(expected, rel=1e-8)
 
 
+def test_drawn_labels_take_the_posterior_at_a_fresh_draw_and_not_at_the_label(model, problem):
+    _, _, labels, draw = problem
+    gamma = model.abundance(labels.pixels, labels.endmembers)
+    options = {"label_weight": 4.5}
+    given = idnet.supervised_bound(model, labels, draw, gamma, **options)
+    torch.manual_seed(3)
+    drawn = idnet.supervised_bound(model, labels, draw, gamma, drawn=True, **options)
+    torch.manual_seed(3)
+    at = torch.distributions.Dirichlet(gamma).rsample()
+    for n in range(4):
+        g = gamma[n].detach().numpy()
+        moved = stats.dirichlet.logpdf(at[n].detach().numpy(), g) - stats.dirichlet.logpdf(
+            labels.abundances[n].numpy(), g
+        )
+        # -log q(a) of the ratio (26) and (1 + beta) log q(a) of (29): beta of them are left
+        assert (drawn - given)[n].item() == pytest.approx(4.5 * moved, rel=1e-8)
+
+
+def test_without_the_label_term_where_the_labels_are_taken_changes_nothing(model, problem):
+    _, _, labels, draw = problem
+    gamma = model.abundance(labels.pixels, labels.endmembers)
+    given, drawn = (
+        idnet.supervised_bound(model, labels, draw, gamma, label_weight=0.0, drawn=choice) for choice in (False, True)
+    )
+    assert torch.allclose(given, drawn, rtol=1e-12)
+
+
+def test_labels_are_given_or_drawn(scene):
+    X = scene[0]
+    with pytest.raises(ValueError, match='labels must be "given" or "drawn"; got \'both\''):
+        IDNet(3, labels="both").fit(X)
+    fits = [IDNet(3, labels=labels, max_iter=2, random_state=0).fit(X) for labels in ("given", "drawn")]
+    assert not np.allclose(fits[0].abundances_, fits[1].abundances_)
+    assert IDNet.preset("samson").labels == "given"
+
+
 def test_objective_adds_sparsity_of_both_sets_and_each_penalty_once(model, problem):
     _, draw, labels, _ = problem
     plain = idnet.objective(model, *problem, **(WEIGHTS | dict.fromkeys(list(WEIGHTS)[2:], 0.0))).item()
