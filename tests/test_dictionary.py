@@ -17,11 +17,12 @@ import pytest
 from conftest import assert_close, gaussian, random_histograms
 
 import wdl_tutorial as wt
-from wdl_tutorial import dictionary, gradients, losses
+from wdl_tutorial import gradients, losses, objective
 from wdl_tutorial._fast import line
 from wdl_tutorial.dictionary import WassersteinDictionary
 from wdl_tutorial.losses import NAMES
 from wdl_tutorial.objective import wdl_objective
+from wdl_tutorial.scaling import Variant
 
 # ------------------------------------------------------------------------------------------------------ the objective
 
@@ -986,21 +987,23 @@ def test_restarts_that_follow_a_checkpoint_draw_what_they_would_have_drawn(seed,
 
 
 def warm_parts(domain: str, momentum: float, marginal_weight: float | None, loss: str = "quadratic"):
-    """A problem, its kernel, its terms, and scalings to start from that are not ones."""
+    """A problem, and scalings to start from that are not ones."""
     X, atoms, weights, cost = problem(12)
-    terms = dictionary.Terms(loss, 0.0, losses.Accuracy(SHAPE["n_iter"]), marginal_weight, momentum)
-    kernels = [wt.gibbs_kernel(cost, EPS, domain=domain)]
+    terms = objective.Terms(
+        EPS, loss, 0.0, losses.Accuracy(SHAPE["n_iter"]), Variant(marginal_weight, momentum), domain
+    )
+    even = np.full(5, 0.2)
+    fixed = objective.Problem(X, even, [wt.gibbs_kernel(cost, EPS, domain=domain)], terms, length=3)
     other = np.random.default_rng(1).dirichlet(np.full(3, 2.0), size=5)
-    log_b = dictionary.scalings_after(atoms, other, kernels, terms, [slice(0, 2), slice(2, 5)])
-    return X, atoms, weights, cost, kernels, terms, log_b
+    log_b = objective.scalings_after(fixed, atoms, other)
+    return fixed, atoms, weights, cost, log_b
 
 
 @pytest.mark.parametrize("domain", ["kernel", "log"])
 @pytest.mark.parametrize("momentum, rho", [(0.0, None), (-0.2, None), (0.0, 2.0), (-0.2, 2.0)])
 def test_the_gradient_from_given_scalings_equals_torchs_autograd(domain, momentum, rho):
-    X, atoms, weights, cost, kernels, terms, log_b = warm_parts(domain, momentum, rho)
-    even = np.full(5, 0.2)
-    found = dictionary.evaluate_chunks(X, atoms, weights, even, kernels, terms, [slice(0, 3), slice(3, 5)], log_b=log_b)
+    fixed, atoms, weights, cost, log_b = warm_parts(domain, momentum, rho)
+    found, X = objective.evaluate_chunks(fixed, atoms, weights, log_b=log_b), fixed.X
     options = {"loss": "quadratic", "rho": rho, "tau": momentum, **SHAPE}
     warm = by_autograd(X, atoms, weights, cost, log_b=_torch(log_b), **options)
     cold = by_autograd(X, atoms, weights, cost, **options)
@@ -1072,17 +1075,16 @@ def test_the_fast_path_starts_where_the_plain_one_does(cost):
     tape = gradients.record(atoms, weights, kernel, 4, log_b=log_b)
     assert_close(fast.histogram, tape[-1].histogram, rtol=1e-12)
     assert_close(fast.log_b(), np.log(tape[-1].b), atol=1e-12)
-    line.release()
 
 
 @pytest.mark.parametrize("domain", ["kernel", "log"])
 def test_runs_that_go_on_from_each_other_are_one_long_run(domain):
-    _, atoms, weights, _, kernels, terms, _ = warm_parts(domain, 0.0, None)
-    parts, held = [slice(0, 5)], None
+    fixed, atoms, weights, _, _ = warm_parts(domain, 0.0, None)
+    held = None
     for _ in range(3):
-        held = dictionary.scalings_after(atoms, weights, kernels, terms, parts, log_b=held)
-    long = terms._replace(accuracy=losses.Accuracy(3 * SHAPE["n_iter"]))
-    once = dictionary.scalings_after(atoms, weights, kernels, long, parts)
+        held = objective.scalings_after(fixed, atoms, weights, log_b=held)
+    long = fixed.terms._replace(accuracy=losses.Accuracy(3 * SHAPE["n_iter"]))
+    once = objective.scalings_after(fixed._replace(terms=long), atoms, weights)
     assert_close(held, once, atol=1e-12)
 
 

@@ -11,6 +11,7 @@ from wdl_tutorial import ConvergenceWarning, gradients, losses
 from wdl_tutorial._fast import line
 from wdl_tutorial.iterate import nth
 from wdl_tutorial.losses import Accuracy
+from wdl_tutorial.scaling import Variant
 
 N_BINS, N_ATOMS, N_SAMPLES = 8, 3, 4
 COST, EPS = wt.GridCost(N_BINS, spacing=0.2), 0.1
@@ -79,7 +80,7 @@ def test_both_gradients_equal_autograd_through_the_barycenter(rng, n_iter, varia
         rho = options.get("marginal_weight") if name == "wasserstein" else None
         theirs = torch.autograd.grad(torch_loss(name, p, torch.tensor(x), rho), (d, w), retain_graph=True)
         kernel = wt.gibbs_kernel(COST, EPS, domain=domain)
-        grad = losses.evaluate(name, plain, x, kernel, Accuracy(20), marginal_weight=rho).gradient
+        grad = losses.evaluate(name, plain, x, kernel, Accuracy(20), Variant(rho)).gradient
         ours = wt.barycenter_vjp(atoms, weights, COST, grad, **options)
         for mine, oracle in zip(ours, theirs):
             assert relative_error(mine, oracle.numpy()) < 1e-9, name
@@ -202,7 +203,6 @@ def test_the_recorded_pass_is_the_plain_barycenter_and_its_pull_the_plain_sweep(
     grad_atoms, grad_weights = fast.pull(grad)
     assert relative_error(grad_atoms, plain.grad_atoms.sum(0)) < 1e-12
     assert relative_error(grad_weights, plain.grad_weights) < 1e-12
-    line.release()
 
 
 @pytest.mark.parametrize("name", COSTS)
@@ -213,7 +213,6 @@ def test_the_scalings_of_the_fast_path_are_the_steps_of_sinkhorn(rng, name):
         for a, b in zip(fast, plain):
             assert a.shape == (4, 3, 70)
             assert_close(a, b, rtol=1e-12)
-    line.release()
 
 
 def test_the_fast_path_knows_when_it_was_wrong():
@@ -221,7 +220,6 @@ def test_the_fast_path_knows_when_it_was_wrong():
     with np.errstate(all="ignore"):
         done = line.forward(atoms, np.array([[0.5, 0.5]]), wt.gibbs_kernel(wt.GridCost(200), 1.0), 30)
     assert not done.right
-    line.release()
 
 
 # ---------------------------------------------------------------------------------------------------------- implicit

@@ -14,7 +14,7 @@ from conftest import assert_close, gaussian, random_histograms
 import wdl_tutorial as wt
 from wdl_tutorial import ConvergenceWarning
 from wdl_tutorial.iterate import nth
-from wdl_tutorial.scaling import trusted
+from wdl_tutorial.scaling import Scaled, is_right
 from wdl_tutorial.transport import LARGEST_PLAN
 
 
@@ -431,12 +431,17 @@ def test_the_kernel_domain_refuses_to_return_nan():
 
 
 def test_trust_ends_where_the_smallest_numbers_begin():
-    one, yes = np.ones(3), np.ones(3, dtype=bool)
-    assert trusted((one, one, yes))
-    assert not trusted((one, np.array([1.0, 1e-310, 1.0]), yes))
-    assert trusted((one, np.array([1.0, 1e-310, 1.0]), np.array([True, False, True])))  # where nothing depends on it
-    assert not trusted((np.array([1.0, np.inf, 1.0]), one, yes))
-    assert not trusted((one, np.array([1.0, np.nan, 1.0]), yes))
+    one, yes, small = np.ones(3), np.ones(3, dtype=bool), np.array([1.0, 1e-310, 1.0])
+    outer = np.array([True, False, True])
+    right = lambda *scaled, **more: is_right("kernel", Scaled(*scaled), **more)  # noqa: E731
+    assert right(one, one, yes)
+    assert not right(one, small, yes)
+    assert right(one, small, outer)  # where nothing depends on it
+    assert not right(np.array([1.0, np.inf, 1.0]), one, yes)
+    assert not right(one, np.array([1.0, np.nan, 1.0]), yes)
+    assert right(small, one, yes) and right(small, one, yes, outer)
+    assert not right(small, one, yes, yes)  # its logarithm is asked for
+    assert not right(one, one, yes, numbers=(np.array([np.inf]),))
 
 
 def test_not_converged_is_a_warning_that_names_the_knobs(rng):

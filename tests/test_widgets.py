@@ -20,6 +20,7 @@ from conftest import assert_close, gaussian, random_histograms
 
 import wdl_tutorial as wt
 from wdl_tutorial import barycenters, kernels, transport
+from wdl_tutorial.scaling import Variant
 from wdl_tutorial.widgets import source
 from wdl_tutorial.widgets.shapes import clouded_scene, shaded_minerals
 
@@ -85,7 +86,7 @@ def sinkhorn_plan(problem: dict, domain: str, marginal_weight: float | None = No
 def package_barycenter(problem: dict, domain: str, **options) -> np.ndarray:
     cost = wt.cost_matrix(problem["positions"], power=problem["power"])
     kernel = kernels.gibbs_kernel(cost, problem["eps"], domain=domain)
-    steps = barycenters.steps_of(kernel)(problem["atoms"], problem["weights"], kernel, **options)
+    steps = barycenters.steps_of(problem["atoms"], problem["weights"], kernel, Variant(**options))
     return nth(steps, problem["n_iter"]).histogram
 
 
@@ -414,6 +415,7 @@ def test_without_the_extra_the_first_demo_names_it_and_the_import_does_not_fail(
 import sys
 sys.modules["anywidget"] = sys.modules["ipywidgets"] = None
 import wdl_tutorial as wt
+from wdl_tutorial.scaling import Variant
 for name in ("TwoPeaks", "FramePlayer", "explore"):
     try:
         getattr(wt.widgets, name)

@@ -15,14 +15,24 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from ._array import Array, array_namespace, as_float, number, one_type, safe_log
 from ._checks import SUM_TOLERANCE, check_batch, check_eps, check_nonnegative, check_not_empty, check_options, check_run
 from .costs import check_cost, is_symmetric
-from .iterate import Run, nth, run, warn_not_converged
-from .kernels import check_domain, kernel_for
-from .scaling import digits_left, power_of, proximal_exponent, relax, relax_log, too_fine, trusted, underflow_error
+from .iterate import Accuracy, Run, nth, run, warn_not_converged
+from .kernels import check_domain
+from .scaling import (
+    PLAIN,
+    Attempt,
+    Scaled,
+    Variant,
+    first_right,
+    is_right,
+    kernels_to_try,
+    least_mass,
+    relax,
+    relax_log,
+    too_fine,
+)
 
 
 class BarycenterState(NamedTuple):
@@ -128,7 +138,8 @@ def barycenter_steps(
     """
     check_domain(kernel, "kernel")
     xp = array_namespace(atoms, weights)
-    theta, kappa = proximal_exponent(kernel.eps, marginal_weight), power_of(kernel, marginal_weight)
+    variant = Variant(marginal_weight, momentum, debiased)
+    theta, kappa = variant.theta(kernel.eps), variant.kappa(kernel.eps)
     a = b = _start(atoms, weights, log=False)
     bias = xp.ones_like(b[..., 0, :]) if debiased else None
     if start is not None:
@@ -163,7 +174,8 @@ def barycenter_log_steps(
     """
     check_domain(kernel, "log")
     xp = array_namespace(atoms, weights)
-    theta, kappa = proximal_exponent(kernel.eps, marginal_weight), power_of(kernel, marginal_weight)
+    variant = Variant(marginal_weight, momentum, debiased)
+    theta, kappa = variant.theta(kernel.eps), variant.kappa(kernel.eps)
     log_atoms = safe_log(atoms)
     a = b = _start(atoms, weights, log=True)
     bias = xp.zeros_like(b[..., 0, :]) if debiased else None
@@ -185,7 +197,8 @@ class Adjoint(NamedTuple):
     """What one backward step hands to the iteration before it."""
 
     b: Array  # (n_samples, n_atoms, n_bins)   adjoint of log b
-    carry: Array | float  # what the heavy ball carries to the adjoint of log a of the iteration before
+    carry: Array | float = 0.0  # what the heavy ball carries to the adjoint of log a of the iteration before
+    p: Array | None = None  # (n_samples, n_bins)   adjoint of log P, from the loss: at the last iteration only
 
 
 class Sweep(NamedTuple):
@@ -201,23 +214,22 @@ def backward_step(
     kernel: Any,
     state: BarycenterState,
     b_before: Array,
-    p_adjoint: Array | None,
     adjoint: Adjoint,
     *,
     zeros: bool,
-    marginal_weight: float | None = None,
-    momentum: float = 0.0,
+    variant: Variant = PLAIN,
 ) -> tuple[Adjoint, Sweep]:
     """One iteration of the barycenter backwards: the adjoint for the one before, and its share of both gradients.
 
-    ``p_adjoint`` is the adjoint of log P from the loss, at the last iteration; None before it. ``zeros``: an atom holds one.
+    ``zeros``: an atom holds one.
     """
     xp = array_namespace(atoms, weights)
-    theta, kappa = proximal_exponent(kernel.eps, marginal_weight), power_of(kernel, marginal_weight)
+    momentum = variant.only("marginal_weight", "momentum")["momentum"]
+    theta, kappa = variant.theta(kernel.eps), variant.kappa(kernel.eps)
     fresh, log = 1.0 - momentum, kernel.domain == "log"
     log_phi = state.phi if log else xp.log(state.phi)
     p_ = theta * fresh * xp.sum(adjoint.b, axis=-2)
-    p_ = p_ if p_adjoint is None else p_ + p_adjoint
+    p_ = p_ if adjoint.p is None else p_ + adjoint.p
     if kappa == 0.0:
         shares, slope = weights[..., None], log_phi
     else:
@@ -243,12 +255,26 @@ def backward_step(
     return Adjoint(b_, momentum * a_), Sweep(theta * fresh * c, grad_weights)
 
 
-def steps_of(kernel: Any):
-    """The step generator of the kernel's domain."""
-    return barycenter_log_steps if kernel.domain == "log" else barycenter_steps
+def steps_of(
+    atoms: Array, weights: Array, kernel: Any, variant: Variant = PLAIN, start: BarycenterState | None = None
+) -> Iterator[BarycenterState]:
+    """The iterations of ``variant`` in the kernel's domain."""
+    make = barycenter_log_steps if kernel.domain == "log" else barycenter_steps
+    return make(atoms, weights, kernel, **variant.only("marginal_weight", "momentum", "debiased"), start=start)
 
 
-def fixed_point_error(atoms: Array, kernel: Any, marginal_weight: float | None, *, debiased: bool = False):
+def settle(atoms: Array, weights: Array, kernel: Any, variant: Variant, accuracy: Accuracy) -> Run:
+    """Iterate to the tolerance: every barycenter of the package that has one passes here."""
+    return run(
+        steps_of(atoms, weights, kernel, variant),
+        fixed_point_error(atoms, kernel, variant),
+        tol=accuracy.tol,
+        max_iter=accuracy.max_iter,
+        check_every=accuracy.check_every,
+    )
+
+
+def fixed_point_error(atoms: Array, kernel: Any, variant: Variant):
     """A function of a state: the L1 distance of a plan's atom-side marginal from where (6) would put it, worst atom.
 
     The other marginal has just been updated, and is the same for all plans (not with the heavy ball, but this error
@@ -256,7 +282,7 @@ def fixed_point_error(atoms: Array, kernel: Any, marginal_weight: float | None, 
     that the vector d would still make, since that is what converges last.
     """
     xp = array_namespace(atoms)
-    theta = proximal_exponent(kernel.eps, marginal_weight)
+    theta = variant.theta(kernel.eps)
     log = kernel.domain == "log"
     target = safe_log(atoms) if log else atoms
 
@@ -267,7 +293,7 @@ def fixed_point_error(atoms: Array, kernel: Any, marginal_weight: float | None, 
         else:
             now, new = state.a * kb, (target / kb) ** theta * kb if theta != 1.0 else target + 0.0 * kb
         worst = xp.max(xp.sum(xp.abs(now - new), axis=-1), axis=-1)
-        if not debiased:
+        if not variant.debiased:
             return worst
         d = xp.exp(state.bias) if log else state.bias
         kd = xp.exp(kernel.apply(state.bias)) if log else kernel.apply(d)
@@ -276,15 +302,14 @@ def fixed_point_error(atoms: Array, kernel: Any, marginal_weight: float | None, 
     return error
 
 
-def was_right(state: BarycenterState, atoms: Array, kernel: Any) -> bool:
-    """Can a state be believed: finite, and nothing of weight lost to underflow, or to rounding in the log domain?"""
-    xp = array_namespace(state.b)
+def state_is_right(state: BarycenterState, atoms: Array, kernel: Any) -> bool:
+    """Can the histogram of a state be believed?"""
     if kernel.domain == "log":
-        return digits_left(state.a, state.b)
-    if not bool(xp.all(xp.isfinite(state.histogram))):
-        return False
-    matters = state.histogram[..., None, :] > float(xp.finfo(state.b.dtype).smallest_normal) ** 0.5
-    return trusted((state.b, kernel.apply(state.b), atoms > 0), (state.a, state.phi, matters))
+        scaled = Scaled(state.a, None, None), Scaled(state.b, None, None)
+    else:
+        matters = state.histogram[..., None, :] > least_mass(state.histogram)
+        scaled = Scaled(state.b, kernel.apply(state.b), atoms > 0), Scaled(state.a, state.phi, matters)
+    return is_right(kernel.domain, *scaled, numbers=(state.histogram,))
 
 
 def barycenter(
@@ -347,23 +372,26 @@ def barycenter(
             "debiased needs a symmetric cost, momentum=0 and marginal_weight=None; got "
             f"momentum={momentum:g}, marginal_weight={marginal_weight}, a cost {tuple(cost.shape)}."
         )
-    options = {"marginal_weight": marginal_weight, "momentum": momentum, "debiased": debiased}
-    limits = {"tol": tol, "max_iter": max_iter, "check_every": check_every}
-    with np.errstate(all="ignore"):
-        for attempt in ("kernel", "log") if domain == "auto" else (domain,):
-            kernel = kernel_for(cost, eps, attempt, atoms, weights)
-            found = _solve(atoms, weights, kernel, options, limits, n_iter)
-            right = was_right(found.state, atoms, kernel)
-            if right:
-                break
-    xp = array_namespace(atoms)
-    if not bool(xp.all(xp.isfinite(found.state.histogram))) or (attempt == "log" and not right):
-        raise underflow_error(eps, f"barycenter ({atoms.dtype})", kernel.domain)
-    if n_iter is None and not bool(xp.all(found.converged)):
-        why = too_fine(tol, atoms) + ("" if marginal_weight is not None else _loose_masses(atoms, weights))
-        remedy = f"{why}Raise max_iter, or eps (now {eps:g}), or use momentum=-0.3."
-        warn_not_converged("Barycenter", found.n_iter, found.error, tol, remedy)
+    variant, accuracy = Variant(marginal_weight, momentum, debiased), Accuracy(n_iter, tol, max_iter, check_every)
+
+    def attempt(kernel: Any) -> Attempt:
+        found = _solve(atoms, weights, kernel, variant, accuracy)
+        return Attempt(found, state_is_right(found.state, atoms, kernel))
+
+    kernels = kernels_to_try(cost, eps, domain, atoms, weights)
+    found, kernel = first_right(kernels, attempt, f"barycenter ({atoms.dtype})")
+    if n_iter is None:
+        warn_loose(atoms, weights, found, kernel, variant, tol)
     return BarycenterResult(found.state.histogram, found.n_iter, found.error, found.converged, kernel.domain)
+
+
+def warn_loose(atoms: Array, weights: Array, found: Run, kernel: Any, variant: Variant, tol: float) -> None:
+    """A ConvergenceWarning where a barycenter has not reached its tolerance, with what to do."""
+    if bool(array_namespace(atoms).all(found.converged)):
+        return
+    why = too_fine(tol, atoms) + ("" if variant.marginal_weight is not None else _loose_masses(atoms, weights))
+    remedy = f"{why}Raise max_iter, or eps (now {kernel.eps:g}), or use momentum=-0.3."
+    warn_not_converged("Barycenter", found.n_iter, found.error, tol, remedy)
 
 
 def _loose_masses(atoms: Array, weights: Array) -> str:
@@ -379,14 +407,12 @@ def _loose_masses(atoms: Array, weights: Array) -> str:
     return ""
 
 
-def _solve(atoms: Array, weights: Array, kernel: Any, options: dict, limits: dict, n_iter: int | None) -> Run:
-    steps = steps_of(kernel)(atoms, weights, kernel, **options)
-    error = fixed_point_error(atoms, kernel, options["marginal_weight"], debiased=options["debiased"])
-    if n_iter is None:
-        return run(steps, error, **limits)
-    state = nth(steps, n_iter)
-    errors = error(state)
-    return Run(state, n_iter, number(array_namespace(errors).max(errors)), errors <= limits["tol"], [])
+def _solve(atoms: Array, weights: Array, kernel: Any, variant: Variant, accuracy: Accuracy) -> Run:
+    if accuracy.n_iter is None:
+        return settle(atoms, weights, kernel, variant, accuracy)
+    state = nth(steps_of(atoms, weights, kernel, variant), accuracy.n_iter)
+    errors = fixed_point_error(atoms, kernel, variant)(state)
+    return Run(state, accuracy.n_iter, number(array_namespace(errors).max(errors)), errors <= accuracy.tol, [])
 
 
 def check_inputs(atoms: Array, weights: Array, cost: Any) -> tuple[Array, Array, Any]:

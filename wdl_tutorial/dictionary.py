@@ -22,26 +22,27 @@ from sklearn.base import BaseEstimator, TransformerMixin
 
 from ._array import Array, array_namespace, as_float, device, is_array, softmax, to_backend, to_numpy
 from ._checks import check_count, check_histograms, check_importance, check_run, check_seed, is_number
-from ._fast import line
 from .barycenters import barycenter
-from .chunks import chunk_length, slices, worker_count, workers
+from .chunks import chunk_length, slices
 from .costs import check_cost
 from .gradients import softmax_vjp
-from .initialise import ATOMS, WEIGHTS, check_start, first_atoms, first_weights
-from .iterate import ConvergenceWarning
+from .initialise import ATOMS, WEIGHTS, Ruler, check_start, first_atoms, first_weights
+from .iterate import Accuracy, ConvergenceWarning
 from .objective import (
     Objective,  # noqa: F401  (its first home)
+    Problem,
     Terms,
     announce_slow,
     check_terms,
     evaluate_chunks,
-    kernels_for,
     locality_costs,
+    problem_for,
     scalings_after,
-    wdl_objective,
+    wdl_objective,  # noqa: F401  (its first home)
 )
 from .optimize import AdamState, LBFGSState, Params, adam_steps, cosine, lbfgs_restarts, lbfgs_steps
 from .rowwise import minimise_rows, simplex_lattice
+from .scaling import Variant
 from .statefiles import pack, read_state, unpack, write_state
 
 LOG_FLOOR = 1e-12  # what a zero becomes before its logarithm is an unconstrained variable
@@ -60,6 +61,28 @@ class Best(NamedTuple):
     value: float
     params: Params
     restart: int
+
+
+class _Fit:
+    """What one fit hands from step to step: its problem, the scalings of a warm start, and whether a warning was given."""
+
+    def __init__(self, model: WassersteinDictionary, problem: Problem):
+        self.model, self.problem = model, problem
+        self.warm: Array | None = None  # (n_samples, n_atoms, n_bins)
+        self.told = False
+
+    def evaluate(self, params: Params) -> tuple[float, Params]:
+        """The objective and its gradients in the logits: what a solver minimises."""
+        atoms, weights = self.model._unlog(params)
+        total = evaluate_chunks(self.problem, atoms, weights, log_b=self.warm)
+        self.model.domain_ = total.domain
+        self.told = self.told or announce_slow(total.domain, self.problem, 6)
+        grad_weights = self.model.weight_scale * softmax_vjp(weights, total.grad_weights)
+        return total.value, (softmax_vjp(atoms, total.grad_atoms), grad_weights)
+
+    def refresh(self, params: Params) -> None:
+        """Go on from where these parameters' iterations have led, from now on."""
+        self.warm = scalings_after(self.problem, *self.model._unlog(params), log_b=self.warm)
 
 
 class WassersteinDictionary(TransformerMixin, BaseEstimator):
@@ -200,21 +223,18 @@ class WassersteinDictionary(TransformerMixin, BaseEstimator):
             X off the simplex, or settings that do not fit it; the message says what to change.
         """
         X, cost = self._check_data(X)
-        terms = self._terms(X)
+        terms = self._terms(X, self.n_iter)
         if self.n_atoms > X.shape[0]:
             raise ValueError(f"n_atoms={self.n_atoms} is more than the {X.shape[0]} samples; use fewer atoms.")
         importance = check_importance(sample_weight, X)
         self.n_features_in_ = X.shape[1]
         # something to hold, should the choice of a start be interrupted
-        even = first_atoms("uniform", X, self.n_atoms, cost, None)
-        self._keep(X, Best(math.inf, self._log(even, first_weights("uniform", X, even, None)), 0), [], converged=False)
+        even = first_atoms("uniform", X, self.n_atoms)
+        self._keep(X, Best(math.inf, self._log(even, first_weights("uniform", X, even)), 0), [], converged=False)
         try:
             saved = self._resume(X, importance)
-            parts = slices(
-                X.shape[0], chunk_length(X, self.n_atoms, self.n_iter, self.chunk_size, dense=is_array(cost))
-            )
-            with workers(worker_count(self.n_jobs, X, len(parts))) as mapper:
-                self._fit(X, cost, importance, terms, parts, mapper, saved)
+            with problem_for(X, importance, cost, terms, self.n_atoms, self.chunk_size, self.n_jobs) as problem:
+                self._fit(_Fit(self, problem), cost, saved)
         except KeyboardInterrupt:
             best = self._best
             if self.warm_restart is not None and self.loss_curve_:
@@ -227,9 +247,6 @@ class WassersteinDictionary(TransformerMixin, BaseEstimator):
                 ConvergenceWarning,
                 stacklevel=2,
             )
-        finally:
-            self._warm = None
-            line.release()
         return self
 
     def transform(self, X: Array, *, tol: float = 1e-4, max_iter: int = 200) -> Array:
@@ -253,12 +270,27 @@ class WassersteinDictionary(TransformerMixin, BaseEstimator):
                 f"got shape {tuple(weights.shape)}."
             )
         check_histograms(weights, "weights")
-        options = {"n_iter": self._cold_n_iter(), "tol": self.sinkhorn_tol, "max_iter": self.sinkhorn_max_iter}
-        options |= {"marginal_weight": self.marginal_weight, "momentum": self.momentum, "domain": self.domain}
         atoms = xp.astype(self.atoms_, weights.dtype, copy=False)
-        parts = slices(weights.shape[0], chunk_length(atoms, self.n_atoms, None))
-        rows = [barycenter(atoms, weights[p, :], self.cost, eps=self.eps, **options).histogram for p in parts]
-        return xp.concat(rows, axis=0)
+        return self._barycenters(atoms, weights, self._cold_n_iter())
+
+    def _barycenters(self, atoms: Array, weights: Array, n_iter: int | None) -> Array:
+        """The barycenters (n_samples, n_bins) of this model's settings, a chunk at a time."""
+        rows = [
+            barycenter(
+                atoms,
+                weights[part, :],
+                self.cost,
+                eps=self.eps,
+                n_iter=n_iter,
+                tol=self.sinkhorn_tol,
+                max_iter=self.sinkhorn_max_iter,
+                domain=self.domain,
+                marginal_weight=self.marginal_weight,
+                momentum=self.momentum,
+            ).histogram
+            for part in slices(weights.shape[0], chunk_length(atoms, self.n_atoms, None))
+        ]
+        return array_namespace(atoms).concat(rows, axis=0)
 
     def score(
         self, X: Array, y: None = None, *, sample_weight: Array | None = None, tol: float = 1e-4, max_iter: int = 200
@@ -296,8 +328,7 @@ class WassersteinDictionary(TransformerMixin, BaseEstimator):
 
     # --------------------------------------------------------------------------------------------------- the fit
 
-    def _fit(self, X, cost, importance, terms, parts, mapper, saved) -> None:
-        kernels, said = kernels_for(cost, self.eps, self.domain, X), [False]
+    def _fit(self, fit: _Fit, cost: Any, saved: _Saved | None) -> None:
         self._entropy = saved.entropy if saved else entropy_of(self.random_state)
         seeds = np.random.SeedSequence(self._entropy).spawn(self.n_restarts)
         first = saved.restart if saved else 0
@@ -305,26 +336,11 @@ class WassersteinDictionary(TransformerMixin, BaseEstimator):
             for restart in range(first, self.n_restarts):
                 rng = np.random.default_rng(seeds[restart])
                 state, curve = (saved.state, saved.curve) if saved and restart == first else (None, [])
-                params = self._start(X, cost, rng, mapper) if state is None else state.params
-                self._warm = saved.warm if state is not None else None
+                params = self._start(fit.problem, cost, rng) if state is None else state.params
+                fit.warm = saved.warm if state is not None else None
                 if math.isinf(self._best.value):
-                    self._keep(X, Best(math.inf, params, restart), [], converged=False)
-
-                def function(params: Params) -> tuple[float, Params]:
-                    atoms, weights = self._unlog(params)
-                    total = evaluate_chunks(
-                        X, atoms, weights, importance, kernels, terms, parts, mapper, log_b=self._warm
-                    )
-                    self.domain_ = total.domain
-                    said[0] = said[0] or announce_slow(total.domain, kernels, X, 6)
-                    grad_weights = self.weight_scale * softmax_vjp(weights, total.grad_weights)
-                    return total.value, (softmax_vjp(atoms, total.grad_atoms), grad_weights)
-
-                def refresh(params: Params) -> None:
-                    atoms, weights = self._unlog(params)
-                    self._warm = scalings_after(atoms, weights, kernels, terms, parts, mapper, log_b=self._warm)
-
-                self._descend(X, importance, function, refresh, params, state, curve, restart, bar)
+                    self._keep(fit.problem.X, Best(math.inf, params, restart), [], converged=False)
+                self._descend(fit, params, state, curve, restart, bar)
         if self.tol is not None and not self.converged_:
             warnings.warn(
                 f"WassersteinDictionary stopped after {self.n_iter_} steps with loss {self.loss_:.6g}, still changing by "
@@ -333,12 +349,13 @@ class WassersteinDictionary(TransformerMixin, BaseEstimator):
                 stacklevel=4,
             )
 
-    def _descend(self, X, importance, function, refresh, params, saved, curve, restart, bar) -> None:
+    def _descend(self, fit: _Fit, params: Params, saved: Any, curve: list[float], restart: int, bar: Any) -> None:
         """Run one restart's steps; keep the best, and leave a checkpoint now and then."""
         window = 20 if self.solver == "adam" else max(5, (self.warm_restart or 0) + 1)
         if saved is not None and (saved.t >= self.max_iter or self._settled(saved, curve, window)):
             return
-        for state in self._steps(function, refresh, params, saved):
+        X, importance = fit.problem.X, fit.problem.importance
+        for state in self._steps(fit, params, saved):
             curve.append(state.value)
             settled = self._settled(state, curve, window)
             last = settled or state.t >= self.max_iter
@@ -352,21 +369,21 @@ class WassersteinDictionary(TransformerMixin, BaseEstimator):
             bar.update(1 if state.t else 0)
             bar.set_postfix_str(f"loss {state.value:.6g}", refresh=False)
             if self.checkpoint is not None and (last or state.t % self.checkpoint_every == 0):
-                self._save_checkpoint(X, importance, state, curve, restart)
+                self._save_checkpoint(fit, state, curve, restart)
             if self.callback is not None:
                 self.callback(state.t, state.value, *self._unlog(state.params))
             if last:
                 return
 
-    def _steps(self, function, refresh, params, state):
+    def _steps(self, fit: _Fit, params: Params, state: Any):
         if self.solver == "adam":
             rate = self.learning_rate
             if self.schedule == "cosine":
                 rate = cosine(rate, rate / 10, self.max_iter)
-            return adam_steps(function, params, learning_rate=rate, betas=tuple(self.betas), state=state)
+            return adam_steps(fit.evaluate, params, learning_rate=rate, betas=tuple(self.betas), state=state)
         if self.warm_restart is not None:
-            return lbfgs_restarts(function, params, refresh, every=self.warm_restart, state=state)
-        return lbfgs_steps(function, params, state=state)
+            return lbfgs_restarts(fit.evaluate, params, fit.refresh, every=self.warm_restart, state=state)
+        return lbfgs_steps(fit.evaluate, params, state=state)
 
     def _cold_n_iter(self, steps: int | None = None) -> int | None:
         """Iterations from b = 1 that stand for what a warm run has done in its ``steps``; n_iter where there was none."""
@@ -377,9 +394,10 @@ class WassersteinDictionary(TransformerMixin, BaseEstimator):
 
     def _cold_value(self, X: Array, importance: Array, params: Params, steps: int) -> float:
         """The objective from b = 1."""
-        names = ("eps", "loss", "locality", "marginal_weight", "momentum", "domain", "chunk_size", "n_jobs")
-        options = {name: getattr(self, name) for name in names} | {"n_iter": self._cold_n_iter(steps)}
-        return wdl_objective(X, *self._unlog(params), self.cost, sample_weight=importance, **options).value
+        terms = self._terms(X, self._cold_n_iter(steps))
+        cost = check_cost(self.cost, square=True)
+        with problem_for(X, importance, cost, terms, self.n_atoms, self.chunk_size, self.n_jobs) as problem:
+            return evaluate_chunks(problem, *self._unlog(params)).value
 
     def _settled(self, state, curve: list[float], window: int) -> bool:
         if getattr(state, "stalled", False):
@@ -389,18 +407,18 @@ class WassersteinDictionary(TransformerMixin, BaseEstimator):
         recent = curve[-window - 1 :]
         return max(recent) - min(recent) <= self.tol * max(abs(recent[-1]), 1e-300)
 
-    def _start(self, X, cost, rng, mapper) -> Params:
+    def _start(self, problem: Problem, cost: Any, rng: np.random.Generator) -> Params:
         """Logits of the first atoms and weights."""
-        xp = array_namespace(X)
+        X, xp = problem.X, array_namespace(problem.X)
         name, given = ("init", self.init) if self.init_atoms is None else ("init_atoms", self.init_atoms)
         atoms = check_start(name, given, ATOMS, (self.n_atoms, X.shape[1]), X)
         given = "random" if self.init_weights is None else self.init_weights
         weights = check_start("init_weights", given, WEIGHTS, (X.shape[0], self.n_atoms), X)
-        options = {"eps": self.eps, "n_iter": self.n_iter or 100, "domain": self.domain, "mapper": mapper}
+        ruler = Ruler(cost, self.eps, self.n_iter or 100, self.domain, problem.mapper)
         if isinstance(atoms, str):
-            atoms = first_atoms(atoms, X, self.n_atoms, cost, rng, **options)
+            atoms = first_atoms(atoms, X, self.n_atoms, rng, ruler)
         if isinstance(weights, str):
-            weights = first_weights(weights, X, atoms, rng, cost, **options)
+            weights = first_weights(weights, X, atoms, rng, ruler)
         return self._log(xp.astype(atoms, X.dtype, copy=False), xp.astype(weights, X.dtype, copy=False))
 
     def _log(self, atoms: Array, weights: Array) -> Params:
@@ -434,23 +452,19 @@ class WassersteinDictionary(TransformerMixin, BaseEstimator):
         check_run(tol, max_iter, None)
         xp = array_namespace(X, self.atoms_)
         atoms = xp.astype(self.atoms_, X.dtype, copy=False)
-        n_iter = self._cold_n_iter()
-        terms = self._terms(X)
-        terms = terms._replace(accuracy=terms.accuracy._replace(n_iter=n_iter))
-        kernels = kernels_for(cost, self.eps, self.domain, X)
-        length = chunk_length(X, self.n_atoms, n_iter, self.chunk_size, dense=is_array(cost))
-        parts = slices(X.shape[0], length)
+        terms = self._terms(X, self._cold_n_iter())
+        one = xp.ones((X.shape[0],), dtype=X.dtype, device=device(X))
         with (
-            workers(worker_count(self.n_jobs, X, len(parts))) as mapper,
+            problem_for(X, one, cost, terms, self.n_atoms, self.chunk_size, self.n_jobs) as problem,
             self._progress(X.shape[0], "Weights", "sample") as bar,
         ):
-            far = locality_costs(X, atoms, kernels, terms, parts, mapper) if terms.locality else None
-            fit = terms._replace(locality=0.0)  # the rest is linear in the weights
+            far = locality_costs(problem, atoms) if terms.locality else None
+            fit = problem._replace(terms=terms._replace(locality=0.0))  # the rest is linear in the weights
 
             def function(logits: Array, rows: Array) -> tuple[Array, Array]:
-                weights, x = softmax(logits), xp.take(X, rows, axis=0)
-                one = xp.ones((x.shape[0],), dtype=X.dtype, device=device(X))
-                total = evaluate_chunks(x, atoms, weights, one, kernels, fit, slices(x.shape[0], length), mapper)
+                weights = softmax(logits)
+                some = fit._replace(X=xp.take(X, rows, axis=0), importance=xp.take(one, rows, axis=0))
+                total = evaluate_chunks(some, atoms, weights)
                 if far is None:
                     return total.values, softmax_vjp(weights, total.grad_weights)
                 price = terms.locality * xp.take(far, rows, axis=0)
@@ -461,7 +475,6 @@ class WassersteinDictionary(TransformerMixin, BaseEstimator):
             # a transport cost with its entropy may cross zero; its scale is eps
             floor = self.eps * ((self.loss == "wasserstein") + terms.locality)
             found = minimise_rows(function, start, tol=tol, floor=floor, max_iter=max_iter, on_settled=bar.update)
-        line.release()
         if not bool(xp.all(found.converged)):
             moving = int(xp.sum(xp.astype(~found.converged, xp.int64)))
             warnings.warn(
@@ -476,11 +489,7 @@ class WassersteinDictionary(TransformerMixin, BaseEstimator):
         """For every row the weights, a tenth of the way to the middle, of the nearest among barycenters on a lattice."""
         xp = array_namespace(X)
         lattice = to_backend(simplex_lattice(self.n_atoms, 200), X)
-        options = {"marginal_weight": self.marginal_weight, "momentum": self.momentum, "domain": self.domain}
-        options |= {"n_iter": self._cold_n_iter() or 50}  # no more than a start
-        parts = slices(lattice.shape[0], chunk_length(X, self.n_atoms, None))
-        rows = [barycenter(atoms, lattice[p, :], self.cost, eps=self.eps, **options).histogram for p in parts]
-        near = xp.concat(rows, axis=0)
+        near = self._barycenters(atoms, lattice, self._cold_n_iter() or 50)  # no more than a start
         gap = xp.sum(near * near, axis=1)[None, :] - 2 * (X @ xp.matrix_transpose(near))  # |x - p|^2 but for |x|^2
         chosen = xp.take(lattice, xp.argmin(gap, axis=1), axis=0)
         return 0.9 * chosen + 0.1 / self.n_atoms
@@ -548,20 +557,14 @@ class WassersteinDictionary(TransformerMixin, BaseEstimator):
                 "or warm_restart=None."
             )
 
-    def _terms(self, X: Array) -> Terms:
+    def _terms(self, X: Array, n_iter: int | None) -> Terms:
+        """What is minimised, with so many inner iterations; the settings are checked first."""
         self._check_settings()
-        return check_terms(
-            self.eps,
-            self.loss,
-            self.n_iter,
-            self.locality,
-            self.marginal_weight,
-            self.momentum,
-            self.domain,
-            self.sinkhorn_tol,
-            self.sinkhorn_max_iter,
-            X,
-        )
+        accuracy = Accuracy(n_iter, self.sinkhorn_tol, self.sinkhorn_max_iter)
+        variant = Variant(self.marginal_weight, self.momentum)
+        terms = Terms(self.eps, self.loss, self.locality, accuracy, variant, self.domain)
+        check_terms(terms, X)
+        return terms
 
     def _check_fitted(self) -> None:
         if not hasattr(self, "atoms_"):
@@ -590,14 +593,14 @@ class WassersteinDictionary(TransformerMixin, BaseEstimator):
         """Does a longer fit begin as this one does? Not where a schedule, or the next restart, depends on the length."""
         return self.n_restarts == 1 and (self.solver == "lbfgs" or self.schedule == "constant")
 
-    def _save_checkpoint(self, X, importance, state, curve, restart) -> None:
+    def _save_checkpoint(self, fit: _Fit, state: Any, curve: list[float], restart: int) -> None:
         arrays: dict[str, np.ndarray] = {}
         held = {
-            "fingerprint": self._fingerprint(X, importance),
+            "fingerprint": self._fingerprint(fit.problem.X, fit.problem.importance),
             "restart": restart,
             "curve": curve,
             "entropy": self._entropy,
-            "warm": pack(self._warm, arrays),
+            "warm": pack(fit.warm, arrays),
             "state": pack(tuple(state), arrays),
             "best": pack(tuple(self._best), arrays),
             "best_curve": self.loss_curve_,

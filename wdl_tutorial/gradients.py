@@ -16,42 +16,44 @@ kernel evaluates in its own domain, where left and right may be huge and tiny.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ._array import Array, array_namespace, as_float, one_type, to_backend, to_numpy
 from ._checks import check_count, check_eps, check_options, check_run, is_number
+from ._fast import lent_buffers, path_for
 from .barycenters import (
     Adjoint,
     BarycenterState,
     Sweep,
     backward_step,
     check_inputs,
-    fixed_point_error,
+    settle,
+    state_is_right,
     steps_of,
-    was_right,
+    warn_loose,
 )
-from .iterate import run, warn_not_converged
-from .kernels import kernel_for
-from .scaling import too_fine, underflow_error
+from .iterate import Accuracy, warn_not_converged
+from .scaling import PLAIN, Attempt, Variant, first_right, is_right, kernels_to_try, too_fine
 
 
 def record(
-    atoms: Array, weights: Array, kernel: Any, n_iter: int, *, log_b: Array | None = None, **options: Any
+    atoms: Array, weights: Array, kernel: Any, n_iter: int, *, variant: Variant = PLAIN, log_b: Array | None = None
 ) -> list[BarycenterState]:
     """The states of iterations 1 to ``n_iter``: what the backward sweep reads.
 
     They start from b = 1, or from ``log_b`` (n_samples, n_atoms, n_bins), the logarithm of scalings that an earlier run
     reached. The heavy ball then begins with the second iteration: pushed away from scalings of other atoms, it diverges.
     """
-    make, state = steps_of(kernel), None
+    state = None
     if log_b is not None:
         b = log_b if kernel.domain == "log" else array_namespace(log_b).exp(log_b)
         given = BarycenterState(None, b, None, None, None, None)
-        state = next(make(atoms, weights, kernel, **(options | {"momentum": 0.0}), start=given))
+        state = next(steps_of(atoms, weights, kernel, replace(variant, momentum=0.0), given))
     tape = [] if state is None else [state]
-    steps = make(atoms, weights, kernel, **options, start=state)
+    steps = steps_of(atoms, weights, kernel, variant, state)
     return tape + [state for _, state in zip(range(n_iter - len(tape)), steps)]
 
 
@@ -62,25 +64,21 @@ def unrolled(
     tape: list[BarycenterState],
     grad: Array,
     *,
+    variant: Variant = PLAIN,
     warm: bool = False,
-    **options: Any,
 ) -> Sweep:
     """The gradients of P^(L) as computed, in one sweep over its recorded iterations (Algorithms 1 and 4).
 
     ``warm``: the tape started from given scalings, which are constants, and with a plain iteration.
     """
     xp = array_namespace(atoms, weights)
-    p_adjoint = grad * tape[-1].histogram
-    adjoint = Adjoint(xp.zeros_like(tape[-1].b), 0.0)
+    adjoint = Adjoint(xp.zeros_like(tape[-1].b), p=grad * tape[-1].histogram)
     zeros, total = not bool(xp.all(atoms > 0)), None
     for i in range(len(tape) - 1, -1, -1):
         b_before = tape[i - 1].b if i else (xp.zeros_like if kernel.domain == "log" else xp.ones_like)(tape[i].b)
-        from_loss = p_adjoint if i == len(tape) - 1 else None
         if warm and i == 0:
-            options["momentum"] = 0.0
-        adjoint, share = backward_step(
-            atoms, weights, kernel, tape[i], b_before, from_loss, adjoint, zeros=zeros, **options
-        )
+            variant = replace(variant, momentum=0.0)
+        adjoint, share = backward_step(atoms, weights, kernel, tape[i], b_before, adjoint, zeros=zeros, variant=variant)
         total = share if total is None else Sweep(total[0] + share[0], total[1] + share[1])
     return total
 
@@ -92,9 +90,9 @@ def implicit(
     state: BarycenterState,
     grad: Array,
     *,
+    variant: Variant = PLAIN,
     tol: float = 1e-9,
     max_iter: int = 10_000,
-    **options: Any,
 ) -> Sweep:
     """The gradients of the converged barycenter: implicit differentiation at the fixed point, nothing stored.
 
@@ -103,13 +101,11 @@ def implicit(
     pair of scalings) is orthogonal to what enters, and stays so.
     """
     xp = array_namespace(atoms, weights)
-    p_adjoint, adjoint = grad * state.histogram, Adjoint(xp.zeros_like(state.b), 0.0)
+    p_adjoint = grad * state.histogram
+    adjoint = Adjoint(xp.zeros_like(state.b), p=p_adjoint)
     zeros, total = not bool(xp.all(atoms > 0)), None
     for n_iter in range(max_iter):
-        from_loss = p_adjoint if n_iter == 0 else None
-        adjoint, share = backward_step(
-            atoms, weights, kernel, state, state.b, from_loss, adjoint, zeros=zeros, **options
-        )
+        adjoint, share = backward_step(atoms, weights, kernel, state, state.b, adjoint, zeros=zeros, variant=variant)
         total = share if total is None else Sweep(total[0] + share[0], total[1] + share[1])
         if n_iter % 10 == 9 or n_iter == max_iter - 1:
             scale = float(xp.max(xp.sum(xp.abs(p_adjoint), axis=-1)))
@@ -119,6 +115,52 @@ def implicit(
     remedy = f"{too_fine(tol, atoms)}Raise max_iter, or eps, or use momentum=-0.3."
     warn_not_converged("Implicit gradient", max_iter, left / max(scale, 1e-300), tol, remedy)
     return total
+
+
+class Recorded(NamedTuple):
+    """The barycenters of a few samples, and what can still be asked of the run that made them."""
+
+    histogram: Array  # (n_samples, n_bins)
+    right: bool  # can they be believed?
+    pull: Callable[[Array], tuple[Array, Array]]  # a gradient in them -> gradients in atoms (summed) and weights
+    log_b: Callable[[], Array] | None  # (n_samples, n_atoms, n_bins) at the end of a run of fixed length
+
+
+def recorded(
+    atoms: Array, weights: Array, kernel: Any, variant: Variant, accuracy: Accuracy, log_b: Array | None = None
+) -> Recorded:
+    """Barycenters that can be differentiated, by the quickest path there is: every gradient of the package begins here.
+
+    ``log_b``: the scalings that the iterations start from, constants of the gradient.
+    """
+    xp = array_namespace(atoms, weights)
+
+    def summed(sweep: Sweep) -> tuple[Array, Array]:
+        return xp.sum(sweep.grad_atoms, axis=0), sweep.grad_weights
+
+    if accuracy.n_iter is None:
+        found = settle(atoms, weights, kernel, variant, accuracy)
+        right = state_is_right(found.state, atoms, kernel)
+        if right:
+            warn_loose(atoms, weights, found, kernel, variant, accuracy.tol)
+
+        def pull(grad: Array) -> tuple[Array, Array]:
+            stop = {"tol": accuracy.tol, "max_iter": accuracy.max_iter}
+            return summed(implicit(atoms, weights, kernel, found.state, grad, variant=variant, **stop))
+
+        return Recorded(found.state.histogram, right, pull, None)
+    path = path_for(kernel, variant, atoms, weights)
+    if path is not None:
+        done = path.forward(atoms, weights, kernel, accuracy.n_iter, log_b=log_b)
+        return Recorded(done.histogram, done.right, done.pull, done.log_b)
+    tape, warm = record(atoms, weights, kernel, accuracy.n_iter, variant=variant, log_b=log_b), log_b is not None
+    last = tape[-1]
+    return Recorded(
+        last.histogram,
+        state_is_right(last, atoms, kernel),
+        lambda grad: summed(unrolled(atoms, weights, kernel, tape, grad, variant=variant, warm=warm)),
+        lambda: last.b if kernel.domain == "log" else xp.log(last.b),
+    )
 
 
 def barycenter_vjp(
@@ -162,7 +204,6 @@ def barycenter_vjp(
     """
     atoms, weights, cost = check_inputs(atoms, weights, cost)
     atoms, weights, grad = one_type(atoms, weights, as_float(grad, like=atoms))
-    xp = array_namespace(atoms)
     if atoms.ndim != 2 or weights.ndim != 2 or tuple(grad.shape) != (weights.shape[0], atoms.shape[1]):
         raise ValueError(
             f"barycenter_vjp needs atoms (n_atoms, n_bins), weights (n_samples, n_atoms) and grad (n_samples, n_bins); "
@@ -172,26 +213,19 @@ def barycenter_vjp(
     eps = check_eps(eps)
     check_options(domain, marginal_weight, momentum)
     check_run(tol, max_iter, n_iter)
-    options = {"marginal_weight": marginal_weight, "momentum": momentum}
-    with np.errstate(all="ignore"):
-        for attempt in ("kernel", "log") if domain == "auto" else (domain,):
-            kernel = kernel_for(cost, eps, attempt, atoms, weights)
-            if n_iter is None:
-                tape = [converged_state(atoms, weights, kernel, tol=tol, max_iter=max_iter, **options)]
-            else:
-                tape = record(atoms, weights, kernel, n_iter, **options)
-            right = was_right(tape[-1], atoms, kernel)
-            if right:
-                break
-        if n_iter is None:
-            sweep = implicit(atoms, weights, kernel, tape[-1], grad, tol=tol, max_iter=max_iter, **options)
-        else:
-            sweep = unrolled(atoms, weights, kernel, tape, grad, **options)
-    grad_atoms = xp.sum(sweep.grad_atoms, axis=0)
-    finite = xp.all(xp.isfinite(grad_atoms)) & xp.all(xp.isfinite(sweep.grad_weights))
-    if not bool(finite) or (attempt == "log" and not right):
-        raise underflow_error(eps, f"barycenter_vjp ({atoms.dtype})", kernel.domain)
-    return grad_atoms, sweep.grad_weights
+    variant, accuracy = Variant(marginal_weight, momentum), Accuracy(n_iter, tol, max_iter)
+
+    def attempt(kernel: Any) -> Attempt:
+        run = recorded(atoms, weights, kernel, variant, accuracy)
+        if not run.right:
+            return Attempt(None, False)
+        found = run.pull(grad)
+        return Attempt(found, is_right(kernel.domain, numbers=found))
+
+    kernels = kernels_to_try(cost, eps, domain, atoms, weights)
+    with lent_buffers():
+        (grad_atoms, grad_weights), _ = first_right(kernels, attempt, f"barycenter_vjp ({atoms.dtype})")
+    return grad_atoms, grad_weights
 
 
 def _check_grad(grad: Array) -> None:
@@ -203,18 +237,6 @@ def _check_grad(grad: Array) -> None:
             f"grad holds {int(xp.sum(xp.astype(bad, xp.int64)))} NaN or infinite entries: the loss has no gradient "
             "there. A KL loss needs data that are positive; add a small number and normalize."
         )
-
-
-def converged_state(
-    atoms: Array, weights: Array, kernel: Any, *, tol: float, max_iter: int, **options: Any
-) -> BarycenterState:
-    """The barycenter's state at ``tol``, with a ConvergenceWarning where ``max_iter`` was not enough."""
-    error = fixed_point_error(atoms, kernel, options.get("marginal_weight"))
-    found = run(steps_of(kernel)(atoms, weights, kernel, **options), error, tol=tol, max_iter=max_iter)
-    if found.error < float("inf") and not bool(array_namespace(atoms).all(found.converged)):
-        remedy = f"{too_fine(tol, atoms)}Raise max_iter, or eps, or use momentum=-0.3."
-        warn_not_converged("Barycenter", found.n_iter, found.error, tol, remedy)
-    return found.state
 
 
 def softmax_vjp(y: Array, grad: Array) -> Array:

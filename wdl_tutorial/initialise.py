@@ -6,55 +6,62 @@ every backend.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ._array import Array, array_namespace, as_float, device, to_backend, to_numpy
 from ._checks import check_histograms
 from .chunks import Mapper, chunk_length, slices
-from .kernels import kernel_for
-from .losses import Accuracy, wasserstein
-from .scaling import underflow_error
+from .iterate import Accuracy
+from .losses import wasserstein
+from .scaling import Attempt, first_right, is_right, kernels_to_try
 
 ATOMS = ("kmeans++", "extremes", "data", "random", "uniform")
 WEIGHTS = ("random", "uniform", "near")
 
 
-def distances(
-    x: Array, centre: Array, cost: Any, *, eps: float, n_iter: int, domain: str, mapper: Mapper = map
-) -> Array:
+class Ruler(NamedTuple):
+    """What says how far apart two samples are."""
+
+    cost: Any
+    eps: float
+    n_iter: int
+    domain: str = "auto"
+    mapper: Mapper = map
+
+
+def distances(x: Array, centre: Array, ruler: Ruler) -> Array:
     """Sinkhorn divergence from every row of ``x`` (n_samples, n_bins) to ``centre`` (n_bins,), at least 0.
 
     W_eps itself is not zero between a histogram and itself, and may be negative; the divergence is what a draw in
     proportion to it needs.
     """
-    xp = array_namespace(x, centre)
-    accuracy = Accuracy(n_iter)
+    accuracy = Accuracy(ruler.n_iter)
     centre = centre[None, :]
 
     def chunk(part: slice) -> Array:
         rows = x[part, :]
-        with np.errstate(all="ignore"):
-            for attempt in ("kernel", "log") if domain == "auto" else (domain,):
-                kernel = kernel_for(cost, eps, attempt, x)
-                own_centre = wasserstein(centre, centre, kernel, accuracy).value
-                gap = wasserstein(rows, centre + 0.0 * rows, kernel, accuracy).value
-                gap = gap - (wasserstein(rows, rows, kernel, accuracy).value + own_centre) / 2
-                if bool(xp.all(xp.isfinite(gap))):
-                    return gap
-        raise underflow_error(eps, f"the distances between samples ({x.dtype})", attempt)
+
+        def attempt(kernel: Any) -> Attempt:
+            pairs = (rows, centre + 0.0 * rows), (rows, rows), (centre, centre)
+            across, own, own_centre = (wasserstein(p, q, kernel, accuracy) for p, q in pairs)
+            gap = across.value - (own.value + own_centre.value) / 2
+            right = across.right and own.right and own_centre.right
+            return Attempt(gap, right and is_right(kernel.domain, numbers=(gap,)))
+
+        kernels = kernels_to_try(ruler.cost, ruler.eps, ruler.domain, x)
+        return first_right(kernels, attempt, f"the distances between samples ({x.dtype})")[0]
 
     parts = slices(x.shape[0], chunk_length(x, 1, 1))
+    xp = array_namespace(x, centre)
     found = xp.empty((x.shape[0],), dtype=x.dtype, device=device(x))
-    for part, gap in zip(parts, mapper(chunk, parts)):
+    for part, gap in zip(parts, ruler.mapper(chunk, parts)):
         found[part] = gap
     return xp.clip(found, min=0.0)
 
 
-def kmeans_plus_plus(
-    x: Array, n_atoms: int, cost: Any, rng: np.random.Generator, *, eps: float, n_iter: int, domain: str, mapper: Mapper
-) -> Array:
+def kmeans_plus_plus(x: Array, n_atoms: int, rng: np.random.Generator, ruler: Ruler) -> Array:
     """k-means++ seeding (Arthur and Vassilvitskii (2007)) in Wasserstein space: samples far from those already chosen.
 
     Returns
@@ -65,8 +72,7 @@ def kmeans_plus_plus(
     chosen = [int(rng.integers(x.shape[0]))]
     nearest = None
     while len(chosen) < n_atoms:
-        gap = distances(x, x[chosen[-1], :], cost, eps=eps, n_iter=n_iter, domain=domain, mapper=mapper)
-        gap = to_numpy(gap).astype(np.float64)
+        gap = to_numpy(distances(x, x[chosen[-1], :], ruler)).astype(np.float64)
         nearest = gap if nearest is None else np.minimum(nearest, gap)
         nearest[chosen] = 0.0  # but for rounding it was: no sample twice
         chosen.append(_draw(nearest, chosen, rng))
@@ -81,15 +87,14 @@ def _draw(chance: np.ndarray, chosen: list[int], rng: np.random.Generator) -> in
     return int(np.searchsorted(total, rng.random() * total[-1], side="right"))
 
 
-def extremes(x: Array, n_atoms: int, cost: Any, *, eps: float, n_iter: int, domain: str, mapper: Mapper) -> Array:
+def extremes(x: Array, n_atoms: int, ruler: Ruler) -> Array:
     """The data's extremes: farthest from the mean, then again and again farthest from those already chosen. No chance."""
     xp = array_namespace(x)
-    options = {"eps": eps, "n_iter": n_iter, "domain": domain, "mapper": mapper}
     mean = xp.mean(x, axis=0)
-    chosen = [int(np.argmax(to_numpy(distances(x, mean, cost, **options))))]
+    chosen = [int(np.argmax(to_numpy(distances(x, mean, ruler))))]
     nearest = None
     while len(chosen) < n_atoms:
-        gap = to_numpy(distances(x, x[chosen[-1], :], cost, **options)).astype(np.float64)
+        gap = to_numpy(distances(x, x[chosen[-1], :], ruler)).astype(np.float64)
         nearest = gap if nearest is None else np.minimum(nearest, gap)
         nearest[chosen] = -1.0  # the farthest of those not chosen, be it a copy
         chosen.append(int(np.argmax(nearest)))
@@ -97,13 +102,13 @@ def extremes(x: Array, n_atoms: int, cost: Any, *, eps: float, n_iter: int, doma
 
 
 def first_atoms(
-    init: str | Array, x: Array, n_atoms: int, cost: Any, rng: np.random.Generator, **options: Any
+    init: str, x: Array, n_atoms: int, rng: np.random.Generator | None = None, ruler: Ruler | None = None
 ) -> Array:
     """Atoms (n_atoms, n_bins) on the simplex, by the rule called ``init``."""
     if init == "kmeans++":
-        return kmeans_plus_plus(x, n_atoms, cost, rng, **options)
+        return kmeans_plus_plus(x, n_atoms, rng, ruler)
     if init == "extremes":
-        return extremes(x, n_atoms, cost, **options)
+        return extremes(x, n_atoms, ruler)
     xp = array_namespace(x)
     if init == "data":
         rows = rng.choice(x.shape[0], size=n_atoms, replace=x.shape[0] < n_atoms)
@@ -115,7 +120,7 @@ def first_atoms(
 
 
 def first_weights(
-    init: str, x: Array, atoms: Array, rng: np.random.Generator, cost: Any = None, **options: Any
+    init: str, x: Array, atoms: Array, rng: np.random.Generator | None = None, ruler: Ruler | None = None
 ) -> Array:
     """Weights (n_samples, n_atoms) by the rule called ``init``.
 
@@ -128,7 +133,7 @@ def first_weights(
         return to_backend(rng.dirichlet(np.ones(n_atoms), size=n), x)
     if init == "uniform":
         return to_backend(np.full((n, n_atoms), 1.0 / n_atoms), x)
-    far = np.stack([to_numpy(distances(x, atoms[j, :], cost, **options)) for j in range(n_atoms)], axis=1)
+    far = np.stack([to_numpy(distances(x, atoms[j, :], ruler)) for j in range(n_atoms)], axis=1)
     near = 1.0 / np.sqrt(np.maximum(far, 1e-6 * max(far.max(), 1e-300)))
     return to_backend(near / near.sum(axis=1, keepdims=True), x)
 

@@ -21,6 +21,15 @@ class ConvergenceWarning(UserWarning):
     """An iteration stopped at its limit before it reached its tolerance."""
 
 
+class Accuracy(NamedTuple):
+    """How an iteration stops: after exactly ``n_iter`` iterations, or at ``tol`` where that is None."""
+
+    n_iter: int | None
+    tol: float = 1e-9
+    max_iter: int = 10_000
+    check_every: int = 10
+
+
 class Run(NamedTuple):
     """What :func:`run` found: the last state, and how it got there."""
 

@@ -10,10 +10,10 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from ._array import Array, array_namespace, safe_log
-from ._fast import line
-from .iterate import nth, run, warn_not_converged
-from .scaling import digits_left, dual_value, plan_mass, potential_gradient, potentials, proximal_exponent, trusted
-from .transport import marginal_error, sinkhorn_log_steps, sinkhorn_steps
+from ._fast import path_for
+from .iterate import Accuracy, nth, warn_not_converged
+from .scaling import PLAIN, Variant, dual_value, is_right, plan_mass, potential_gradient, potentials
+from .transport import scalings_of, settle, steps_of
 
 NAMES = ("quadratic", "kl", "kl_reverse", "tv", "wasserstein", "sinkhorn_divergence")
 
@@ -23,14 +23,7 @@ class Loss(NamedTuple):
 
     value: Array  # (n_samples,)
     gradient: Array  # (n_samples, n_bins)
-
-
-class Accuracy(NamedTuple):
-    """How the inner Sinkhorn runs stop: after exactly ``n_iter`` iterations, or at ``tol`` where that is None."""
-
-    n_iter: int | None
-    tol: float = 1e-9
-    max_iter: int = 10_000
+    right: bool = True  # can both be believed?
 
 
 def quadratic(p: Array, x: Array) -> Loss:
@@ -75,45 +68,48 @@ class Wasserstein(NamedTuple):
     value: Array  # (...)
     gradient_p: Array  # (..., n)
     gradient_q: Array  # (..., m)
+    right: bool  # has neither underflow nor rounding spoilt them?
 
 
-def wasserstein(
-    p: Array, q: Array, kernel: Any, accuracy: Accuracy, *, marginal_weight: float | None = None
-) -> Wasserstein:
+def wasserstein(p: Array, q: Array, kernel: Any, accuracy: Accuracy, variant: Variant = PLAIN) -> Wasserstein:
     """The one W_eps of the package, eq. (4) from b = 1, for inputs that need no check (P^(L) has not mass one).
 
     The gradients are envelope gradients: those of the dual with its potentials fixed. They are exact for that function
     at any number of iterations, and for the converged value at convergence.
     """
     xp = array_namespace(p, q)
-    theta = proximal_exponent(kernel.eps, marginal_weight)
-    steps = sinkhorn_log_steps if kernel.domain == "log" else sinkhorn_steps
-    states = steps(p, q, kernel, marginal_weight=marginal_weight)
     if accuracy.n_iter is None:
-        # a barycenter misses a little of its mass: the columns of a balanced plan then tend to that much of q
-        share = xp.sum(p, axis=-1, keepdims=True) / xp.sum(q, axis=-1, keepdims=True)
-        target = q * share if marginal_weight is None else q
-        violation = marginal_error(p, target, kernel, theta=theta)
-        found = run(states, violation, tol=accuracy.tol, max_iter=accuracy.max_iter)
-        state = found.state
-        if found.error < float("inf") and not bool(xp.all(found.converged)):
-            warn_not_converged("Sinkhorn", found.n_iter, found.error, accuracy.tol, "Raise max_iter, or eps.")
+        state = _settled(p, q, kernel, accuracy, variant)
     else:
-        fast = line.applies(kernel, p, q) and marginal_weight is None
-        state = line.scalings(p, q, kernel, accuracy.n_iter) if fast else nth(states, accuracy.n_iter)
+        path = path_for(kernel, variant, p, q)
+        n_iter = accuracy.n_iter
+        state = path.scalings(p, q, kernel, n_iter) if path else nth(steps_of(p, q, kernel, variant), n_iter)
+    right = is_right(kernel.domain, *scalings_of(p, q, state, _products(p, q, state, kernel, variant)))
     f, g = potentials(state, kernel)
-    mass = xp.sum(p, axis=-1) if marginal_weight is None else plan_mass(state, kernel)
-    value = dual_value(p, q, f, g, mass, kernel.eps, marginal_weight)
-    if not (_right(p, q, state, theta) if kernel.domain == "kernel" else digits_left(*state)):
-        value = xp.full_like(value, float("nan"))  # what underflow or rounding has spoilt is not passed on
-    gradients = (_where_mass(h, potential_gradient(s, marginal_weight)) for h, s in ((p, f), (q, g)))
-    return Wasserstein(value, *gradients)
+    mass = xp.sum(p, axis=-1) if variant.marginal_weight is None else plan_mass(state, kernel)
+    value = dual_value(p, q, f, g, mass, kernel.eps, variant)
+    gradients = (_where_mass(h, potential_gradient(s, variant)) for h, s in ((p, f), (q, g)))
+    return Wasserstein(value, *gradients, right)
 
 
-def _right(p: Array, q: Array, state: Any, theta: float) -> bool:
-    """Can the kernel domain's state be believed? From the products that made it: K v = p / u when balanced."""
+def _settled(p: Array, q: Array, kernel: Any, accuracy: Accuracy, variant: Variant) -> Any:
+    xp, columns = array_namespace(p, q), q
+    if variant.marginal_weight is None:
+        # a barycenter misses a little of its mass: the columns of a balanced plan then tend to that much of q
+        columns = q * (xp.sum(p, axis=-1, keepdims=True) / xp.sum(q, axis=-1, keepdims=True))
+    found = settle(p, q, kernel, variant, accuracy, columns=columns)
+    if found.error < float("inf") and not bool(xp.all(found.converged)):
+        warn_not_converged("Sinkhorn", found.n_iter, found.error, accuracy.tol, "Raise max_iter, or eps.")
+    return found.state
+
+
+def _products(p: Array, q: Array, state: Any, kernel: Any, variant: Variant) -> tuple[Array | None, Array | None]:
+    """(K v, K^T u) of the iteration that made the state, without a product: K v = p / u when balanced."""
+    if kernel.domain == "log":
+        return None, None
+    theta = variant.theta(kernel.eps)
     u, v = state if theta == 1.0 else (state.u ** (1 / theta), state.v ** (1 / theta))
-    return trusted((state.v, p / u, p > 0), (state.u, q / v, q > 0))
+    return p / u, q / v
 
 
 def sinkhorn_divergence(p: Array, x: Array, kernel: Any, accuracy: Accuracy) -> Loss:
@@ -121,16 +117,15 @@ def sinkhorn_divergence(p: Array, x: Array, kernel: Any, accuracy: Accuracy) -> 
     across, own_p = wasserstein(p, x, kernel, accuracy), wasserstein(p, p, kernel, accuracy)
     own_x = wasserstein(x, x, kernel, accuracy)
     gradient = across.gradient_p - (own_p.gradient_p + own_p.gradient_q) / 2
-    return Loss(across.value - (own_p.value + own_x.value) / 2, gradient)
+    right = across.right and own_p.right and own_x.right
+    return Loss(across.value - (own_p.value + own_x.value) / 2, gradient, right)
 
 
-def evaluate(
-    name: str, p: Array, x: Array, kernel: Any, accuracy: Accuracy, *, marginal_weight: float | None = None
-) -> Loss:
+def evaluate(name: str, p: Array, x: Array, kernel: Any, accuracy: Accuracy, variant: Variant = PLAIN) -> Loss:
     """The loss called ``name`` at (P, x); the two Wasserstein ones use ``kernel``."""
     if name == "wasserstein":
-        w = wasserstein(p, x, kernel, accuracy, marginal_weight=marginal_weight)
-        return Loss(w.value, w.gradient_p)
+        w = wasserstein(p, x, kernel, accuracy, variant)
+        return Loss(w.value, w.gradient_p, w.right)
     if name == "sinkhorn_divergence":
         return sinkhorn_divergence(p, x, kernel, accuracy)
     return {"quadratic": quadratic, "kl": kl, "kl_reverse": kl_reverse, "tv": total_variation}[name](p, x)
@@ -142,18 +137,20 @@ class Locality(NamedTuple):
     value: Array  # (n_samples,)
     grad_atoms: Array  # (n_samples, n_atoms, n_bins)   of each sample's term
     grad_weights: Array  # (n_samples, n_atoms)   W itself
+    right: bool
 
 
 def locality_term(
-    x: Array, atoms: Array, weights: Array, kernel: Any, accuracy: Accuracy, *, marginal_weight: float | None = None
+    x: Array, atoms: Array, weights: Array, kernel: Any, accuracy: Accuracy, variant: Variant = PLAIN
 ) -> Locality:
     """The geometric regulariser of WaHU eq. (3): reconstruct each sample from atoms that are near it."""
     xp = array_namespace(x, atoms, weights)
     # atoms first: the samples, which are many, are then the contiguous axis of the fast path
-    w = wasserstein(x[None, :, :], atoms[:, None, :], kernel, accuracy, marginal_weight=marginal_weight)
+    w = wasserstein(x[None, :, :], atoms[:, None, :], kernel, accuracy, variant)
     value = xp.permute_dims(w.value, (1, 0))
     share = xp.permute_dims(weights, (1, 0))[..., None]
-    return Locality(xp.sum(weights * value, axis=-1), xp.permute_dims(share * w.gradient_q, (1, 0, 2)), value)
+    grad_atoms = xp.permute_dims(share * w.gradient_q, (1, 0, 2))
+    return Locality(xp.sum(weights * value, axis=-1), grad_atoms, value, w.right)
 
 
 def check_loss(name: str, marginal_weight: float | None = None) -> None:

@@ -8,10 +8,10 @@ Schmitz et al. (2018), eqs (9)-(12); Fullenbaum et al. (2024), eq. (4).
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, NamedTuple
-
-import numpy as np
 
 from ._array import Array, array_namespace, as_float, device, is_array, one_type
 from ._checks import (
@@ -23,13 +23,14 @@ from ._checks import (
     check_run,
     is_number,
 )
-from ._fast import image, line
-from .barycenters import Sweep, check_inputs, was_right
+from ._fast import lent_buffers
+from .barycenters import check_inputs
 from .chunks import Mapper, chunk_length, slices, worker_count, workers
-from .gradients import converged_state, implicit, record, unrolled
-from .kernels import LineKernel, kernel_for
-from .losses import Accuracy, check_loss, evaluate, locality_term
-from .scaling import underflow_error
+from .gradients import recorded
+from .iterate import Accuracy
+from .kernels import LineKernel
+from .losses import check_loss, evaluate, locality_term
+from .scaling import Attempt, Variant, first_right, is_right, kernels_to_try
 
 
 class Objective(NamedTuple):
@@ -44,146 +45,116 @@ class Objective(NamedTuple):
 class Terms(NamedTuple):
     """What is minimised, and how its inner iterations run."""
 
+    eps: float
     loss: str
     locality: float
     accuracy: Accuracy
-    marginal_weight: float | None
-    momentum: float
+    variant: Variant  # of the barycenter
+    domain: str = "auto"
+
+    @property
+    def transport(self) -> Variant:
+        """The variant of every W_eps: the heavy ball is the barycenter's alone."""
+        return replace(self.variant, momentum=0.0)
+
+
+class Problem(NamedTuple):
+    """What stays fixed while atoms and weights move."""
+
+    X: Array  # (n_samples, n_bins)
+    importance: Array  # (n_samples,)   multiplies each sample's share of the sum and of its gradients
+    kernels: list[Any]  # of the domains to try in turn
+    terms: Terms
+    length: int  # samples a chunk
+    mapper: Mapper = map
+
+    def parts(self) -> list[slice]:
+        """The chunks."""
+        return slices(self.X.shape[0], self.length)
+
+
+@contextmanager
+def problem_for(
+    X: Array, importance: Array, cost: Any, terms: Terms, n_atoms: int, chunk_size: int | None, n_jobs: int | None
+) -> Iterator[Problem]:
+    """A problem, its workers and their buffers, for as long as the block lasts."""
+    length = chunk_length(X, n_atoms, terms.accuracy.n_iter, chunk_size, dense=is_array(cost))
+    kernels = list(kernels_to_try(cost, terms.eps, terms.domain, X))
+    with workers(worker_count(n_jobs, X, len(slices(X.shape[0], length)))) as mapper, lent_buffers():
+        yield Problem(X, importance, kernels, terms, length, mapper)
 
 
 class Part(NamedTuple):
     """The objective of one chunk of samples: sums are weighted, the rest is per sample."""
 
     value: Array  # (n,)
-    grad_atoms: Array | None  # (n_atoms, n_bins)
+    grad_atoms: Array  # (n_atoms, n_bins)
     grad_weights: Array  # (n, n_atoms)
-    histogram: Array | None  # (n, n_bins)
-    domain: str
-
-
-def kernels_for(cost: Any, eps: float, domain: str, x: Array) -> list[Any]:
-    """The kernels to try in turn: the kernel domain, then the log domain, or the one that was asked for."""
-    return [kernel_for(cost, eps, d, x) for d in (("kernel", "log") if domain == "auto" else (domain,))]
+    histogram: Array  # (n, n_bins)
 
 
 def evaluate_part(
-    x: Array,
-    atoms: Array,
-    weights: Array,
-    importance: Array,
-    kernels: list[Any],
-    terms: Terms,
-    *,
-    keep: bool,
-    log_b: Array | None = None,
-) -> Part:
-    """Value and gradients of the objective on a few samples, in the first domain that gets it right.
-
-    ``importance`` (n,) multiplies each sample's share of the gradients; ``keep`` keeps the barycenters; ``log_b`` holds
-    the scalings (n, n_atoms, n_bins) that their runs start from, constants of the gradient.
-    """
+    problem: Problem, part: slice, atoms: Array, weights: Array, log_b: Array | None = None
+) -> tuple[Part, str]:
+    """Value and gradients of the objective on a few samples, in the first domain that gets it right, and that domain."""
+    x, w, terms = problem.X[part, :], weights[part, :], problem.terms
+    share, start = problem.importance[part], None if log_b is None else log_b[part, :, :]
     xp = array_namespace(x, atoms, weights)
-    with np.errstate(all="ignore"):
-        for kernel in kernels:
-            part = _evaluate(x, atoms, weights, importance, kernel, terms, log_b)
-            finite = xp.all(xp.isfinite(part.value)) & xp.all(xp.isfinite(part.grad_weights))
-            if bool(finite & xp.all(xp.isfinite(part.grad_atoms))):
-                return part if keep else part._replace(histogram=None)
-    raise underflow_error(kernels[-1].eps, f"the objective ({x.dtype})", domain=kernels[-1].domain)
+
+    def attempt(kernel: Any) -> Attempt:
+        run = recorded(atoms, w, kernel, terms.variant, terms.accuracy, start)
+        if not run.right:
+            return Attempt(None, False)
+        loss = evaluate(terms.loss, run.histogram, x, kernel, terms.accuracy, terms.transport)
+        if not loss.right or not is_right(kernel.domain, numbers=(loss.value,)):
+            return Attempt(None, False, _infinite(terms.loss, loss.value, part) if loss.right else None)
+        value = loss.value
+        grad_atoms, grad_weights = run.pull(loss.gradient * share[:, None])
+        if terms.locality:
+            near = locality_term(x, atoms, w, kernel, terms.accuracy, terms.transport)
+            if not near.right:
+                return Attempt(None, False)
+            value = value + terms.locality * near.value
+            scale = terms.locality * share
+            grad_atoms = grad_atoms + xp.sum(scale[:, None, None] * near.grad_atoms, axis=0)
+            grad_weights = grad_weights + scale[:, None] * near.grad_weights
+        found = Part(value, grad_atoms, grad_weights, run.histogram)
+        return Attempt(found, is_right(kernel.domain, numbers=found[:3]))
+
+    found, kernel = first_right(problem.kernels, attempt, f"the objective ({x.dtype})")
+    return found, kernel.domain
 
 
-def _evaluate(
-    x: Array, atoms: Array, weights: Array, importance: Array, kernel: Any, terms: Terms, log_b: Array | None
-) -> Part:
-    xp = array_namespace(x, atoms, weights)
-    run = _barycenters(atoms, weights, kernel, terms, log_b)
-    histogram = run.histogram
-    if not run.right:
-        nothing = xp.full((x.shape[0],), float("nan"), dtype=x.dtype, device=device(x))
-        return Part(nothing, atoms, weights, None, kernel.domain)
-    found = evaluate(terms.loss, histogram, x, kernel, terms.accuracy, marginal_weight=terms.marginal_weight)
-    value = found.value
-    grad_atoms, grad_weights = run.pull(found.gradient * importance[:, None])
-    if terms.locality:
-        near = locality_term(x, atoms, weights, kernel, terms.accuracy, marginal_weight=terms.marginal_weight)
-        value = value + terms.locality * near.value
-        share = terms.locality * importance
-        grad_atoms = grad_atoms + xp.sum(share[:, None, None] * near.grad_atoms, axis=0)
-        grad_weights = grad_weights + share[:, None] * near.grad_weights
-    return Part(value, grad_atoms, grad_weights, histogram, kernel.domain)
-
-
-class Recorded(NamedTuple):
-    """The barycenters of a few samples, and what can still be asked of the run that made them."""
-
-    histogram: Array  # (n, n_bins)
-    right: bool  # can they be believed?
-    pull: Callable[[Array], tuple[Array, Array]]  # a gradient in them -> gradients in atoms (summed) and weights
-    log_b: Callable[[], Array] | None  # (n, n_atoms, n_bins) at the end of the run
-
-
-def _barycenters(atoms: Array, weights: Array, kernel: Any, terms: Terms, log_b: Array | None) -> Recorded:
-    xp = array_namespace(atoms, weights)
-    accuracy = terms.accuracy
-    options = {"marginal_weight": terms.marginal_weight, "momentum": terms.momentum}
-
-    def summed(sweep: Sweep) -> tuple[Array, Array]:
-        return xp.sum(sweep.grad_atoms, axis=0), sweep.grad_weights
-
-    if accuracy.n_iter is None:
-        run = {"tol": accuracy.tol, "max_iter": accuracy.max_iter}
-        state = converged_state(atoms, weights, kernel, **run, **options)
-        right = was_right(state, atoms, kernel)
-
-        def pull(g: Array) -> tuple[Array, Array]:
-            return summed(implicit(atoms, weights, kernel, state, g, **run, **options))
-
-        return Recorded(state.histogram, right, pull, None)
-    if terms.marginal_weight is None and terms.momentum == 0.0 and line.applies(kernel, atoms, weights):
-        path = image if image.applies(kernel, atoms, weights) else line
-        done = path.forward(atoms, weights, kernel, accuracy.n_iter, log_b=log_b)
-        return Recorded(done.histogram, done.right, done.pull, done.log_b)
-    tape = record(atoms, weights, kernel, accuracy.n_iter, log_b=log_b, **options)
-    last = tape[-1]
-    right = was_right(last, atoms, kernel)
-    return Recorded(
-        last.histogram,
-        right,
-        lambda g: summed(unrolled(atoms, weights, kernel, tape, g, warm=log_b is not None, **options)),
-        lambda: last.b if kernel.domain == "log" else xp.log(last.b),
+def _infinite(loss: str, value: Array, part: slice) -> FloatingPointError | None:
+    """The error of a loss that is infinite at barycenters that are right: no domain and no eps would mend it."""
+    xp = array_namespace(value)
+    rows = xp.nonzero(xp.isinf(value))[0]
+    if not rows.shape[0]:
+        return None
+    return FloatingPointError(
+        f"loss={loss!r} is infinite at {rows.shape[0]} of {value.shape[0]} samples (the first is number "
+        f"{(part.start or 0) + int(rows[0])}): the data or their barycenters hold a 0 where the other has mass. "
+        "Add a small constant such as 1e-12 to X and normalise again, or use another loss."
     )
 
 
-def _rows(log_b: Array | None, part: slice) -> Array | None:
-    return None if log_b is None else log_b[part, :, :]
-
-
-def scalings_after(
-    atoms: Array,
-    weights: Array,
-    kernels: list[Any],
-    terms: Terms,
-    parts: list[slice],
-    mapper: Mapper = map,
-    *,
-    log_b: Array | None = None,
-) -> Array:
+def scalings_after(problem: Problem, atoms: Array, weights: Array, *, log_b: Array | None = None) -> Array:
     """Where ``n_iter`` iterations lead the scalings: log b (n_samples, n_atoms, n_bins), for a warm restart to go on from.
 
     Schmitz et al. (2018), section 4.2.
     """
-    xp = array_namespace(atoms, weights)
+    xp, terms = array_namespace(atoms, weights), problem.terms
 
     def one(part: slice) -> Array:
-        with np.errstate(all="ignore"):
-            for kernel in kernels:
-                run = _barycenters(atoms, weights[part, :], kernel, terms, _rows(log_b, part))
-                found = run.log_b()
-                if run.right and bool(xp.all(xp.isfinite(found))):
-                    return found
-        raise underflow_error(kernels[-1].eps, f"a warm restart ({atoms.dtype})", domain=kernels[-1].domain)
+        def attempt(kernel: Any) -> Attempt:
+            start = None if log_b is None else log_b[part, :, :]
+            run = recorded(atoms, weights[part, :], kernel, terms.variant, terms.accuracy, start)
+            found = run.log_b()
+            return Attempt(found, run.right and is_right(kernel.domain, numbers=(found,)))
 
-    return xp.concat(list(mapper(one, parts)), axis=0)
+        return first_right(problem.kernels, attempt, f"a warm restart ({atoms.dtype})")[0]
+
+    return xp.concat(list(problem.mapper(one, problem.parts())), axis=0)
 
 
 class Total(NamedTuple):
@@ -198,48 +169,60 @@ class Total(NamedTuple):
 
 
 def evaluate_chunks(
-    x: Array,
-    atoms: Array,
-    weights: Array,
-    importance: Array,
-    kernels: list[Any],
-    terms: Terms,
-    parts: list[slice],
-    mapper: Mapper = map,
-    *,
-    keep: bool = False,
-    log_b: Array | None = None,
+    problem: Problem, atoms: Array, weights: Array, *, keep: bool = False, log_b: Array | None = None
 ) -> Total:
-    """The objective over chunks of samples, added up in their order.
+    """The objective over chunks of samples, added up in their order; ``keep`` keeps the barycenters.
+
+    ``log_b`` holds the scalings (n_samples, n_atoms, n_bins) that their runs start from, constants of the gradient.
 
     What a chunk returns is copied out at once: thousands of small arrays that live on among large ones that do not would
     leave holes in memory, tens of megabytes of them.
     """
+    x = problem.X
     xp = array_namespace(x, atoms, weights)
 
-    def one(part: slice) -> Part:
-        rows, share = weights[part, :], importance[part]
-        return evaluate_part(x[part, :], atoms, rows, share, kernels, terms, keep=keep, log_b=_rows(log_b, part))
+    def one(part: slice) -> tuple[Part, str]:
+        found, domain = evaluate_part(problem, part, atoms, weights, log_b)
+        return (found if keep else found._replace(histogram=None)), domain
 
     like = {"dtype": x.dtype, "device": device(x)}
     values, grads = xp.empty((x.shape[0],), **like), xp.empty(tuple(weights.shape), **like)
     kept = xp.empty(tuple(x.shape), **like) if keep else None
-    grad_atoms, domains = None, set()
-    for part, done in zip(parts, mapper(one, parts)):
+    grad_atoms, domains, parts = None, set(), problem.parts()
+    for part, (done, domain) in zip(parts, problem.mapper(one, parts)):
         grad_atoms = done.grad_atoms if grad_atoms is None else grad_atoms + done.grad_atoms
         values[part] = done.value
         grads[part, :] = done.grad_weights
         if keep:
             kept[part, :] = done.histogram
-        domains.add(done.domain)
+        domains.add(domain)
     return Total(
-        float(xp.sum(importance * values)),
+        float(xp.sum(problem.importance * values)),
         values,
         grad_atoms,
         grads,
         kept,
         domains.pop() if len(domains) == 1 else "mixed",
     )
+
+
+def locality_costs(problem: Problem, atoms: Array) -> Array:
+    """W(x_i, atom_j) (n_samples, n_atoms): what the locality charges for a unit of weight, whatever the weights are."""
+    x, terms = problem.X, problem.terms
+    xp = array_namespace(x, atoms)
+
+    def one(part: slice) -> Array:
+        some = x[part, :]
+        even = xp.full((some.shape[0], atoms.shape[0]), 1.0 / atoms.shape[0], dtype=x.dtype, device=device(x))
+
+        def attempt(kernel: Any) -> Attempt:
+            found = locality_term(some, atoms, even, kernel, terms.accuracy, terms.transport)
+            finite = is_right(kernel.domain, numbers=(found.grad_weights,))
+            return Attempt(found.grad_weights, found.right and finite)
+
+        return first_right(problem.kernels, attempt, f"the locality term ({x.dtype})")[0]
+
+    return xp.concat(list(problem.mapper(one, problem.parts())), axis=0)
 
 
 def wdl_objective(
@@ -299,59 +282,40 @@ def wdl_objective(
     check_nonnegative(X, "X")
     check_not_empty(X, "X")
     check_run(tol, max_iter, n_iter)
-    terms = check_terms(eps, loss, n_iter, locality, marginal_weight, momentum, domain, tol, max_iter, X)
+    variant = Variant(marginal_weight, momentum)
+    terms = Terms(eps, loss, locality, Accuracy(n_iter, tol, max_iter), variant, domain)
+    check_terms(terms, X)
     importance = check_importance(sample_weight, X)
-    parts = slices(X.shape[0], chunk_length(X, atoms.shape[0], n_iter, chunk_size, dense=is_array(cost)))
-    with workers(worker_count(n_jobs, X, len(parts))) as mapper:
-        kernels = kernels_for(cost, eps, domain, X)
-        total = evaluate_chunks(X, atoms, weights, importance, kernels, terms, parts, mapper, keep=True)
-    announce_slow(total.domain, kernels, X, 3)
-    line.release()
+    with problem_for(X, importance, cost, terms, atoms.shape[0], chunk_size, n_jobs) as problem:
+        total = evaluate_chunks(problem, atoms, weights, keep=True)
+    announce_slow(total.domain, problem, 3)
     return Objective(total.value, total.grad_atoms, total.grad_weights, total.histogram)
 
 
-def check_terms(eps, loss, n_iter, locality, marginal_weight, momentum, domain, tol, max_iter, x) -> Terms:
-    check_eps(eps)
-    check_loss(loss, marginal_weight)
-    check_options(domain, marginal_weight, momentum)
-    if not (is_number(locality) and locality >= 0):
-        raise ValueError(f"locality must be non-negative; got {locality!r}.")
-    if loss == "kl" and not bool(array_namespace(x).all(x > 0)):
+def check_terms(terms: Terms, x: Array) -> None:
+    """Refuse terms that are not numbers or names of what there is, or that do not fit the data."""
+    check_eps(terms.eps)
+    check_loss(terms.loss, terms.variant.marginal_weight)
+    check_options(terms.domain, terms.variant.marginal_weight, terms.variant.momentum)
+    if not (is_number(terms.locality) and terms.locality >= 0):
+        raise ValueError(f"locality must be non-negative; got {terms.locality!r}.")
+    if terms.loss == "kl" and not bool(array_namespace(x).all(x > 0)):
         raise ValueError(
             'loss="kl" is KL(P|x), infinite where the data are 0. Add a small constant such as 1e-12 and normalise '
             'again, or use loss="kl_reverse".'
         )
-    return Terms(loss, float(locality), Accuracy(n_iter, tol, max_iter), marginal_weight, momentum)
 
 
-def announce_slow(domain: str, kernels: list[Any], x: Array, stacklevel: int) -> bool:
+def announce_slow(domain: str, problem: Problem, stacklevel: int) -> bool:
     """Say that float32 has sent a line's iterations to the log domain, a loop over the bins; True once said."""
-    xp = array_namespace(x)
-    if domain == "kernel" or len(kernels) == 1 or x.dtype != xp.float32 or not isinstance(kernels[0], LineKernel):
+    x, kernel = problem.X, problem.kernels[0]
+    narrow = x.dtype == array_namespace(x).float32 and isinstance(kernel, LineKernel)
+    if domain == "kernel" or len(problem.kernels) == 1 or not narrow:
         return False
     warnings.warn(
-        f"float32 is too narrow for this cost on a line at eps={kernels[0].eps:g}: the iterations fell back to the log "
+        f"float32 is too narrow for this cost on a line at eps={kernel.eps:g}: the iterations fell back to the log "
         "domain, a slow loop over the bins. Give X as float64, or raise eps.",
         UserWarning,
         stacklevel=stacklevel,
     )
     return True
-
-
-def locality_costs(
-    x: Array, atoms: Array, kernels: list[Any], terms: Terms, parts: list[slice], mapper: Mapper
-) -> Array:
-    """W(x_i, atom_j) (n_samples, n_atoms): what the locality charges for a unit of weight, whatever the weights are."""
-    xp = array_namespace(x, atoms)
-
-    def one(part: slice) -> Array:
-        some = x[part, :]
-        even = xp.full((some.shape[0], atoms.shape[0]), 1.0 / atoms.shape[0], dtype=x.dtype, device=device(x))
-        with np.errstate(all="ignore"):
-            for kernel in kernels:
-                found = locality_term(some, atoms, even, kernel, terms.accuracy, marginal_weight=terms.marginal_weight)
-                if bool(xp.all(xp.isfinite(found.grad_weights))):
-                    return found.grad_weights
-        raise underflow_error(kernels[-1].eps, f"the locality term ({x.dtype})", domain=kernels[-1].domain)
-
-    return xp.concat(list(mapper(one, parts)), axis=0)

@@ -17,7 +17,7 @@ from .costs import LineCost
 from .dictionary import LOG_FLOOR, WassersteinDictionary
 from .gradients import softmax_vjp
 from .histograms import normalize
-from .initialise import first_atoms
+from .initialise import Ruler, first_atoms
 from .objective import wdl_objective
 from .optimize import adam_steps, cosine, lbfgs_steps
 
@@ -197,7 +197,7 @@ def _first_masses(x: np.ndarray, model: WassersteinDictionary) -> np.ndarray:
     if n <= 2:
         return x[ends]
     others = np.delete(x, ends, axis=0)
-    shapes, options = normalize(others), {"eps": model.eps, "n_iter": model.n_iter, "domain": "auto", "mapper": map}
-    chosen = first_atoms("extremes", shapes, n - 2, model.cost, None, **options)
+    shapes = normalize(others)
+    chosen = first_atoms("extremes", shapes, n - 2, ruler=Ruler(model.cost, model.eps, model.n_iter))
     rows = [int(np.abs(shapes - shape).sum(axis=1).argmin()) for shape in chosen]
     return np.concatenate([x[ends], others[rows]])

@@ -1,24 +1,53 @@
-"""What Sinkhorn and the barycenters share: relaxed and extrapolated scalings, what they tell, and whether to believe them.
+"""What Sinkhorn and the barycenters share: the variant, relaxed and extrapolated scalings, and the rule of the domains.
 
-A scaling is what multiplies the kernel, T = diag(u) K diag(v); eps times its logarithm is a potential.
+A scaling is what multiplies the kernel, T = diag(u) K diag(v); eps times its logarithm is a potential. The kernel domain
+is fast and underflows at a small eps, the log domain is slow and does not: :func:`first_right` takes the first of them
+that is right, and :func:`is_right` says whether one is. Every public door asks these two, and no other.
 """
 
 from __future__ import annotations
 
 import warnings
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, fields
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from ._array import Array, array_namespace, number, safe_log
+from .kernels import kernel_for
 
 
-def proximal_exponent(eps: float, marginal_weight: float | None) -> float:
-    """rho / (rho + eps): the power that relaxes a marginal (Schmitz et al. (2018), section 4.4); 1 when it is exact."""
-    return 1.0 if marginal_weight is None else marginal_weight / (marginal_weight + eps)
+@dataclass(frozen=True)
+class Variant:
+    """Which iterations are meant: made once, at a public door, and handed down whole."""
+
+    marginal_weight: float | None = None  # rho of Schmitz et al. (2018), section 4.4; None is balanced
+    momentum: float = 0.0  # tau of Algorithm 5, in (-1, 0]
+    debiased: bool = False  # Janati et al. (2020)
+
+    def theta(self, eps: float) -> float:
+        """rho / (rho + eps), the power that relaxes a marginal; 1 when it is exact."""
+        return 1.0 if self.marginal_weight is None else self.marginal_weight / (self.marginal_weight + eps)
+
+    def kappa(self, eps: float) -> float:
+        """eps / (rho + eps), the power of Algorithm 6's mean; 0, the geometric mean, when balanced."""
+        return 0.0 if self.marginal_weight is None else eps / (self.marginal_weight + eps)
+
+    def asked(self) -> dict[str, Any]:
+        """The options that are not at their defaults: what a path must know, to be taken."""
+        return {f.name: value for f in fields(self) if (value := getattr(self, f.name)) != f.default}
+
+    def only(self, *known: str) -> dict[str, Any]:
+        """The options called ``known``; an error where another is asked for: nobody ignores what he does not know."""
+        unknown = {name: value for name, value in self.asked().items() if name not in known}
+        if unknown:
+            told = ", ".join(f"{name}={value!r}" for name, value in unknown.items())
+            raise ValueError(f"{told} is not known here, where {', '.join(known)} are. Leave it at its default.")
+        return {name: getattr(self, name) for name in known}
 
 
-def power_of(kernel: Any, marginal_weight: float | None) -> float:
-    """kappa = eps / (rho + eps), the power of Algorithm 6's mean; 0, the geometric mean, when balanced."""
-    return 0.0 if marginal_weight is None else kernel.eps / (marginal_weight + kernel.eps)
+PLAIN = Variant()
 
 
 def relax(previous: Array, new: Array, momentum: float) -> Array:
@@ -53,28 +82,53 @@ def underflow_shows(n_bins: int, total: Array, info: Any) -> Array:
     return float(info.smallest_normal) / (16 * float(info.eps)) * (n_bins + total)
 
 
-def trusted(*products: tuple[Array, Array, Array]) -> bool:
-    """Is what the kernel domain computed right? Finite, and with nothing of weight lost to underflow.
+def least_mass(histogram: Array) -> float:
+    """The mass of a bin of a barycenter that still counts: below it neither a value nor a gradient in logits sees it."""
+    return float(array_namespace(histogram).finfo(histogram.dtype).smallest_normal) ** 0.5
 
-    ``products`` are (scaling, K @ scaling, where it matters).
+
+class Scaled(NamedTuple):
+    """A scaling (in the log domain its logarithm), its product with the kernel, and where the two are needed."""
+
+    scaling: Array
+    product: Array | None  # K @ scaling, which only the kernel domain is asked for
+    matters: Array  # where the product counts
+    asked: Array | None = None  # where the logarithm of the scaling, a potential, is a number that was asked for
+
+
+def is_right(domain: str, *scaled: Scaled, numbers: Iterable[Array] = (), axis: int | tuple[int, ...] = -1) -> bool:
+    """Can what this domain computed be believed: are all ``numbers`` finite, and has nothing of weight been lost?
+
+    The kernel domain loses to underflow, the log domain to rounding. ``axis`` is that of the bins.
     """
-    for scaling, product, matters in products:
-        xp = array_namespace(scaling, product)
-        total = xp.sum(scaling, axis=-1, keepdims=True)
-        lost = underflow_shows(scaling.shape[-1], total, xp.finfo(scaling.dtype))
-        good = xp.isfinite(product) & (product >= lost)
-        if not bool(xp.all(xp.isfinite(scaling))) or not bool(xp.all(good | ~matters)):
-            return False
-    return True
+    if not all(bool(array_namespace(x).all(array_namespace(x).isfinite(x))) for x in numbers):
+        return False
+    if domain == "log":
+        return _digits_left(*(s.scaling for s in scaled))
+    return all(_nothing_lost(s, axis) for s in scaled)
 
 
-def digits_left(*logs: Array) -> bool:
+def _nothing_lost(s: Scaled, axis: int | tuple[int, ...]) -> bool:
+    """Is a scaling finite, its product above what underflow can have taken, and no potential that is asked for gone?"""
+    xp = array_namespace(s.scaling, s.product)
+    info, total = xp.finfo(s.scaling.dtype), xp.sum(s.scaling, axis=axis, keepdims=True)
+    n_bins = int(np.prod([s.scaling.shape[k] for k in np.atleast_1d(axis)]))
+    right = xp.all(xp.isfinite(s.scaling))
+    right = right & xp.all((xp.isfinite(s.product) & (s.product >= underflow_shows(n_bins, total, info))) | ~s.matters)
+    if s.asked is not None:
+        right = right & xp.all((s.scaling >= float(info.smallest_normal)) | ~s.asked)
+    return bool(right)
+
+
+def _digits_left(*logs: Array) -> bool:
     """Do these logarithms of scalings leave the exponentials of their sums a digit? 1e7 in float32 does not.
 
     A warning where fewer than two are left: plans and values may still do, gradients in the weights may not.
     """
     for log in logs:
         xp = array_namespace(log)
+        if bool(xp.any(xp.isnan(log))):
+            return False
         largest = number(xp.max(xp.where(xp.isfinite(log), xp.abs(log), xp.zeros_like(log))))
         lost = largest * float(xp.finfo(log.dtype).eps)
         if lost > 1.0:
@@ -89,27 +143,54 @@ def digits_left(*logs: Array) -> bool:
     return True
 
 
-def dual_value(
-    p: Array, q: Array, f: Array, g: Array, mass: Array, eps: float, marginal_weight: float | None = None
-) -> Array:
+class Attempt(NamedTuple):
+    """What one domain found, and whether every number that was asked for is right."""
+
+    found: Any
+    right: bool
+    why: FloatingPointError | None = None  # what went wrong, where that is known
+
+
+def kernels_to_try(cost: Any, eps: float, domain: str, *arrays: Array) -> Iterator[Any]:
+    """The kernels of the domains to try in turn: of both, or of the one that was asked for."""
+    for attempt in ("kernel", "log") if domain == "auto" else (domain,):
+        yield kernel_for(cost, eps, attempt, *arrays)
+
+
+def first_right(kernels: Iterable[Any], attempt: Callable[[Any], Attempt], what: str) -> tuple[Any, Any]:
+    """The rule of the domains: what ``attempt(kernel)`` finds with the first kernel that is right, and that kernel.
+
+    Raises
+    ------
+    FloatingPointError
+        If none is; no number that may be wrong leaves by this door. ``what`` says in the message what was computed.
+    """
+    with np.errstate(all="ignore"):
+        for kernel in kernels:
+            found, right, why = attempt(kernel)
+            if right:
+                return found, kernel
+    raise why or underflow_error(kernel.eps, what, kernel.domain)
+
+
+def dual_value(p: Array, q: Array, f: Array, g: Array, mass: Array, eps: float, variant: Variant = PLAIN) -> Array:
     """<f, p> + <g, q> - eps sum(T), with 0 * -inf = 0; unbalanced, KL terms in the place of <., .>."""
     xp = array_namespace(p, q, f, g)
 
     def term(h: Array, potential: Array) -> Array:
         seen = (h > 0) & (potential > -float("inf"))
         potential = xp.where(seen, potential, xp.zeros_like(potential))
-        if marginal_weight is not None:
-            potential = -marginal_weight * xp.expm1(-potential / marginal_weight)
+        if variant.marginal_weight is not None:
+            potential = potential_gradient(potential, variant)
         return xp.sum(xp.where(seen, h * potential, xp.zeros_like(potential)), axis=-1)
 
     return term(p, f) + term(q, g) - eps * mass
 
 
-def potential_gradient(potential: Array, marginal_weight: float | None) -> Array:
+def potential_gradient(potential: Array, variant: Variant) -> Array:
     """The gradient of the dual value in a histogram, its potential being fixed (envelope theorem)."""
-    if marginal_weight is None:
-        return potential
-    return -marginal_weight * array_namespace(potential).expm1(-potential / marginal_weight)
+    rho = variant.marginal_weight
+    return potential if rho is None else -rho * array_namespace(potential).expm1(-potential / rho)
 
 
 def potentials(state: Any, kernel: Any) -> tuple[Array, Array]:
@@ -140,6 +221,6 @@ def underflow_error(eps: float, what: str, domain: str = "kernel") -> FloatingPo
             "Use float64, a larger eps, or the plain iteration (momentum=0, debiased=False)."
         )
     return FloatingPointError(
-        f"exp(-cost/eps) underflowed in {what} (eps={eps:g}): a sum became 0 or infinite. "
+        f"exp(-cost/eps) underflowed in {what} (eps={eps:g}): sums lost their digits, or became 0. "
         'Use domain="log" (or "auto"), or a larger eps.'
     )

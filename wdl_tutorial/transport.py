@@ -16,19 +16,21 @@ import numpy as np
 from ._array import Array, array_namespace, as_float, is_array, number, one_type, safe_log, to_backend
 from ._checks import check_batch, check_eps, check_histograms, check_options, check_run, is_number
 from .costs import check_cost, is_symmetric
-from .iterate import run, warn_not_converged
+from .iterate import Accuracy, Run, run, warn_not_converged
 from .kernels import check_domain, kernel_for
 from .scaling import (
-    digits_left,
+    Attempt,
+    Scaled,
+    Variant,
     dual_value,
+    first_right,
+    is_right,
+    kernels_to_try,
     plan_mass,
     potentials,
-    proximal_exponent,
     relax,
     relax_log,
     too_fine,
-    trusted,
-    underflow_error,
 )
 
 LARGEST_PLAN = 2**28  # entries of a plan that may be built: 2 GB
@@ -111,7 +113,7 @@ def sinkhorn_steps(
     kernel : ``gibbs_kernel(cost, eps)``.
     """
     check_domain(kernel, "kernel")
-    theta = proximal_exponent(kernel.eps, marginal_weight)
+    theta = Variant(marginal_weight).theta(kernel.eps)
     u, v = (_ones(p, q), None) if start is None else start
     while True:
         new = q / kernel.apply_t(u)  # (..., m): the columns of T now sum to q
@@ -140,7 +142,7 @@ def sinkhorn_log_steps(
     kernel : ``gibbs_kernel(cost, eps, domain="log")``.
     """
     check_domain(kernel, "log")
-    theta = proximal_exponent(kernel.eps, marginal_weight)
+    theta = Variant(marginal_weight).theta(kernel.eps)
     log_p, log_q = safe_log(p), safe_log(q)
     log_u, log_v = (0.0 * _ones(p, q), None) if start is None else start
     while True:
@@ -151,14 +153,46 @@ def sinkhorn_log_steps(
         yield SinkhornLogState(log_u, log_v)
 
 
-def marginal_error(p: Array, q: Array, kernel: Any, *, theta: float = 1.0, momentum: float = 0.0):
+def steps_of(
+    p: Array, q: Array, kernel: Any, variant: Variant, start: SinkhornState | SinkhornLogState | None = None
+) -> Iterator[SinkhornState | SinkhornLogState]:
+    """The iterations of ``variant`` in the kernel's domain."""
+    make = sinkhorn_log_steps if kernel.domain == "log" else sinkhorn_steps
+    return make(p, q, kernel, **variant.only("marginal_weight", "momentum"), start=start)
+
+
+def settle(
+    p: Array,
+    q: Array,
+    kernel: Any,
+    variant: Variant,
+    accuracy: Accuracy,
+    *,
+    start: SinkhornState | SinkhornLogState | None = None,
+    columns: Array | None = None,
+) -> Run:
+    """Iterate to the tolerance: every Sinkhorn run of the package that has one passes here.
+
+    ``columns`` are the column sums that the plan tends to, where they are not ``q``.
+    """
+    error = marginal_error(p, q if columns is None else columns, kernel, variant)
+    return run(
+        steps_of(p, q, kernel, variant, start),
+        error,
+        tol=accuracy.tol,
+        max_iter=accuracy.max_iter,
+        check_every=accuracy.check_every,
+    )
+
+
+def marginal_error(p: Array, q: Array, kernel: Any, variant: Variant):
     """A function of a state: the L1 distance of each problem's column sums to where the next update would put them.
 
     Balanced, that is the L1 violation of the marginal not just updated. The heavy ball leaves both marginals off, and
     then the larger of the two counts.
     """
     xp = array_namespace(p, q)
-    log = kernel.domain == "log"
+    log, theta = kernel.domain == "log", variant.theta(kernel.eps)
     target_p, target_q = (safe_log(p), safe_log(q)) if log else (p, q)
 
     def violation(scaling: Array, other: Array, target: Array) -> Array:
@@ -171,9 +205,17 @@ def marginal_error(p: Array, q: Array, kernel: Any, *, theta: float = 1.0, momen
     def error(state) -> Array:
         u, v = state
         columns = violation(v, kernel.apply_t(u), target_q)
-        return columns if momentum == 0 else xp.maximum(columns, violation(u, kernel.apply(v), target_p))
+        if variant.momentum == 0:
+            return columns
+        return xp.maximum(columns, violation(u, kernel.apply(v), target_p))
 
     return error
+
+
+def scalings_of(p: Array, q: Array, state: Any, products: tuple[Array, Array]) -> tuple[Scaled, Scaled]:
+    """A state as :func:`is_right` reads it; both potentials are asked for. ``products`` are (K v, K^T u)."""
+    u, v = state
+    return Scaled(v, products[0], p > 0, q > 0), Scaled(u, products[1], q > 0, p > 0)
 
 
 def sinkhorn(
@@ -239,23 +281,28 @@ def sinkhorn(
         raise ValueError(
             'eps_scaling works in the log domain; use domain="auto" or "log" with it, or eps_scaling=None.'
         )
-    options = {"marginal_weight": marginal_weight, "momentum": momentum}
-    limits = {"tol": tol, "max_iter": max_iter, "check_every": check_every}
-    with np.errstate(all="ignore"):
-        if domain != "log" and eps_scaling is None:
-            kernel = kernel_for(cost, eps, "kernel", p, q)
-            found, right = _solve(p, q, kernel, options, limits)
-            if right or domain == "kernel":
-                if not right and not found.error < float("inf"):
-                    raise underflow_error(eps, "sinkhorn")
-                return _result(p, q, cost, kernel, found, tol, marginal_weight)
-        kernel = kernel_for(cost, eps, "log", p, q)
-        start, spent = _anneal(p, q, cost, eps, eps_scaling, options, max_iter) if eps_scaling else (None, 0)
-        limits |= {"max_iter": max(1, max_iter - spent)}
-        found, right = _solve(p, q, kernel, options | {"start": start}, limits)
-        if not right:
-            raise underflow_error(eps, f"sinkhorn ({p.dtype})", "log")
-        return _result(p, q, cost, kernel, found._replace(n_iter=found.n_iter + spent), tol, marginal_weight)
+    variant = Variant(marginal_weight, momentum)
+    accuracy = Accuracy(None, tol, max_iter, check_every)
+
+    def attempt(kernel: Any) -> Attempt:
+        start, spent = _anneal(p, q, cost, kernel, eps_scaling, variant, max_iter) if eps_scaling else (None, 0)
+        left = accuracy._replace(max_iter=max(1, max_iter - spent))
+        found = settle(p, q, kernel, variant, left, start=start)
+        u, v = found.state
+        products = (None, None) if kernel.domain == "log" else (kernel.apply(v), kernel.apply_t(u))
+        if not found.error < float("inf") or not is_right(kernel.domain, *scalings_of(p, q, found.state, products)):
+            return Attempt(found, False)
+        f, g = potentials(found.state, kernel)
+        value = dual_value(p, q, f, g, plan_mass(found.state, kernel), kernel.eps, variant)
+        result = SinkhornResult(
+            value, f, g, found.n_iter + spent, found.error, found.converged, kernel.domain, cost, kernel.eps
+        )
+        return Attempt(result, is_right(kernel.domain, numbers=(value,)))
+
+    kernels = kernels_to_try(cost, eps, "log" if eps_scaling else domain, p, q)
+    result, _ = first_right(kernels, attempt, "sinkhorn")
+    _warn_not_converged(p, q, result, tol, variant)
+    return result
 
 
 def _inputs(p: Array, q: Array, cost: Any) -> tuple[Array, Array, Any]:
@@ -279,37 +326,17 @@ def _inputs(p: Array, q: Array, cost: Any) -> tuple[Array, Array, Any]:
     return *one_type(p, q), cost
 
 
-def _solve(p: Array, q: Array, kernel: Any, options: dict, limits: dict):
-    """Run to the tolerance; the run, and whether it can be believed."""
-    log = kernel.domain == "log"
-    theta = proximal_exponent(kernel.eps, options["marginal_weight"])
-    error = marginal_error(p, q, kernel, theta=theta, momentum=options["momentum"])
-    found = run((sinkhorn_log_steps if log else sinkhorn_steps)(p, q, kernel, **options), error, **limits)
-    u, v = found.state
-    if log:
-        return found, digits_left(u, v)
-    right = found.error < float("inf") and trusted((v, kernel.apply(v), p > 0), (u, kernel.apply_t(u), q > 0))
-    return found, right and _all_alive(u, p) and _all_alive(v, q)
-
-
-def _all_alive(scaling: Array, histogram: Array) -> bool:
-    """No scaling of a bin that holds mass has become 0 or subnormal: its logarithm is a potential, and a gradient."""
-    xp = array_namespace(scaling, histogram)
-    smallest = float(xp.finfo(scaling.dtype).smallest_normal)
-    return bool(xp.all((scaling >= smallest) | (histogram <= 0)))
-
-
-def _anneal(p: Array, q: Array, cost: Any, eps: float, factor: float, options: dict, max_iter: int):
-    """Potentials from a large eps down to the last one before ``eps``, as a start in the log domain."""
-    level = _largest(cost)
+def _anneal(p: Array, q: Array, cost: Any, last: Any, factor: float, variant: Variant, max_iter: int):
+    """Potentials from a large eps down to the last one before that of ``last``, as a start in the log domain."""
+    level, eps = _largest(cost), last.eps
     start, spent, f, g = None, 0, None, None
     while level * factor > eps and spent < max_iter // 2:
         level = level * factor
         kernel = kernel_for(cost, level, "log", p, q)
         if f is not None:
             start = SinkhornLogState(f / level, g / level)
-        limits = {"tol": 1e-3, "max_iter": 100, "check_every": 5}  # rough is enough for a start
-        found, _ = _solve(p, q, kernel, options | {"start": start}, limits)
+        rough = Accuracy(None, tol=1e-3, max_iter=100, check_every=5)  # enough for a start
+        found = settle(p, q, kernel, variant, rough, start=start)
         spent += found.n_iter
         f, g = potentials(found.state, kernel)
     if f is None:
@@ -326,18 +353,15 @@ def _largest(cost: Any) -> float:
     return float(array_namespace(cost).max(cost))
 
 
-def _result(p: Array, q: Array, cost: Any, kernel: Any, found: Any, tol: float, marginal_weight: float | None):
-    f, g = potentials(found.state, kernel)
-    value = dual_value(p, q, f, g, plan_mass(found.state, kernel), kernel.eps, marginal_weight)
+def _warn_not_converged(p: Array, q: Array, found: SinkhornResult, tol: float, variant: Variant) -> None:
     xp = array_namespace(p, q)
-    if not bool(xp.all(xp.isfinite(value))):
-        raise underflow_error(kernel.eps, f"sinkhorn ({p.dtype})", kernel.domain)
-    if not bool(xp.all(found.converged)):
-        gap = number(xp.max(xp.abs(xp.sum(p, axis=-1) - xp.sum(q, axis=-1)))) if marginal_weight is None else 0.0
-        loose = f"The sums of p and q differ by {gap:.1e}: use normalize. " if gap > tol else ""
-        remedy = f"Raise max_iter, or eps (now {kernel.eps:g}), or reach it in steps with eps_scaling=0.5."
-        warn_not_converged("Sinkhorn", found.n_iter, found.error, tol, (too_fine(tol, p) or loose) + remedy)
-    return SinkhornResult(value, f, g, found.n_iter, found.error, found.converged, kernel.domain, cost, kernel.eps)
+    if bool(xp.all(found.converged)):
+        return
+    balanced = variant.marginal_weight is None
+    gap = number(xp.max(xp.abs(xp.sum(p, axis=-1) - xp.sum(q, axis=-1)))) if balanced else 0.0
+    loose = f"The sums of p and q differ by {gap:.1e}: use normalize. " if gap > tol else ""
+    remedy = f"Raise max_iter, or eps (now {found.eps:g}), or reach it in steps with eps_scaling=0.5."
+    warn_not_converged("Sinkhorn", found.n_iter, found.error, tol, (too_fine(tol, p) or loose) + remedy)
 
 
 def sinkhorn_divergence(

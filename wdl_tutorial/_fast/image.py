@@ -14,18 +14,17 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .._array import Array, is_numpy
 from ..kernels import Band, GridKernel
-from ..scaling import underflow_shows
-from .line import buffer
+from ..scaling import least_mass, underflow_shows
+from .buffers import Claim, buffer, claim
 
 TAPE_ELEMENTS = 2**22  # of the iterations that a chunk keeps: 34 MB
 SMALL = 16  # histograms: fewer are multiplied for all rows of a slab at once
 
 
-def applies(kernel: Any, *arrays: Array) -> bool:
-    """True where this module may stand in: NumPy arrays and the kernel of an image, in the kernel domain."""
-    return isinstance(kernel, GridKernel) and len(kernel.grid) == 2 and all(is_numpy(x) for x in arrays)
+def fits(kernel: Any) -> bool:
+    """True for the kernel of an image."""
+    return isinstance(kernel, GridKernel) and len(kernel.grid) == 2
 
 
 def checkpoint_every(n_iter: int, size: int) -> int:
@@ -66,7 +65,7 @@ def down(band: Band, half: np.ndarray, out: np.ndarray) -> np.ndarray:
     return out
 
 
-class Problem(NamedTuple):
+class Operands(NamedTuple):
     """What an iteration reads, in this module's layout."""
 
     atoms: np.ndarray  # (rows, n_atoms, 1, columns)
@@ -100,25 +99,28 @@ class Pass(NamedTuple):
 
     histogram: np.ndarray  # (n_samples, n_bins)
     right: bool
-    problem: Problem
+    operands: Operands
     kept: np.ndarray  # (n_kept, rows, n_atoms, n_samples, columns)   b after 0, k, 2 k, ... iterations
     last: np.ndarray  # (rows, n_atoms, n_samples, columns)   b after the last one
     p: np.ndarray  # (n_iter, rows, n_samples, columns)
     every: int  # k
+    claim: Claim
 
     def log_b(self) -> np.ndarray:
         """The logarithm of the last b, (n_samples, n_atoms, n_bins): what the next run may start from."""
+        self.claim.check()
         x = np.log(self.last).transpose(2, 1, 0, 3)
         return x.reshape(*x.shape[:2], -1)
 
     def pull(self, grad: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(grad_atoms (n_atoms, n_bins), summed; grad_weights (n_samples, n_atoms)): `gradients.unrolled`."""
-        problem, k, (rows, n_atoms, n_samples, columns) = self.problem, self.every, self.last.shape
-        b, kb = problem.buffers("between_b", "between_kb", lead=(k,))
-        from_phi, from_kb = problem.buffers("from_phi", "half_a")
+        self.claim.check()
+        operands, k, (rows, n_atoms, n_samples, columns) = self.operands, self.every, self.last.shape
+        b, kb = operands.buffers("between_b", "between_kb", lead=(k,))
+        from_phi, from_kb = operands.buffers("from_phi", "half_a")
         grad_atoms, grad_weights = np.zeros((rows, n_atoms, columns), b.dtype), np.zeros((n_atoms, n_samples), b.dtype)
         p_ = split(grad, rows) * self.p[-1]
-        for slab in problem.slabs:
+        for slab in operands.slabs:
             part = slab.makes
             self._to_phi(self.last[part], self.p[-1][part], None, p_[part], grad_weights, from_phi[part])
         for i in range(len(self.p) - 1, -1, -1):
@@ -131,54 +133,54 @@ class Pass(NamedTuple):
 
     def _again(self, first: int, stop: int, b: np.ndarray, kb: np.ndarray) -> None:
         """b before, and K b of, the iterations from ``first`` (which was kept) to ``stop``."""
-        problem = self.problem
-        half, half_a = problem.buffers("half", "half_a")
-        (work,) = problem.slab_buffers("slab")
+        operands = self.operands
+        half, half_a = operands.buffers("half", "half_a")
+        (work,) = operands.slab_buffers("slab")
         b[0] = self.kept[first // self.every]
-        across(problem.columns, b[0], half)
+        across(operands.columns, b[0], half)
         for i in range(first, stop):
             if i + 1 == stop:  # what follows is known
-                for slab in problem.slabs:
+                for slab in operands.slabs:
                     down(slab, half, kb[i - first][slab.makes])
                 return
-            problem.scale_atoms(half, half_a, kb[i - first])
-            for slab in problem.slabs:
+            operands.scale_atoms(half, half_a, kb[i - first])
+            for slab in operands.slabs:
                 part, phi = slab.makes, down(slab, half_a, work)
                 new = b[i - first + 1][part]
                 np.divide(self.p[i][part][:, None], phi, out=new)
-                across(problem.columns, new, half[part])
+                across(operands.columns, new, half[part])
 
     def _to_phi(self, b, p, b_, p_, grad_weights, out) -> None:
         """One slab: phi_ = w P_ - b_, its share of the weights' gradient, and half of K (phi_ / phi).
 
         ``b_`` is minus the adjoint of log b, None at the last iteration.
         """
-        phi, work = (s[: len(b)] for s in self.problem.slab_buffers("phi", "logs"))
+        phi, work = (s[: len(b)] for s in self.operands.slab_buffers("phi", "logs"))
         np.divide(p[:, None], b, out=phi)
         np.log(phi, out=work)
         grad_weights += np.einsum("smnt,snt->mn", work, p_)
-        np.multiply(self.problem.weights, p_[:, None], out=work)
+        np.multiply(self.operands.weights, p_[:, None], out=work)
         if b_ is not None:
             np.add(work, b_, out=work)
         np.divide(work, phi, out=work)
-        across(self.problem.columns, work, out)
+        across(self.operands.columns, work, out)
 
     def _to_kb(self, from_phi, kb, out, grad_atoms) -> None:
         """c = K (phi_ / phi) / (K b), and half of K^T (atom c / (K b))."""
-        problem = self.problem
-        (work,) = problem.slab_buffers("slab")
-        for slab in problem.slabs:
+        operands = self.operands
+        (work,) = operands.slab_buffers("slab")
+        for slab in operands.slabs:
             part, c = slab.makes, down(slab, from_phi, work)
             np.divide(c, kb[part], out=c)
             grad_atoms[part] += c.sum(axis=2)
-            np.multiply(c, problem.atoms[part], out=c)
+            np.multiply(c, operands.atoms[part], out=c)
             np.divide(c, kb[part], out=c)
-            across(problem.columns, c, out[part])
+            across(operands.columns, c, out[part])
 
     def _to_b(self, from_kb, b, p, grad_weights, out) -> None:
         """b_ = b K^T (atom c / (K b)), and on to phi_ of the iteration before."""
-        (work,) = self.problem.slab_buffers("slab")
-        for slab in self.problem.slabs:
+        (work,) = self.operands.slab_buffers("slab")
+        for slab in self.operands.slabs:
             part, b_ = slab.makes, down(slab, from_kb, work)
             np.multiply(b_, b[part], out=b_)
             self._to_phi(b[part], p[part], b_, -b_.sum(axis=1), grad_weights, out[part])
@@ -191,34 +193,34 @@ def forward(
 
     ``log_b`` (n_samples, n_atoms, n_bins): the logarithm of the scalings to start from, instead of b = 1.
     """
-    rows, columns = kernel.grid
+    (rows, columns), mine = kernel.grid, claim()
     slabs, narrow = kernel.bands(atoms)
     across_bands = [band._replace(block=np.ascontiguousarray(band.block.T)) for band in narrow]
-    problem = Problem(split(atoms, rows)[:, :, None], weights.T.copy()[:, :, None], slabs, across_bands)
-    (b,) = problem.buffers("b")
+    operands = Operands(split(atoms, rows)[:, :, None], weights.T.copy()[:, :, None], slabs, across_bands)
+    (b,) = operands.buffers("b")
     every = checkpoint_every(n_iter, b.size)
-    (kept,) = problem.buffers("kept", lead=(-(-n_iter // every),))
+    (kept,) = operands.buffers("kept", lead=(-(-n_iter // every),))
     p = buffer("kept_p", (n_iter, rows, weights.shape[0], columns), b.dtype)
-    half, half_a = problem.buffers("half", "half_a")
-    kb = problem.buffers("between_kb", lead=(every,))[0][0]
-    (work,) = problem.slab_buffers("slab")
+    half, half_a = operands.buffers("half", "half_a")
+    kb = operands.buffers("between_kb", lead=(every,))[0][0]
+    (work,) = operands.slab_buffers("slab")
     b.fill(1.0)
     if log_b is not None:
         np.exp(log_b.reshape(*log_b.shape[:2], rows, columns).transpose(2, 1, 0, 3), out=b)
-    across(problem.columns, b, half)
+    across(operands.columns, b, half)
     for i in range(n_iter):
         if i % every == 0:
             kept[i // every] = b
         if i == n_iter - 1:
             sums = b.sum(axis=(0, 3))
-        problem.scale_atoms(half, half_a, kb)
-        for slab in problem.slabs:
+        operands.scale_atoms(half, half_a, kb)
+        for slab in operands.slabs:
             part = slab.makes
-            _mean(down(slab, half_a, work), problem.weights, p[i][part], b[part])
-            across(problem.columns, b[part], half[part])
+            _mean(down(slab, half_a, work), operands.weights, p[i][part], b[part])
+            across(operands.columns, b[part], half[part])
     histogram = join(p[-1])
-    right = bool(np.all(np.isfinite(histogram))) and _right(problem, sums, kb, p[-1], b)
-    return Pass(histogram, right, problem, kept, b, p, every)
+    right = bool(np.all(np.isfinite(histogram))) and _right(operands, sums, kb, p[-1], b)
+    return Pass(histogram, right, operands, kept, b, p, every, mine)
 
 
 def _mean(phi: np.ndarray, weights: np.ndarray, p: np.ndarray, b: np.ndarray) -> None:
@@ -230,17 +232,17 @@ def _mean(phi: np.ndarray, weights: np.ndarray, p: np.ndarray, b: np.ndarray) ->
     np.divide(p[:, None], phi, out=b)
 
 
-def _right(problem: Problem, sums: np.ndarray, kb: np.ndarray, p: np.ndarray, b: np.ndarray) -> bool:
-    """As `barycenters.was_right`, of the last iteration's products; ``sums`` are of the b before it."""
+def _right(operands: Operands, sums: np.ndarray, kb: np.ndarray, p: np.ndarray, b: np.ndarray) -> bool:
+    """As `scaling.is_right`, of the last iteration's products; ``sums`` are of the b before it."""
     info, n_bins = np.finfo(p.dtype), p.shape[0] * p.shape[2]
-    parts = [slab.makes for slab in problem.slabs]
-    a_sums = sum((problem.atoms[part] / kb[part]).sum(axis=(0, 3)) for part in parts)
+    parts = [slab.makes for slab in operands.slabs]
+    a_sums = sum((operands.atoms[part] / kb[part]).sum(axis=(0, 3)) for part in parts)
     lost_b, lost_a = (underflow_shows(n_bins, s, info)[:, :, None] for s in (sums, a_sums))
     if not (np.isfinite(lost_a).all() and np.isfinite(lost_b).all()):
         return False
     for part in parts:  # a comparison with NaN is False
-        phi, where = p[part][:, None] / b[part], p[part][:, None] > info.smallest_normal**0.5
-        for product, lost, matters in ((kb[part], lost_b, problem.atoms[part] > 0), (phi, lost_a, where)):
+        phi, where = p[part][:, None] / b[part], p[part][:, None] > least_mass(p)
+        for product, lost, matters in ((kb[part], lost_b, operands.atoms[part] > 0), (phi, lost_a, where)):
             if not (np.isfinite(product) & (product >= lost) | ~matters).all():
                 return False
     return True

@@ -7,34 +7,13 @@ the kernel domain, without momentum or relaxed marginals, at a fixed number of i
 
 from __future__ import annotations
 
-import threading
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from .._array import Array, is_numpy
-from ..scaling import underflow_shows
+from ..scaling import Scaled, is_right, least_mass
 from ..transport import SinkhornState
-
-_local = threading.local()
-
-
-def applies(kernel: Any, *arrays: Array) -> bool:
-    """True where this module may stand in: NumPy arrays and a kernel of the kernel domain."""
-    return kernel.domain == "kernel" and hasattr(kernel, "blocks") and all(is_numpy(x) for x in arrays)
-
-
-def buffer(name: str, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
-    """This thread's buffer of that name: fresh memory of this size costs as much as the arithmetic that fills it."""
-    held = _local.__dict__.setdefault("buffers", {})
-    if name not in held or held[name].shape != shape or held[name].dtype != dtype:
-        held[name] = np.empty(shape, dtype)
-    return held[name]
-
-
-def release() -> None:
-    """Let go of this thread's buffers; those of a worker thread go when it ends."""
-    _local.__dict__.pop("buffers", None)
+from .buffers import Claim, buffer, claim
 
 
 class Layout(NamedTuple):
@@ -100,13 +79,16 @@ class Pass(NamedTuple):
     p: np.ndarray  # (n_iter, blocks, size, n_samples)
     layout: Layout
     kernel: Any
+    claim: Claim
 
     def log_b(self) -> np.ndarray:
         """The logarithm of the last b, (n_samples, n_atoms, n_bins): what the next run may start from."""
+        self.claim.check()
         return np.log(np.swapaxes(self.layout.join(self.b[-1][:, : self.layout.size]), 0, 1))
 
     def pull(self, grad: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(grad_atoms (n_atoms, n_bins), summed; grad_weights (n_samples, n_atoms)): `gradients.unrolled`."""
+        self.claim.check()
         layout, kernel, n_iter, kind = self.layout, self.kernel, len(self.kb), self.kb.dtype
         rows = self.weights.shape
         t = layout.operand("u", rows, kind)
@@ -151,7 +133,7 @@ def forward(
     layout, kind = Layout(atoms.shape[1], *kernel.blocks), atoms.dtype
     d, w = layout.split(atoms)[..., None], np.ascontiguousarray(weights.T)
     rows = w.shape  # (n_atoms, n_samples)
-    inner = (slice(None), slice(0, layout.size))
+    inner, mine = (slice(None), slice(0, layout.size)), claim()
     b = layout.operand("tape_b", rows, kind, (n_iter + 1,))
     kb = layout.result("tape_kb", rows, kind, (n_iter,))
     p = layout.result("tape_p", rows[1:], kind, (n_iter,))
@@ -169,17 +151,7 @@ def forward(
         np.exp(p[i], out=p[i])
         np.divide(p[i][:, :, None, :], phi, out=b[i + 1][inner])
     histogram = layout.join(p[-1])
-    right = bool(np.all(np.isfinite(histogram))) and _right(a[inner], p[-1], kb[-1], phi, b[-2][inner], d)
-    return Pass(histogram, right, d, w, b, kb, p, layout, kernel)
-
-
-def _right(a: np.ndarray, p: np.ndarray, kb: np.ndarray, phi: np.ndarray, b: np.ndarray, d: np.ndarray) -> bool:
-    """As `barycenters.was_right`, of the last products, which were made anyway, in this layout."""
-    info = np.finfo(p.dtype)
-    matters = (p > info.smallest_normal**0.5)[:, :, None, :]
-    for scaling, product, where in ((b, kb, d > 0), (a, phi, matters)):
-        lost = underflow_shows(scaling.shape[0] * scaling.shape[1], scaling.sum(axis=(0, 1)), info)
-        # a comparison with NaN is False, and with an infinite sum too
-        if not (np.isfinite(product) & (product >= lost) | ~where).all() or not np.isfinite(lost).all():
-            return False
-    return True
+    matters = (p[-1] > least_mass(histogram))[:, :, None, :]
+    scaled = Scaled(b[-2][inner], kb[-1], d > 0), Scaled(a[inner], phi, matters)  # of products that were made anyway
+    right = is_right("kernel", *scaled, numbers=(histogram,), axis=(0, 1))
+    return Pass(histogram, right, d, w, b, kb, p, layout, kernel, mine)

@@ -1,3 +1,5 @@
+"""The NumPy twins: the plain iterations, in buffers that one pass at a time may use."""
+
 from __future__ import annotations
 
 import numpy as np
@@ -6,8 +8,10 @@ from conftest import assert_close, random_histograms
 
 import wdl_tutorial as wt
 from wdl_tutorial import gradients
-from wdl_tutorial._fast import image, line
+from wdl_tutorial._fast import image, lent_buffers, line, path_for
+from wdl_tutorial._fast.buffers import buffer
 from wdl_tutorial.kernels import bands
+from wdl_tutorial.scaling import PLAIN, Variant
 
 SHAPES = {"wide": (5, 11), "tall, of many bands": (60, 40), "one row": (1, 30), "one column": (33, 1)}
 
@@ -35,7 +39,6 @@ def test_the_pass_is_the_plain_barycenter_and_its_pull_the_plain_sweep(rng, monk
         grad_atoms, grad_weights = fast.pull(grad)
         assert relative_error(grad_atoms, plain.grad_atoms.sum(0)) < 1e-11
         assert relative_error(grad_weights, plain.grad_weights) < 1e-11
-    line.release()
 
 
 def test_a_band_holds_all_that_is_not_zero_and_leaves_out_what_is():
@@ -81,7 +84,6 @@ def test_a_single_precision_image_is_worked_on_as_one(rng):
     plain = gradients.record(atoms.astype("f8"), weights.astype("f8"), wt.gibbs_kernel(wt.GridCost((20, 30)), 2.0), 5)
     assert done.histogram.dtype == done.pull(done.histogram)[0].dtype == np.float32
     assert_close(done.histogram, plain[-1].histogram, rtol=1e-4)
-    line.release()
 
 
 def test_the_pass_knows_when_underflow_has_spoilt_it():
@@ -90,7 +92,6 @@ def test_the_pass_knows_when_underflow_has_spoilt_it():
     with np.errstate(all="ignore"):
         done = image.forward(atoms, np.array([[0.5, 0.5]]), wt.gibbs_kernel(wt.GridCost((40, 60)), 0.5), 20)
     assert not done.right
-    line.release()
 
 
 def test_what_is_kept_of_a_long_run_is_bounded(rng):
@@ -100,3 +101,46 @@ def test_what_is_kept_of_a_long_run_is_bounded(rng):
     assert image.checkpoint_every(25, 1000) == 1
     assert image.checkpoint_every(200, 10**9) == 10  # where memory has its minimum
     assert image.checkpoint_every(1, 10**9) == 1
+
+
+@pytest.mark.parametrize("shape", [(70,), (7, 10)], ids=["line", "image"])
+def test_a_pass_whose_buffers_another_has_used_raises_instead_of_answering(rng, shape):
+    atoms, weights, other = random_histograms(rng, 2, 70), random_histograms(rng, 3, 2), random_histograms(rng, 3, 2)
+    kernel, grad = wt.gibbs_kernel(wt.GridCost(shape), 4.0), rng.standard_normal((3, 70))
+    forward = path_for(kernel, PLAIN, atoms, weights).forward
+    first = forward(atoms, weights, kernel, 10)
+    expected = wt.barycenter_vjp(atoms, weights, wt.GridCost(shape), grad, eps=4.0, n_iter=10)
+    for ask in (lambda: first.pull(grad), first.log_b):
+        with pytest.raises(RuntimeError, match="lost its buffers to a later one"):
+            ask()  # the call above has begun another pass in this thread
+    fresh = forward(atoms, weights, kernel, 10)
+    for found, right in zip(fresh.pull(grad), expected):
+        assert_close(found, right, rtol=1e-12)
+    forward(atoms, other, kernel, 10)
+    with pytest.raises(RuntimeError, match="pull its gradient back before the next forward pass"):
+        fresh.pull(grad)
+
+
+def test_buffers_are_let_go_at_the_end_of_the_outermost_block_and_with_them_the_pass(rng):
+    atoms, weights, kernel = random_histograms(rng, 2, 70), np.full((3, 2), 0.5), wt.gibbs_kernel(wt.GridCost(70), 4.0)
+    with lent_buffers():
+        held = buffer("mine", (3,), np.dtype(float))
+        with lent_buffers():
+            done = line.forward(atoms, weights, kernel, 3)
+        assert buffer("mine", (3,), np.dtype(float)) is held
+        done.pull(np.ones((3, 70)))
+    assert buffer("mine", (3,), np.dtype(float)) is not held
+    with pytest.raises(RuntimeError, match="released"):
+        done.pull(np.ones((3, 70)))
+
+
+def test_the_door_knows_what_its_twins_do_not(rng):
+    x, torch = random_histograms(rng, 2, 70), pytest.importorskip("torch")
+    line_kernel, image_kernel = (wt.gibbs_kernel(wt.GridCost(shape), 4.0) for shape in ((70,), (7, 10)))
+    assert path_for(line_kernel, PLAIN, x).forward is line.forward
+    assert path_for(image_kernel, PLAIN, x).forward is image.forward
+    assert path_for(image_kernel, PLAIN, x).scalings is line.scalings
+    for variant in (Variant(1.0), Variant(momentum=-0.1), Variant(debiased=True)):
+        assert path_for(line_kernel, variant, x) is None
+    assert path_for(wt.gibbs_kernel(wt.GridCost(70), 4.0, domain="log"), PLAIN, x) is None
+    assert path_for(line_kernel, PLAIN, x, torch.ones(70)) is None
