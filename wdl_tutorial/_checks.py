@@ -66,15 +66,16 @@ def number(
     advice: str = "",
 ) -> float:
     """``value`` as a finite float: > ``above``, >= ``least``, < ``below``, <= ``most``, as far as they are given."""
+    x = float(value) if is_number(value) else math.nan  # first: in float16 there is no 1e6 to compare with
     good = (
-        is_number(value)
-        and (above is None or value > above)
-        and (least is None or value >= least)
-        and (below is None or value < below)
-        and (most is None or value <= most)
+        not math.isnan(x)
+        and (above is None or x > above)
+        and (least is None or x >= least)
+        and (below is None or x < below)
+        and (most is None or x <= most)
     )
     if good:
-        return float(value)
+        return x
     wanted = _range(above, least, below, most)
     if isinstance(value, float | np.floating) and math.isinf(value) and "finite" not in wanted:
         wanted += " and finite"
@@ -123,6 +124,17 @@ def finite(name: str, x: Array, *, advice: str = "Leave those rows out, or mend 
     bad = int(xp.sum(xp.astype(~xp.isfinite(x), xp.int64)))
     if bad:
         raise ValueError(f"{name} holds {bad} NaN or infinite entries. {advice}")
+    return x
+
+
+def squarable(name: str, x: Array) -> Array:
+    """``x``, whose squares and their sums have to be floats too."""
+    if 0 in x.shape:
+        return x
+    xp = array_namespace(x)
+    top = float(to_numpy(xp.max(xp.abs(x))))
+    if top > 1e100 or 0.0 < top < 1e-100:
+        raise ValueError(f"{name} has {top:.3g} as its largest entry, whose square no float can hold. Use other units.")
     return x
 
 

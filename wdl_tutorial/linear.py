@@ -27,6 +27,8 @@ from ._array import (
     to_backend,
     to_numpy,
 )
+from ._checks import choice, floats, generator_of, integer, squarable
+from ._checks import number as finite_number
 from .iterate import ConvergenceWarning, run, warn_not_converged
 
 KKT_TOLERANCE = 1e-10  # of the optimality conditions, relative to max |M^T X|; rounding leaves about 1e-15
@@ -124,11 +126,15 @@ class EndmemberCount(NamedTuple):
 # ------------------------------------------------------------------------------------------------------------ checks
 
 
-def _pixels(X: Array, name: str = "X") -> Array:
-    """Pixels (or endmembers) as a finite two-dimensional float array."""
+def _refuse_scene(X: object, name: str) -> None:
     if callable(getattr(X, "pixels", None)):
         raise TypeError(f"{name} must be an array; got a {type(X).__name__}. Use scene.pixels().")
-    X = as_float(X)
+
+
+def _pixels(X: Array, name: str = "X") -> Array:
+    """Pixels (or endmembers) as a finite two-dimensional float array."""
+    _refuse_scene(X, name)
+    X = as_float(X, name=name)
     xp = array_namespace(X)
     if X.ndim != 2 or 0 in X.shape:
         rows = "n_pixels" if name == "X" else "n_endmembers"
@@ -143,7 +149,7 @@ def _pixels(X: Array, name: str = "X") -> Array:
             f"{name} holds NaN or infinite entries in {int(bad.sum())} of {bad.shape[0]} rows "
             f"(row {int(bad.argmax())} is the first). Mask those pixels, or drop the bad bands."
         )
-    return X
+    return squarable(name, X)
 
 
 def _host_pixels(X: Array, what: str) -> np.ndarray:
@@ -154,27 +160,23 @@ def _host_pixels(X: Array, what: str) -> np.ndarray:
     return _pixels(X)
 
 
-def _check_integer(name: str, value: int, least: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-        raise ValueError(f"{name} must be an integer, at least {least}; got {value!r}.")
-
-
-def _check_count(n_endmembers: int, X: Array, least: int = 1) -> None:
+def _count(n_endmembers: int, X: Array, least: int = 1) -> int:
+    """How many endmembers: no more than there are pixels, or bands."""
     n_pixels, n_bands = X.shape
-    _check_integer("n_endmembers", n_endmembers, least)
+    n_endmembers = integer("n_endmembers", n_endmembers, least=least)
     if n_endmembers > min(n_pixels, n_bands):
         raise ValueError(
             f"n_endmembers is {n_endmembers}, more than X has {'pixels' if n_pixels < n_bands else 'bands'} "
             f"({n_pixels} pixels, {n_bands} bands). Ask for fewer."
         )
+    return n_endmembers
 
 
 def _pixels_and_endmembers(X: Array, endmembers: Array) -> tuple[Array, Array]:
-    if is_array(endmembers) and not is_array(X):
-        X = as_float(X, like=endmembers)
-    X = _pixels(X)
-    endmembers = _pixels(as_float(endmembers, like=X), "endmembers")
-    array_namespace(X, endmembers)
+    for name, x in (("X", X), ("endmembers", endmembers)):
+        _refuse_scene(x, name)
+    X, endmembers = floats(X=X, endmembers=endmembers)
+    X, endmembers = _pixels(X), _pixels(endmembers, "endmembers")
     if X.shape[1] != endmembers.shape[1]:
         raise ValueError(
             f"X has {X.shape[1]} bands but endmembers have {endmembers.shape[1]}. "
@@ -233,7 +235,7 @@ def pca(X: Array, n_endmembers: int, *, random_state: int | np.random.Generator 
     from sklearn.decomposition import PCA
 
     X = _host_pixels(X, "pca")
-    _check_count(n_endmembers, X)
+    n_endmembers = _count(n_endmembers, X)
     model = PCA(n_endmembers, svd_solver="covariance_eigh" if X.shape[0] > 2 * X.shape[1] else "full")
     with np.errstate(invalid="ignore"):  # the ratio is 0 / 0 where all pixels are equal
         scores = model.fit_transform(X)
@@ -272,10 +274,12 @@ def nmf(
     from sklearn.exceptions import ConvergenceWarning as SklearnWarning
 
     X = _host_pixels(X, "nmf")
-    _check_count(n_endmembers, X)
+    n_endmembers = _count(n_endmembers, X)
+    max_iter, tol = integer("max_iter", max_iter), finite_number("tol", tol, least=0)
+    choice("init", init, ("random", "nndsvd", "nndsvda", "nndsvdar"))
     if X.min() < 0:
         raise ValueError(f"nmf needs non-negative data; the smallest entry of X is {X.min():.3g}. Clip it at 0 first.")
-    seed = int(np.random.default_rng(random_state).integers(2**31))
+    seed = int(generator_of(random_state).integers(2**31))
     model = NMF(n_endmembers, init=init, max_iter=max_iter, tol=tol, random_state=seed)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", SklearnWarning)  # ours follows, and names the remedy
@@ -360,13 +364,13 @@ def vca(
     1
     """
     X = _pixels(X)
-    if snr_db is not None and not (isinstance(snr_db, int | float | np.number) and snr_db == snr_db):
-        raise ValueError(f"snr_db must be a number, or None to estimate it; got {snr_db!r}.")
-    _check_count(n_endmembers, X, least=2)
+    if snr_db is not None and not (isinstance(snr_db, float) and math.isinf(snr_db)):
+        snr_db = finite_number("snr_db", snr_db, unless=", infinite, or None to estimate it")
+    n_endmembers = _count(n_endmembers, X, least=2)
     xp = array_namespace(X)
     pixels = _double(X)
     projected, denoised, usable, snr_db = _project(pixels, n_endmembers, snr_db)
-    indices = _corners(projected, usable, n_endmembers, np.random.default_rng(random_state))
+    indices = _corners(projected, usable, n_endmembers, generator_of(random_state))
     chosen = xp.take(denoised if denoise else pixels, to_backend(indices, X), axis=0)
     return VCAResult(xp.astype(chosen, X.dtype), indices, snr_db)
 
@@ -440,7 +444,7 @@ def _corners(projected: Array, usable: Array, k: int, rng: np.random.Generator) 
         best = int(xp.argmax(reach))
         if number(reach[best]) <= 1e-9 * size:
             raise ValueError(
-                f"the pixels span only {len(indices)} directions, so {k} endmembers cannot be told apart. "
+                f"the pixels of X span only {len(indices)} directions, so {k} endmembers cannot be told apart. "
                 "Ask for fewer n_endmembers."
             )
         indices.append(best)
@@ -604,7 +608,7 @@ def bilinear(
     xp = array_namespace(X, endmembers)
     full = _double(endmembers)
     _check_bilinear(full, model)
-    _check_integer("max_iter", max_iter, 1)
+    max_iter, tol = integer("max_iter", max_iter), finite_number("tol", tol, least=0, most=1)
     _warn_units(X, endmembers)
     basis, reduced = gaussnewton.bilinear_model(full, model)
     p, n_pairs = full.shape[0], len(reduced.pairs)
@@ -624,8 +628,7 @@ def bilinear(
 
 def _check_bilinear(endmembers: Array, model: str) -> None:
     xp = array_namespace(endmembers)
-    if model not in ("fan", "gbm"):
-        raise ValueError(f'model must be "fan" or "gbm"; got {model!r}.')
+    choice("model", model, ("fan", "gbm"))
     if endmembers.shape[0] < 2:
         raise ValueError("bilinear mixing needs at least 2 endmembers; got 1.")
     top = number(xp.max(xp.abs(endmembers)))
@@ -731,9 +734,10 @@ def glmm(
     ValueError
         As :func:`elmm`; and if ``length`` is negative or NaN.
     """
-    if isinstance(length, bool) or not isinstance(length, int | float | np.number) or not length >= 0:
-        raise ValueError(f"length must be a number of bands, at least 0 (math.inf is ELMM); got {length!r}.")
-    return _scaled("GLMM", X, endmembers, float(length), price, start, tol, max_iter)
+    if not (isinstance(length, float) and length == math.inf):
+        length = finite_number("length", length, least=0, most=1e6, unless=" bands, or math.inf, which is ELMM")
+        _refuse_dark(as_float(endmembers, name="endmembers"))
+    return _scaled("GLMM", X, endmembers, length, price, start, tol, max_iter)
 
 
 def plmm(
@@ -766,37 +770,42 @@ def plmm(
     ValueError
         As :func:`elmm`; and if ``reference_price`` is not positive and finite.
     """
-    X, endmembers, abundances, _ = _variable_start(X, endmembers, price, start, max_iter)
-    _check_price("reference_price", reference_price)
+    X, endmembers, abundances, _ = _variable_start(X, endmembers, start)
+    price, reference_price = _price("price", price), _price("reference_price", reference_price)
     steps = variability.perturbed_steps(
         _double(X), _double(endmembers), abundances, price=price, reference_price=reference_price
     )
     return _variable("PLMM", X, steps, tol, max_iter)
 
 
+def _refuse_dark(endmembers: Array) -> None:
+    """A factor of every band, of nothing."""
+    xp = array_namespace(endmembers)
+    dark = to_numpy(xp.all(endmembers == 0, axis=-1)).reshape(-1)
+    if dark.any():
+        raise ValueError(
+            f"endmembers row {int(dark.argmax())} is all zeros, and a factor of it says nothing. Use elmm."
+        )
+
+
 def _scaled(name, X, endmembers, length, price, start, tol, max_iter) -> VariableResult:
-    X, endmembers, abundances, factors = _variable_start(X, endmembers, price, start, max_iter)
+    X, endmembers, abundances, factors = _variable_start(X, endmembers, start)
     reference = _double(endmembers)
     smoother = variability.factor_smoother(reference, length)
+    price = _price("price", price)
     steps = variability.scaled_steps(_double(X), reference, abundances, factors, price=price, smoother=smoother)
     found = _variable(name, X, steps, tol, max_iter)
     return found._replace(factors=found.factors[:, :, 0]) if name == "ELMM" else found
 
 
-def _check_price(name: str, value: float) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | float | np.number) or not 0 < value < math.inf:
-        raise ValueError(f"{name} must be a positive, finite number; got {value!r}. Without variability, use fcls.")
+def _price(name: str, value: float) -> float:
+    return finite_number(name, value, above=0, advice="Without variability, use fcls.")
 
 
-def _variable_start(
-    X: Array, endmembers: Array, price: float, start: str, max_iter: int
-) -> tuple[Array, Array, Array, Array]:
+def _variable_start(X: Array, endmembers: Array, start: str) -> tuple[Array, Array, Array, Array]:
     """Pixels and references, checked; the first abundances, and the first factor of every pixel and material."""
     X, endmembers = _pixels_and_endmembers(X, endmembers)
-    _check_price("price", price)
-    _check_integer("max_iter", max_iter, 1)
-    if start not in ("fcls", "nnls"):
-        raise ValueError(f'start must be "fcls" or "nnls"; got {start!r}.')
+    choice("start", start, ("fcls", "nnls"))
     _warn_units(X, endmembers)
     xp = array_namespace(X, endmembers)
     pixels, full = _double(X), _double(endmembers)
@@ -811,6 +820,7 @@ def _variable_start(
 
 
 def _variable(name: str, X: Array, steps: Iterator, tol: float, max_iter: int) -> VariableResult:
+    tol, max_iter = finite_number("tol", tol, least=0), integer("max_iter", max_iter)
     done = run(steps, lambda state: state.change, tol=tol, max_iter=max_iter, check_every=1)
     if done.error > tol:
         warn_not_converged(
@@ -864,30 +874,31 @@ def estimate_n_endmembers(
     X = _host_pixels(X, "estimate_n_endmembers").astype(np.float64)
     if not X.any():
         raise ValueError("X is zero in every entry: there is nothing to count.")
-    rng = np.random.default_rng(random_state)
+    rng = generator_of(random_state)
+    choice("method", method, ("hysime", "heldout", "stability"))
     if method == "hysime":
         return _count_hysime(X)
-    if method not in ("heldout", "stability"):
-        raise ValueError(f'method must be "hysime", "heldout" or "stability"; got {method!r}.')
     most = min(X.shape) // 2 if method == "heldout" else min(X.shape)
-    top = min(20, most) if max_endmembers is None else max_endmembers
-    _check_integer("n_repeats", n_repeats, 1)
-    if max_endmembers is not None:
-        _check_integer("max_endmembers", max_endmembers, 2)
-    if not 2 <= top <= most:
+    n_repeats = integer("n_repeats", n_repeats, least=1 if method == "heldout" else 2)
+    if most < 2:
         raise ValueError(
-            f"max_endmembers must lie in 2..{most} for {X.shape[0]} pixels, {X.shape[1]} bands; got {top}."
+            f'method="{method}" needs more pixels and bands; X has {X.shape[0]} pixels, {X.shape[1]} bands.'
         )
+    if max_endmembers is None:
+        top = min(20, most)
+    else:
+        of = f"X has {X.shape[0]} pixels, {X.shape[1]} bands."
+        top = integer("max_endmembers", max_endmembers, least=2, most=most, advice=of)
     if method == "heldout":
         return _count_heldout(X, top, n_repeats, rng)
-    return _count_stable(X, top, n_repeats, tolerance, rng)
+    return _count_stable(X, top, n_repeats, finite_number("tolerance", tolerance, least=0), rng)
 
 
 def _count_hysime(X: np.ndarray) -> EndmemberCount:
     n_pixels, n_bands = X.shape
     if n_pixels <= n_bands:
         raise ValueError(
-            f'"hysime" regresses each band on the others and needs more pixels than bands; got {n_pixels} pixels, '
+            f'"hysime" regresses each band on the others and needs more pixels than bands; X has {n_pixels} pixels, '
             f'{n_bands} bands. Use method="heldout".'
         )
     if n_pixels < 6 * n_bands:
@@ -938,8 +949,6 @@ def _count_stable(
 ) -> EndmemberCount:
     from .metrics import match_endmembers, spectral_angle
 
-    if n_repeats < 2:
-        raise ValueError(f'"stability" compares seeds and needs n_repeats >= 2; got {n_repeats}.')
     candidates = np.arange(2, top + 1)
     curve = np.full(len(candidates), np.inf)
     for c, k in enumerate(candidates):

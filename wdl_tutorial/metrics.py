@@ -12,29 +12,30 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ._array import Array, array_namespace, as_float, number, to_backend, to_numpy
+from ._array import Array, array_namespace, as_float, is_array, number, to_backend, to_numpy
+from ._checks import finite, floats, shown
+from ._checks import number as finite_number
+
+MASKED = "Leave masked pixels out of both arrays first."
 
 
 def _pair(reference: Array, estimate: Array) -> tuple[Array, Array]:
     """Both arguments as finite floats of one backend and one shape."""
-    reference = as_float(reference, like=estimate)
-    estimate = as_float(estimate, like=reference)
-    array_namespace(reference, estimate)
+    reference, estimate = floats(reference=reference, estimate=estimate)
     if reference.shape != estimate.shape:
         raise ValueError(
             f"reference and estimate must have one shape; got {tuple(reference.shape)} and {tuple(estimate.shape)}."
         )
-    return _finite(reference, "reference"), _finite(estimate, "estimate")
+    return finite("reference", reference, advice=MASKED), finite("estimate", estimate, advice=MASKED)
 
 
-def _finite(x: Array, name: str) -> Array:
-    xp = array_namespace(x)
-    if math.prod(x.shape) == 0:
-        raise ValueError(f"{name} is empty: its shape is {tuple(x.shape)}.")
-    bad = int(xp.sum(xp.astype(~xp.isfinite(x), xp.int64)))
-    if bad:
-        raise ValueError(f"{name} holds {bad} NaN or infinite entries. Leave masked pixels out of both arrays first.")
-    return x
+def _difference(reference: Array, estimate: Array) -> Array:
+    """estimate - reference, refused where it leaves the range of floats."""
+    xp = array_namespace(reference)
+    largest = float(xp.finfo(reference.dtype).max) / 2
+    if number(xp.max(xp.abs(reference))) > largest or number(xp.max(xp.abs(estimate))) > largest:
+        raise ValueError("reference and estimate are too large to be compared in floats. Use larger units.")
+    return estimate - reference
 
 
 def _norm(x: Array) -> float:
@@ -58,15 +59,19 @@ def rmse(reference: Array, estimate: Array) -> float:
     0.3535...
     """
     reference, estimate = _pair(reference, estimate)
-    return _norm(estimate - reference) / math.sqrt(math.prod(reference.shape))
+    return _norm(_difference(reference, estimate)) / math.sqrt(math.prod(reference.shape))
 
 
 def rmse_per_endmember(reference: Array, estimate: Array) -> Array:
     """:func:`rmse` of each abundance map: arrays (..., n_endmembers) to (n_endmembers,)."""
     reference, estimate = _pair(reference, estimate)
     xp = array_namespace(reference)
-    square = xp.reshape((estimate - reference) ** 2, (-1, reference.shape[-1]))
-    return xp.sqrt(xp.mean(square, axis=0))
+    if reference.ndim == 0:
+        raise ValueError("reference and estimate must be (..., n_endmembers); got one number each.")
+    gap = xp.reshape(_difference(reference, estimate), (-1, reference.shape[-1]))
+    top = xp.max(xp.abs(gap), axis=0)
+    size = xp.where(top > 0, top, xp.ones_like(top))  # squares of what is divided by it neither overflow nor vanish
+    return top * xp.sqrt(xp.mean((gap / size) ** 2, axis=0))
 
 
 def nrmse(reference: Array, estimate: Array) -> float:
@@ -83,7 +88,14 @@ def nrmse(reference: Array, estimate: Array) -> float:
     size = _norm(reference)
     if size == 0.0:
         raise ValueError("reference is all zeros, so an error relative to it has no meaning. Use rmse.")
-    return _norm(estimate - reference) / size
+    return _relative(_norm(_difference(reference, estimate)), size)
+
+
+def _relative(error: float, size: float) -> float:
+    """error / size, where a float can hold it."""
+    if math.isinf(error / size):
+        raise ValueError(f"reference has norm {size:.3g}, too small for an error relative to it. Use rmse.")
+    return error / size
 
 
 def sre(reference: Array, estimate: Array) -> float:
@@ -118,9 +130,10 @@ def psnr(reference: Array, estimate: Array, data_range: float | None = None) -> 
         x = as_float(reference)
         xp = array_namespace(x)
         data_range = number(xp.max(x)) - number(xp.min(x))
-    if not (math.isfinite(data_range) and data_range > 0):
-        raise ValueError(f"data_range must be positive; got {data_range:g}. A constant reference needs one given.")
-    return math.inf if error == 0.0 else 20.0 * math.log10(data_range / error)
+        if data_range == 0:
+            raise ValueError("data_range must be positive; got 0 from a constant reference, which needs one given.")
+    data_range = finite_number("data_range", data_range, above=0)
+    return math.inf if error == 0.0 else 20.0 * (math.log10(data_range) - math.log10(error))
 
 
 def spectral_angle(reference: Array, estimate: Array, *, degrees: bool = False) -> Array:
@@ -148,10 +161,10 @@ def spectral_angle(reference: Array, estimate: Array, *, degrees: bool = False) 
     >>> round(float(spectral_angle([1, 0], [2, 2], degrees=True)), 12)
     45.0
     """
-    reference = as_float(reference, like=estimate)
-    estimate = as_float(estimate, like=reference)
-    xp = array_namespace(reference, estimate)
+    reference, estimate = floats(reference=reference, estimate=estimate)
+    xp = array_namespace(reference)
     _check_bands(reference, estimate)
+    _check_leading(reference, estimate)
     u, v = _unit(reference, "reference"), _unit(estimate, "estimate")
     apart = xp.sqrt(xp.sum((u - v) ** 2, axis=-1))
     along = xp.sqrt(xp.sum((u + v) ** 2, axis=-1))
@@ -166,10 +179,20 @@ def _check_bands(reference: Array, estimate: Array) -> None:
         )
 
 
+def _check_leading(reference: Array, estimate: Array) -> None:
+    try:
+        np.broadcast_shapes(tuple(reference.shape[:-1]), tuple(estimate.shape[:-1]))
+    except ValueError:
+        raise ValueError(
+            "the leading axes of reference and estimate must broadcast; "
+            f"got shapes {tuple(reference.shape)} and {tuple(estimate.shape)}."
+        ) from None
+
+
 def _unit(x: Array, name: str) -> Array:
     """Spectra of norm one; divided by their largest entry first, so that squares neither overflow nor vanish."""
     xp = array_namespace(x)
-    top = xp.max(xp.abs(_finite(x, name)), axis=-1, keepdims=True)
+    top = xp.max(xp.abs(finite(name, x, advice=MASKED)), axis=-1, keepdims=True)
     n_zero = int(xp.sum(xp.astype(top == 0, xp.int64)))
     if n_zero:
         raise ValueError(f"{name} holds {n_zero} spectra of all zeros, which have no direction. Mask those pixels.")
@@ -199,10 +222,10 @@ def match_endmembers(reference: Array, estimate: Array) -> np.ndarray:
     """
     from scipy.optimize import linear_sum_assignment
 
-    reference, estimate = to_numpy(as_float(reference)), to_numpy(as_float(estimate))
+    reference, estimate = to_numpy(as_float(reference, name="reference")), to_numpy(as_float(estimate, name="estimate"))
     if reference.ndim != 2 or estimate.ndim != 2 or estimate.shape[0] < reference.shape[0]:
         raise ValueError(
-            "match_endmembers takes (n_endmembers, n_bands) arrays with at least as many estimates as references; "
+            "reference and estimate must be (n_endmembers, n_bands) arrays, at least as many estimates as references; "
             f"got shapes {reference.shape} and {estimate.shape}."
         )
     _check_bands(reference, estimate)
@@ -257,9 +280,7 @@ def nrmse_endmembers(reference: Array, estimate: Array) -> float:
 
 
 def _endmembers(reference: Array, estimate: Array) -> tuple[Array, Array]:
-    reference = as_float(reference, like=estimate)
-    estimate = as_float(estimate, like=reference)
-    array_namespace(reference, estimate)
+    reference, estimate = floats(reference=reference, estimate=estimate)
     shapes = tuple(reference.shape), tuple(estimate.shape)
     pixels = {shape[0] for shape in shapes if len(shape) == 3}
     if any(len(shape) not in (2, 3) for shape in shapes) or shapes[0][-2:] != shapes[1][-2:] or len(pixels) > 1:
@@ -287,7 +308,7 @@ def constraint_violations(abundances: Array) -> ConstraintViolations:
     >>> constraint_violations([[0.5, 0.5], [1.25, -0.25]]).negativity
     0.25
     """
-    abundances = _finite(as_float(abundances), "abundances")
+    abundances = finite("abundances", as_float(abundances, name="abundances"), advice="Leave masked pixels out first.")
     xp = array_namespace(abundances)
     gap = xp.abs(xp.sum(abundances, axis=-1) - 1.0)
     return ConstraintViolations(
@@ -324,8 +345,11 @@ def overall_accuracy(
     """
     if np.ma.is_masked(labels) or np.ma.is_masked(predicted):
         raise TypeError("labels or predicted has masked entries, whose mask would be lost. Give it as exclude.")
-    xp = array_namespace(labels, predicted)
-    labels, predicted = xp.asarray(labels), xp.asarray(predicted)
+    labels, predicted = _codes("labels", labels), _codes("predicted", predicted)
+    try:
+        xp = array_namespace(labels, predicted)
+    except TypeError as error:
+        raise TypeError(f"labels and predicted: {error}") from None
     if labels.shape != predicted.shape:
         raise ValueError(
             f"labels and predicted must have one shape; got {tuple(labels.shape)} and {tuple(predicted.shape)}."
@@ -333,12 +357,16 @@ def overall_accuracy(
     labels, predicted = xp.reshape(labels, (-1,)), xp.reshape(predicted, (-1,))
     counts = xp.ones_like(labels, dtype=xp.bool)
     if unlabelled is not None:
+        if np.ndim(to_numpy(unlabelled)) != 0:
+            raise ValueError(f"unlabelled must be one code; got {shown(unlabelled)}. Give several as exclude.")
         counts = counts & (labels != unlabelled)
     if exclude is not None:
         counts = counts & ~to_backend(_mask(exclude, labels.shape[0]), labels)
     total = int(xp.sum(xp.astype(counts, xp.int64)))
     if total == 0:
-        raise ValueError(f"none of the {labels.shape[0]} samples is left to count; check exclude and unlabelled.")
+        raise ValueError(
+            f"none of the {labels.shape[0]} samples of labels is left to count; check exclude and unlabelled."
+        )
     for name, x in (("labels", labels), ("predicted", predicted)):
         unknown = to_numpy(counts) & (to_numpy(x) != to_numpy(x))
         if unknown.any():
@@ -348,9 +376,19 @@ def overall_accuracy(
     return int(xp.sum(xp.astype(counts & (labels == predicted), xp.int64))) / total
 
 
+def _codes(name: str, x: Array) -> Array:
+    """Labels of any kind, numbers or texts, as an array."""
+    if is_array(x):
+        return x
+    try:
+        return np.asarray(x)
+    except ValueError as error:  # lists of several lengths
+        raise ValueError(f"{name} must be an array of labels: {error}") from None
+
+
 def _mask(exclude: Array | Sequence[int], n: int) -> np.ndarray:
     """Indices or a mask as a boolean NumPy mask of length ``n``."""
-    exclude = to_numpy(exclude).reshape(-1)
+    exclude = to_numpy(_codes("exclude", exclude)).reshape(-1)
     if exclude.dtype == np.bool_:
         if exclude.shape[0] != n:
             raise ValueError(f"a mask given as exclude needs one entry per sample, {n}; got {exclude.shape[0]}.")
