@@ -369,6 +369,14 @@ def test_a_session_has_a_picture_where_no_script_runs_and_a_module_that_imports_
     assert "import {" not in session._esm and "labels" in session.alt
 
 
+def test_the_race_opens_with_a_typical_random_draw_and_not_with_the_luckiest():
+    race = wt.widgets.LabellingRace()
+    found = [race.accuracy(draw) for draw in race.draws]
+    assert abs(found[int(race.draw) - 1] - np.median(found)) < 0.01
+    assert max(found) > np.median(found) + 0.1
+    assert wt.widgets.LabellingRace(race.scene, race.land, draw=3).draw == 3
+
+
 @needs_node
 def test_a_session_by_hand_is_one_module_that_imports_nothing(stripes, tmp_path):
     file = tmp_path / "demo.mjs"

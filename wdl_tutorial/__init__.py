@@ -25,8 +25,20 @@ _LAZY = {
     "wdl_objective": "objective",
     "unmix": "unmixing",
     "compare": "unmixing",
+    "mixing_test": "trust",
 }
-_MODULES = {"linear", "metrics", "datasets", "figures", "diffusion", "unmixing", "widgets", "deep"}
+_MODULES = {
+    "linear",
+    "metrics",
+    "datasets",
+    "figures",
+    "diffusion",
+    "unmixing",
+    "widgets",
+    "deep",
+    "exercises",
+    "trust",
+}
 
 __all__ = [
     "LAND",
@@ -50,6 +62,7 @@ __all__ = [
     "eps_for_blur",
     "gibbs_kernel",
     "linear_mixture",
+    "mixing_test",
     "normalize",
     "sinkhorn",
     "sinkhorn_divergence",

@@ -76,7 +76,7 @@ class ChapterNumbers(SphinxTransform):
 
 
 class FirstFrames(SphinxPostTransform):
-    """Keep the picture of a demo beside the demo, for a reader without JavaScript.
+    """Keep the picture of a demo, or the words of a prediction, beside it, for a reader without JavaScript.
 
     A cell's output is a bundle of one container per MIME type, of which MyST-NB keeps one: the widget. The picture is
     moved into the widget's container first, where only a browser that runs no script shows it.
@@ -90,11 +90,14 @@ class FirstFrames(SphinxPostTransform):
             if bundle.get("nb_element") != "mime_bundle":
                 continue
             by_type = {child["mime_type"]: child for child in bundle.children}
-            view, still = by_type.get(WIDGET_VIEW), by_type.get("image/png")
+            view, still, words = by_type.get(WIDGET_VIEW), by_type.get("image/png"), by_type.get("text/html")
             if view is not None and still is not None:
                 opening = nodes.raw("", '<noscript><figure class="wdl-first-frame">', format="html")
                 closing = nodes.raw("", "</figure></noscript>", format="html")
                 view.extend([opening, *still.children, closing])
+            elif view is not None and words is not None:
+                opening, closing = (nodes.raw("", tag, format="html") for tag in ("<noscript>", "</noscript>"))
+                view.extend([opening, *words.children, closing])
 
 
 def drop_thebe(app, pagename, templatename, context, doctree) -> None:

@@ -22,6 +22,7 @@ _LAZY = {
     "LabellingRace": "labelling",
     "OrphanPeak": "demos",
     "PlanByHand": "demos",
+    "Predict": "votes",
     "ScalingSteps": "demos",
     "ShadeTriangle": "demos",
     "TwoPeaks": "demos",
@@ -29,6 +30,7 @@ _LAZY = {
     "Unmix60": "demos",
     "explore": "exploring",
     "label_by_hand": "by_hand",
+    "questions": "votes",
 }
 
 __all__ = sorted(_LAZY)

@@ -208,6 +208,8 @@ class ShadeTriangle(Demo):
     ----------
     weights : the true fractions of the pixel.
     shade : light on the pixel, 0.4 to 1.5; 1 is the light that the endmembers were measured in.
+    sky : light of a blue sky beside it, 0 to 0.1 at 550 nm, falling with the third power of the wavelength; it has a
+        handle where the bands begin below 1000 nm.
     mineral : which of the three the maps show: 0, 1 or 2.
     endmembers, names, wavelengths : three spectra (3, n_bands), their names, their bands in nm.
     scene : the true fractions of a scene, (rows, cols, 3).
@@ -217,6 +219,7 @@ class ShadeTriangle(Demo):
     _file = "shade_triangle.js"
     weights = simplex(0.5, 0.3, 0.2)
     shade = number(1, 0.4, 1.5)
+    sky = number(0, 0, 0.1)
     mineral = choice(1, 0, 1, 2)
     endmembers = numbers(lambda: shaded_minerals()[0])
     scene = numbers(lambda: clouded_scene()[0])

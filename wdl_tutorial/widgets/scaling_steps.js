@@ -44,7 +44,7 @@ export default demo({ name: "scaling-steps", title: "Fix the columns, fix the ro
   return () => {
     const presses = Math.round(ui.get("presses")), eps = ui.get("eps"), T = planAfter(presses, eps), fine = allFinite(T);
     const rows = rowSums(T, N, N), columns = columnSums(T, N, N);
-    const offRows = l1(rows, P) / 2, offColumns = l1(columns, Q) / 2;
+    const offRows = l1(rows, P), offColumns = l1(columns, Q);  // L1, as the counter counts
     press.textContent = presses % 2 === 0 ? "Press: fix the columns" : "Press: fix the rows";
     press.disabled = presses >= 120;
 
@@ -60,7 +60,7 @@ export default demo({ name: "scaling-steps", title: "Fix the columns, fix the ro
     }
     stairs(map, Q, scale, false);
     stairs(map, P, scale, true);
-    const mark = (off) => off < 0.0005 ? "as they should be" : `${percent(off, 1)} off`;
+    const mark = (off) => off < 0.0005 ? "as they should be" : `${percent(off, 1)} off (L1)`;
     curve.begin({ x: [Math.log2(EPS[0]) - 0.3, Math.log2(EPS[12]) + 0.3], y: [0, Math.log10(LIMIT) + 0.2], title: "Presses until 1 % is left", xLabel: "eps (bins\u00b2), doubling",
       xTicks: [0, 3, 6, 9, 12].map((k) => [k, String(2 ** k)]), yTicks: [0, 1, 2, 3, 4].map((k) => [k, number(10 ** k)]) });
     const known = EPS.map((e, k) => [Math.log2(e), needed[k]]).filter(([, n]) => Number.isFinite(n));
@@ -72,7 +72,7 @@ export default demo({ name: "scaling-steps", title: "Fix the columns, fix the ro
       curve.label(atLeast(here), Math.log2(eps), Math.log10(here), { colour: "red", bold: true, dx: 1, dy: -0.9, align: "left" });
     }
     if (!fine) return `eps = ${number(eps)}: exp(\u2212cost/eps) underflowed and a sum became 0. Take a larger eps.`;
-    const product = T.reduce((s, v, k) => s + Math.abs(v - P[Math.floor(k / N)] * Q[k % N]), 0) / 2;
+    const product = T.reduce((s, v, k) => s + Math.abs(v - P[Math.floor(k / N)] * Q[k % N]), 0);
     const line = rowSpread(T);
     const form = product < 0.02 ? ` The plan is p q\u1d40 to within ${percent(product, 1)}: every source feeds every target alike.`
       : ` In a row, the middle half of the mass is about ${fixed(line, 1)} bins wide.`;

@@ -1,4 +1,4 @@
-/* Chapter 11: a pixel of three minerals in the shade, what two ways of unmixing make of it, and of a scene under a cloud. */
+/* Chapter 11: a pixel of three materials in the shade, what two ways of unmixing make of it, and of a scene under a cloud. */
 
 import { linearMixture } from "./transport.js";
 import { fcls, nnls, solver } from "./leastsquares.js";
@@ -18,18 +18,21 @@ function edge(cloud, rows, cols) {
   return sides;
 }
 
-/* What both methods make of every pixel of the scene when the light under the cloud is `shade`. */
-function unmixScene(field, cloud, spectra, shade) {
-  const gram = spectra.map((s) => spectra.map((t) => s.reduce((sum, v, i) => sum + v * t[i], 0)));
-  const [constrained, free] = [solver(gram, true), solver(gram, false)];
+/* The light of a blue sky at each wavelength (nm), 1 at 550 nm: all that a shadow is lit by, beside what is left of the sun. */
+export const skyLight = (wavelengths) => wavelengths.map((nm) => (550 / nm) ** 3);
+
+/* What both methods make of every pixel of the scene when the light under the cloud is `shade`, and `sky` of skylight. */
+function unmixScene(field, cloud, spectra, shade, sky, blue) {
+  const products = (weigh) => spectra.map((s) => spectra.map((t) => s.reduce((sum, v, i) => sum + v * t[i] * weigh[i], 0)));
+  const gram = products(blue.map(() => 1)), tinted = products(blue), [constrained, free] = [solver(gram, true), solver(gram, false)];
   return field.map((truth, i) => {
-    const light = 1 + (shade - 1) * cloud[i], right = gram.map((row) => light * row.reduce((s, v, k) => s + v * truth[k], 0));
+    const light = 1 + (shade - 1) * cloud[i], right = gram.map((row, j) => row.reduce((s, v, k) => s + (light * v + sky * cloud[i] * tinted[j][k]) * truth[k], 0));
     const z = free(right), total = z.reduce((s, v) => s + v, 0);
     return [truth, constrained(right), z.map((v) => v / total)];
   });
 }
 
-export default demo({ name: "shade", title: "A pixel in the shade", keys: ["weights", "shade", "mineral"] }, (ui) => {
+export default demo({ name: "shade", title: "A pixel in the shade", keys: ["weights", "shade", "sky", "mineral"] }, (ui) => {
   const spectra = ui.get("endmembers"), names = ui.get("names"), wavelengths = ui.get("wavelengths");
   const [pad, picture] = ui.row(
     { label: "The triangle of fractions: the truth and two answers", height: (w, f) => Math.min(0.98 * w, 22 * f), touch: "none" },
@@ -40,12 +43,14 @@ export default demo({ name: "shade", title: "A pixel in the shade", keys: ["weig
   const maps = ui.panelOf({ label: "Maps of one mineral's fraction: truth, FCLS and NNLS divided by its sum", height: (w, f) => Math.min((w / 3) * (tall / wide), 14 * f) + 3.4 * f });
   ui.simplex("weights", names, { label: (name) => `true fraction of ${name}` });
   ui.slider("shade", { label: "shade: light on the pixel, 1 is full", min: 0.4, max: 1.5, step: 0.05, text: (v) => fixed(v, 2) });
-  ui.choice("mineral", { label: "mineral in the maps", options: names.map((name, k) => [k, name]) });
+  const blue = skyLight(wavelengths), coloured = wavelengths[0] < 1000;  // in the infrared the sky is black
+  if (coloured) ui.slider("sky", { label: "light of the blue sky, at 550 nm", min: 0, max: 0.1, step: 0.005, text: (v) => fixed(v, 3) });
+  ui.choice("mineral", { label: "material in the maps", options: names.map((name, k) => [k, name]) });
   dragWeights(ui, pad, "weights");
   let last = {};
 
   return () => {
-    const truth = ui.get("weights"), shade = ui.get("shade"), pixel = linearMixture(spectra, truth).map((v) => shade * v);
+    const truth = ui.get("weights"), shade = ui.get("shade"), sky = coloured ? ui.get("sky") : 0, pixel = linearMixture(spectra, truth).map((v, i) => (shade + sky * blue[i]) * v);
     const constrained = fcls(pixel, spectra), free = nnls(pixel, spectra), total = free.reduce((s, v) => s + v, 0), scaled = free.map((v) => v / total);
     drawTriangle(pad, { title: "Drag the truth", names, colours: COLOURS, weights: truth, marks: [
       { weights: constrained, colour: "orange", shape: "square", label: "FCLS", dx: constrained[1] > 0.5 ? -0.9 : 0.9 },
@@ -68,8 +73,8 @@ export default demo({ name: "shade", title: "A pixel in the shade", keys: ["weig
       bars.label(fixed(v, 2), k * 1.05 + 0.5, r + 0.5, { bold: true, scale: 0.95 });
     }));
 
-    const k = ui.get("mineral"), unmixed = shade === last.shade ? last.unmixed : unmixScene(field, cloud, spectra, shade), under = field.map((_, i) => i).filter((i) => cloud[i] > 0.5);
-    last = { shade, unmixed };
+    const k = ui.get("mineral"), same = shade === last.shade && sky === last.sky, unmixed = same ? last.unmixed : unmixScene(field, cloud, spectra, shade, sky, blue), under = field.map((_, i) => i).filter((i) => cloud[i] > 0.5);
+    last = { shade, sky, unmixed };
     maps.begin({ x: [0, 3 * wide + 2], y: [0, tall], title: `A whole scene, light changed in the outline: fraction of ${names[k]}`, xTicks: METHODS.map((name, j) => [j * (wide + 1) + wide / 2, name]), yTicks: false, grid: false });
     METHODS.forEach((_, j) => {
       const x = j * (wide + 1);
@@ -81,7 +86,8 @@ export default demo({ name: "shade", title: "A pixel in the shade", keys: ["weig
 
     const off = (w) => w.reduce((s, v, k) => s + Math.abs(v - truth[k]), 0) / 2, say = (w) => `(${w.map((v) => fixed(v, 2)).join(", ")})`;
     const light = shade < 0.995 ? `${fixed(100 * (1 - shade), 0)}\u00a0% less light` : shade > 1.005 ? `${fixed(100 * (shade - 1), 0)}\u00a0% more light` : "full light";
-    const wrong = off(constrained) > 0.01 ? `FCLS, which must make the fractions sum to one, answers ${say(constrained)}: ${fixed(100 * off(constrained), 0)}\u00a0% of the pixel goes to the wrong mineral.` : `FCLS answers ${say(constrained)}, as it should.`;
-    return `Truth ${say(truth)}, ${light}. ${wrong} NNLS divided by its sum answers ${say(scaled)} at every shade: its sum, ${fixed(total, 2)}, is the light. Inside the outline there is ${percent(mean[0])} ${names[k]}; FCLS finds ${percent(mean[1])}, NNLS ${percent(mean[2])}.`;
+    const wrong = off(constrained) > 0.01 ? `FCLS, which must make the fractions sum to one, answers ${say(constrained)}: ${fixed(100 * off(constrained), 0)}\u00a0% of the pixel goes to the wrong material.` : `FCLS answers ${say(constrained)}, as it should.`;
+    const left = sky > 0 ? `NNLS divided by its sum answers ${say(scaled)}, ${fixed(100 * off(scaled), 0)}\u00a0% under a wrong name: the light is blue, and no one number is it.` : `NNLS divided by its sum answers ${say(scaled)} at every shade: its sum, ${fixed(total, 2)}, is the light.`;
+    return `Truth ${say(truth)}, ${light}${sky > 0 ? `, and ${fixed(sky, 3)} of blue sky` : ""}. ${wrong} ${left} Inside the outline there is ${percent(mean[0])} ${names[k]}; FCLS finds ${percent(mean[1])}, NNLS ${percent(mean[2])}.`;
   };
 });

@@ -92,7 +92,8 @@ def unmix60(demo: Any):
     top.plot(wavelengths, hidden, linestyle="none", marker=".", color="black")
     top.set_xlabel("")
     below.fill_between(wavelengths, hidden - yours, color=figures.FILLS[1])
-    below.set(title="what your mixture leaves over", xlabel="wavelength (nm)", ylim=(-0.12, 0.12))
+    most = 1.05 * np.abs(hidden - endmembers).max()  # all on one mineral is the worst that there is
+    below.set(title="what your mixture leaves over", xlabel="wavelength (nm)", ylim=(-most, most))
     return figure
 
 
@@ -202,7 +203,9 @@ def shade_triangle(demo: Any):
     import matplotlib.pyplot as plt
 
     endmembers, truth = np.asarray(demo.endmembers), np.asarray(demo.weights)
-    pixel = demo.shade * truth @ endmembers
+    nm = np.asarray(demo.wavelengths)
+    sky = demo.sky * (550 / nm) ** 3 * (nm[0] < 1000)
+    pixel = (demo.shade + sky) * (truth @ endmembers)
     answers = [linear.fcls(pixel[None], endmembers), linear.nnls(pixel[None], endmembers, normalize=True)]
     points = np.vstack([truth, *(a.abundances[0] for a in answers)])
     labels = ["truth", "FCLS", "NNLS / sum"]
@@ -211,7 +214,8 @@ def shade_triangle(demo: Any):
     axes["A"].legend(loc="upper center", bbox_to_anchor=(0.5, 0.0), ncols=3, fontsize=8, columnspacing=0.8)
     spectra_axes(axes["B"], demo, f"black: the pixel, light {demo.shade:.2f}")
     axes["B"].plot(np.asarray(demo.wavelengths), pixel, color="black", linestyle="solid")
-    scene, light = np.asarray(demo.scene), 1 + (demo.shade - 1) * np.asarray(demo.cloud)[..., None]
+    scene, cloud = np.asarray(demo.scene), np.asarray(demo.cloud)[..., None]
+    light = 1 + (demo.shade - 1 + sky) * cloud
     cube = (light * (scene @ endmembers)).reshape(-1, endmembers.shape[1])
     found = [linear.fcls(cube, endmembers), linear.nnls(cube, endmembers, normalize=True)]
     maps = (scene, *(f.abundances.reshape(scene.shape) for f in found))

@@ -1,7 +1,7 @@
 /* Chapter 0: sixty seconds to find out how three minerals are mixed in a spectrum. */
 
 import { linearMixture } from "./transport.js";
-import { clamp, demo, fixed, list, percent } from "./shell.js";
+import { demo, fixed, list, percent } from "./shell.js";
 
 const COLOURS = ["red", "green", "purple"], LINES = ["dash", "dashdot", "long"], SOLVED = 0.005;
 
@@ -12,6 +12,7 @@ export default demo({ name: "unmix", title: "What is this pixel made of?", keys:
   const below = ui.panelOf({ label: "What is left: the hidden spectrum minus yours", height: (w, f) => 10 * f });
   ui.simplex("weights", names, { label: (name) => `fraction of ${name}` });
   ui.toggle("shown", { label: "show the answer" });
+  const limit = 1.05 * Math.max(...spectra.flatMap((s) => s.map((v, i) => Math.abs(v - hidden[i]))));  // all on one mineral is the worst
   let started = null, finished = null, timer = 0;
   const seconds = () => started === null ? 0 : Math.round(((finished ?? performance.now()) - started) / 1000);
   const tick = () => { if (finished === null && seconds() < 600) { ui.schedule(); timer = setTimeout(tick, 1000); } };
@@ -31,11 +32,9 @@ export default demo({ name: "unmix", title: "What is this pixel made of?", keys:
     for (let i = 0; i < hidden.length; i++) top.dot(wavelengths[i], hidden[i], { colour: "ink", radius: 2.4 });
     top.nameCurves(wavelengths, spectra, names, COLOURS, [hidden]);
 
-    const limit = 0.12;
     below.begin({ x: range, y: [-limit, limit], title: "What your mixture leaves over", xLabel: "wavelength (nm)", yTicks: [[-0.1, "\u22120.1"], [0, "0"], [0.1, "0.1"]] });
-    const shown = gap.map((v) => clamp(v, -limit, limit));
-    below.area(wavelengths, shown, { colour: "orange", alpha: 0.5 });
-    below.curve(wavelengths, shown, { colour: "red", width: 1.8 });
+    below.area(wavelengths, gap, { colour: "orange", alpha: 0.5 });
+    below.curve(wavelengths, gap, { colour: "red", width: 1.8 });
     below.segment(...[range[0], 0, range[1], 0], { colour: "ink" });
 
     const time = `${seconds()} ${seconds() === 1 ? "second" : "seconds"}`;
