@@ -190,8 +190,7 @@ def check_seed(random_state: Any) -> None:
     whole = is_integer(random_state) and random_state >= 0
     if not (whole or random_state is None or isinstance(random_state, np.random.Generator | np.random.RandomState)):
         raise ValueError(
-            "random_state must be a non-negative integer, a numpy Generator (or RandomState) or None; "
-            f"got {shown(random_state)}."
+            f"random_state must be a non-negative integer, a numpy Generator or None; got {shown(random_state)}."
         )
 
 

@@ -12,7 +12,6 @@ import hashlib
 import json
 import math
 import os
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -27,7 +26,7 @@ from .chunks import chunk_length, slices
 from .costs import check_cost
 from .gradients import softmax_vjp
 from .initialise import ATOMS, WEIGHTS, Ruler, check_start, first_atoms, first_weights
-from .iterate import Accuracy, ConvergenceWarning
+from .iterate import Accuracy, ConvergenceWarning, warn
 from .objective import (
     Objective,  # noqa: F401  (its first home)
     Problem,
@@ -76,7 +75,7 @@ class _Fit:
         atoms, weights = self.model._unlog(params)
         total = evaluate_chunks(self.problem, atoms, weights, log_b=self.warm)
         self.model.domain_ = total.domain
-        self.told = self.told or announce_slow(total.domain, self.problem, 6)
+        self.told = self.told or announce_slow(total.domain, self.problem)
         grad_weights = self.model.weight_scale * softmax_vjp(weights, total.grad_weights)
         return total.value, (softmax_vjp(atoms, total.grad_atoms), grad_weights)
 
@@ -241,11 +240,10 @@ class WassersteinDictionary(TransformerMixin, BaseEstimator):
                 best = best._replace(value=self._cold_value(X, importance, best.params, len(self.loss_curve_) - 1))
             self._keep(X, best, self.loss_curve_, converged=self.converged_)  # it may have come amid a _keep
             self.interrupted_ = True
-            warnings.warn(
+            warn(
                 f"fit was interrupted after {len(self.loss_curve_)} evaluated steps; the best so far is kept "
                 f"(loss {self.loss_:.6g}).",
                 ConvergenceWarning,
-                stacklevel=2,
             )
         return self
 
@@ -342,11 +340,10 @@ class WassersteinDictionary(TransformerMixin, BaseEstimator):
                     self._keep(fit.problem.X, Best(math.inf, params, restart), [], converged=False)
                 self._descend(fit, params, state, curve, restart, bar)
         if self.tol is not None and not self.converged_:
-            warnings.warn(
+            warn(
                 f"WassersteinDictionary stopped after {self.n_iter_} steps with loss {self.loss_:.6g}, still changing by "
                 f"more than tol={self.tol:g}. Raise max_iter, or tol; tol=None runs max_iter steps without this test.",
                 ConvergenceWarning,
-                stacklevel=4,
             )
 
     def _descend(self, fit: _Fit, params: Params, saved: Any, curve: list[float], restart: int, bar: Any) -> None:
@@ -477,11 +474,10 @@ class WassersteinDictionary(TransformerMixin, BaseEstimator):
             found = minimise_rows(function, start, tol=tol, floor=floor, max_iter=max_iter, on_settled=bar.update)
         if not bool(xp.all(found.converged)):
             moving = int(xp.sum(xp.astype(~found.converged, xp.int64)))
-            warnings.warn(
+            warn(
                 f"the weights of {moving} of {X.shape[0]} samples still lowered their objective by more than tol={tol:g} "
                 f"after {max_iter} evaluations. Raise max_iter, or tol, of transform.",
                 ConvergenceWarning,
-                stacklevel=3,
             )
         return softmax(found.x), found.value
 

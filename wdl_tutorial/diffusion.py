@@ -29,7 +29,6 @@ brought there, and results are NumPy arrays.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
@@ -47,6 +46,7 @@ from sklearn.utils.validation import check_is_fitted
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from ._array import Array, as_float, to_numpy
+from .iterate import warn
 
 DIGITS = 12  # numbers that agree to so many digits of the largest among them are equal
 BLOCK = 2_000_000  # floats in a temporary array: 16 MB
@@ -247,10 +247,9 @@ def _check_degrees(degrees: np.ndarray, sigma: float, distances: np.ndarray) -> 
         )
     faint = int(np.sum(degrees < 1e-10 * np.median(degrees)))
     if faint:
-        warnings.warn(
+        warn(
             f"{faint} points have less than 1e-10 of the median degree (bandwidth={sigma:.3g}): "
             f"they are cut off from the walk and will pass for modes. {advice}",
-            stacklevel=4,
         )
 
 
@@ -313,7 +312,7 @@ def _pieces(graph: sparse.csr_array, n_eigenpairs: int) -> np.ndarray:
             raise ValueError(
                 f"{text}, more than n_eigenpairs={n_eigenpairs} can tell apart. Raise n_neighbors, or n_eigenpairs."
             )
-        warnings.warn(f"{text}: no walk passes between them. Raise n_neighbors to join them.", stacklevel=4)
+        warn(f"{text}: no walk passes between them. Raise n_neighbors to join them.")
     # rotate the indicators of the pieces so that the first column is the square root of the stationary distribution
     first = np.sqrt(share / share.sum())
     rotation = np.linalg.qr(np.column_stack([first, np.eye(n_pieces)]))[0]
@@ -823,10 +822,9 @@ def _at_time(eigenvalues, eigenvectors, density, order, time: float) -> _AtTime:
     rounded = np.round(scores / (scores.max() or 1.0), DIGITS)
     scale = second**time
     if scale < np.finfo(float).tiny:
-        warnings.warn(
+        warn(
             f"after time={time:g} all diffusion distances underflow (the second eigenvalue is {second:.3g}): "
             "rho_ and scores_ are 0, and the order of queries is that of their limit. Use a smaller time.",
-            stacklevel=4,
         )
     return _AtTime(time, scale, coordinates, forest, scores, np.lexsort((rank, -rounded)))
 

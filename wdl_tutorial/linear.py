@@ -29,7 +29,7 @@ from ._array import (
 )
 from ._checks import choice, floats, generator_of, integer, squarable
 from ._checks import number as finite_number
-from .iterate import ConvergenceWarning, run, warn_not_converged
+from .iterate import ConvergenceWarning, run, warn, warn_not_converged
 
 KKT_TOLERANCE = 1e-10  # of the optimality conditions, relative to max |M^T X|; rounding leaves about 1e-15
 
@@ -190,11 +190,9 @@ def _warn_units(X: Array, endmembers: Array) -> None:
     xp = array_namespace(X, endmembers)
     pixel, endmember = number(xp.max(xp.abs(X))), number(xp.max(xp.abs(endmembers)))
     if pixel > 100 * endmember > 0:
-        warnings.warn(
+        warn(
             f"X reaches {pixel:.3g} and endmembers {endmember:.3g}: they seem to be in different units, or pixels are "
             "saturated. Divide X by its scale to reflectance (often 1e4), or mask those pixels.",
-            UserWarning,
-            stacklevel=3,
         )
 
 
@@ -287,11 +285,10 @@ def nmf(
     converged = model.n_iter_ < max_iter
     error = model.reconstruction_err_ / max(float(np.linalg.norm(X)), np.finfo(float).tiny)
     if not converged:
-        warnings.warn(
+        warn(
             f"NMF stopped after {model.n_iter_} iterations, at relative error {error:.3g}, before it reached "
             f"tol {tol:g}. Raise max_iter or tol.",
             ConvergenceWarning,
-            stacklevel=2,
         )
     scale = _scale_to_sum_one(abundances)
     return NMFResult(model.components_ / scale[:, None], abundances * scale, int(model.n_iter_), converged, error)
@@ -489,11 +486,9 @@ def nnls(X: Array, endmembers: Array, *, normalize: bool = False) -> Unmixed:
         total = xp.sum(abundances, axis=1, keepdims=True)
         n_empty = int(xp.sum(xp.astype(total == 0, xp.int64)))
         if n_empty:
-            warnings.warn(
+            warn(
                 f"{n_empty} pixels have no abundance at all (they are dark, or point away from every endmember) and "
                 "stay all zero: they have no fractions. Mask them.",
-                UserWarning,
-                stacklevel=2,
             )
         abundances = abundances / xp.where(total > 0, total, xp.ones_like(total))
     return Unmixed(abundances, endmembers)
@@ -653,11 +648,10 @@ def _bilinear_start(pixels: Array, endmembers: Array, n_gamma: int) -> Array:
 def _warn_bilinear(converged: Array, tol: float, max_iter: int) -> None:
     n_left = int((~to_numpy(converged)).sum())
     if n_left:
-        warnings.warn(
+        warn(
             f"the bilinear fit stopped after {max_iter} iterations with {n_left} of {converged.shape[0]} pixels above "
             f"tol {tol:g} (see .converged). Raise max_iter or tol, and check that the data are reflectances.",
             ConvergenceWarning,
-            stacklevel=3,
         )
 
 
@@ -903,11 +897,9 @@ def _count_hysime(X: np.ndarray) -> EndmemberCount:
         )
     if n_pixels < 6 * n_bands:
         # sampled noise of variance s^2 has eigenvalues up to s^2 (1 + sqrt(n_bands / n_pixels))^2; 2 s^2 is the threshold
-        warnings.warn(
+        warn(
             f'"hysime" takes directions of noise for signal with fewer than 6 pixels a band; got {n_pixels} pixels, '
             f'{n_bands} bands. Give it more pixels, or use method="heldout".',
-            UserWarning,
-            stacklevel=3,
         )
     gram = X.T @ X
     inverse = np.linalg.inv(gram + 1e-14 * np.trace(gram) * np.eye(n_bands))  # the ridge is for exact dependence

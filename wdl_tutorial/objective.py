@@ -7,7 +7,6 @@ Schmitz et al. (2018), eqs (9)-(12); Fullenbaum et al. (2024), eq. (4).
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -27,7 +26,7 @@ from ._fast import lent_buffers
 from .barycenters import check_inputs
 from .chunks import Mapper, chunk_length, slices, worker_count, workers
 from .gradients import recorded
-from .iterate import Accuracy
+from .iterate import Accuracy, warn
 from .kernels import LineKernel
 from .losses import check_loss, evaluate, locality_term
 from .scaling import Attempt, Variant, first_right, is_right, kernels_to_try
@@ -288,7 +287,7 @@ def wdl_objective(
     importance = check_importance(sample_weight, X)
     with problem_for(X, importance, cost, terms, atoms.shape[0], chunk_size, n_jobs) as problem:
         total = evaluate_chunks(problem, atoms, weights, keep=True)
-    announce_slow(total.domain, problem, 3)
+    announce_slow(total.domain, problem)
     return Objective(total.value, total.grad_atoms, total.grad_weights, total.histogram)
 
 
@@ -306,16 +305,14 @@ def check_terms(terms: Terms, x: Array) -> None:
         )
 
 
-def announce_slow(domain: str, problem: Problem, stacklevel: int) -> bool:
+def announce_slow(domain: str, problem: Problem) -> bool:
     """Say that float32 has sent a line's iterations to the log domain, a loop over the bins; True once said."""
     x, kernel = problem.X, problem.kernels[0]
     narrow = x.dtype == array_namespace(x).float32 and isinstance(kernel, LineKernel)
     if domain == "kernel" or len(problem.kernels) == 1 or not narrow:
         return False
-    warnings.warn(
+    warn(
         f"float32 is too narrow for this cost on a line at eps={kernel.eps:g}: the iterations fell back to the log "
         "domain, a slow loop over the bins. Give X as float64, or raise eps.",
-        UserWarning,
-        stacklevel=stacklevel,
     )
     return True

@@ -7,7 +7,6 @@ that is right, and :func:`is_right` says whether one is. Every public door asks 
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, fields
 from typing import Any, NamedTuple
@@ -15,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ._array import Array, array_namespace, number, safe_log
+from .iterate import warn
 from .kernels import kernel_for
 
 
@@ -134,11 +134,9 @@ def _digits_left(*logs: Array) -> bool:
         if lost > 1.0:
             return False
         if lost > 0.01:
-            warnings.warn(
+            warn(
                 f"potentials of {largest:.0e} eps leave {log.dtype} fewer than two digits, and gradients perhaps none. "
                 "Use float64, or a larger eps.",
-                UserWarning,
-                stacklevel=2,
             )
     return True
 
