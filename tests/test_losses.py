@@ -8,6 +8,7 @@ from conftest import assert_close, random_histograms
 
 import wdl_tutorial as wt
 from wdl_tutorial import ConvergenceWarning, losses
+from wdl_tutorial._array import array_namespace
 from wdl_tutorial.losses import Accuracy
 from wdl_tutorial.scaling import Variant
 
@@ -236,3 +237,55 @@ def test_nothing_writes_into_its_arguments(xp, rng, name):
     losses.evaluate(name, *given, kernel(), Accuracy(3))
     assert_close(given[0], p)
     assert_close(given[1], x)
+
+
+# --------------------------------------------------------------------------------------------------- a seventh loss, here
+
+
+def itakura_saito(p, x):
+    """sum P/x - log(P/x) - 1; gradient 1/x - 1/P."""
+    xp = array_namespace(p, x)
+    return losses.Loss(xp.sum(p / x - xp.log(p / x) - 1.0, axis=-1), 1.0 / x - 1.0 / p)
+
+
+@pytest.fixture
+def seventh(monkeypatch):
+    monkeypatch.setitem(losses.RULES, "itakura_saito", losses.Rule(itakura_saito, "IS(P|x)"))
+    return "itakura_saito"
+
+
+def test_a_seventh_loss_is_a_function_and_a_line_of_the_table(seventh, rng):
+    X, atoms, weights = random_histograms(rng, 4, 8), random_histograms(rng, 2, 8), wt.normalize(rng.random((4, 2)))
+    options = {"eps": EPS, "loss": seventh, "n_iter": 30}
+    for domain in ("kernel", "log"):
+        found = wt.wdl_objective(X, atoms, weights, COST, domain=domain, **options)
+        P = found.reconstruction
+        assert found.value == pytest.approx(np.mean(np.sum(P / X - np.log(P / X) - 1, axis=1)), rel=1e-12)
+        value = lambda d: wt.wdl_objective(X, d, weights, COST, domain=domain, **options).value  # noqa: B023, E731
+        assert wt.check_gradient(value, atoms, found.grad_atoms).ok
+    model = wt.WassersteinDictionary(2, cost=COST, max_iter=15, tol=None, init="extremes", **options).fit(X)
+    assert model.loss_curve_[-1] < 0.9 * model.loss_curve_[0]
+    assert model.transform(X).shape == (4, 2)
+
+
+@pytest.mark.parametrize("domain", ["kernel", "log", "auto"])
+def test_a_loss_that_is_infinite_says_so_and_is_not_taken_for_underflow(seventh, domain, rng):
+    X = random_histograms(rng, 3, 8)
+    X[1, 2] = 0.0
+    X = wt.normalize(X)
+    with pytest.raises(FloatingPointError, match=r"is infinite at 1 of 3 samples \(the first is number 1\).*hold a 0"):
+        wt.wdl_objective(X, X[:2], [[0.5, 0.5]] * 3, COST, eps=EPS, loss=seventh, n_iter=5, domain=domain, chunk_size=3)
+    # where the table says that it needs positive data, before anything is computed
+    losses.RULES[seventh] = losses.RULES[seventh]._replace(positive_data=True)
+    with pytest.raises(ValueError, match=r'loss="itakura_saito" is IS\(P\|x\), infinite where the data are 0'):
+        wt.wdl_objective(X, X[:2], [[0.5, 0.5]] * 3, COST, eps=EPS, loss=seventh, n_iter=5, domain=domain)
+
+
+def test_a_balanced_loss_refuses_relaxed_marginals_behind_every_door(rng):
+    X, k = random_histograms(rng, 3, 8), kernel()
+    with pytest.raises(ValueError, match='loss="sinkhorn_divergence" is balanced'):
+        wt.wdl_objective(
+            X, X[:2], [[0.5, 0.5]] * 3, COST, eps=EPS, loss="sinkhorn_divergence", n_iter=5, marginal_weight=1.0
+        )
+    with pytest.raises(ValueError, match=r"marginal_weight=1.0 is not known here\. Leave it"):
+        losses.evaluate("sinkhorn_divergence", X, X, k, Accuracy(5), Variant(1.0))

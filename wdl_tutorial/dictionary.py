@@ -27,6 +27,7 @@ from .costs import check_cost
 from .gradients import softmax_vjp
 from .initialise import ATOMS, WEIGHTS, Ruler, check_start, first_atoms, first_weights
 from .iterate import Accuracy, ConvergenceWarning, warn
+from .losses import RULES
 from .objective import (
     Objective,  # noqa: F401  (its first home)
     Problem,
@@ -470,7 +471,7 @@ class WassersteinDictionary(TransformerMixin, BaseEstimator):
 
             start = xp.log(self._nearest_mixture(X, atoms))
             # a transport cost with its entropy may cross zero; its scale is eps
-            floor = self.eps * ((self.loss == "wasserstein") + terms.locality)
+            floor = self.eps * (RULES[self.loss].crosses_zero + terms.locality)
             found = minimise_rows(function, start, tol=tol, floor=floor, max_iter=max_iter, on_settled=bar.update)
         if not bool(xp.all(found.converged)):
             moving = int(xp.sum(xp.astype(~found.converged, xp.int64)))

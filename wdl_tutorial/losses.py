@@ -7,6 +7,7 @@ one gradient a sample.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from ._array import Array, array_namespace, safe_log
@@ -14,8 +15,6 @@ from ._fast import path_for
 from .iterate import Accuracy, nth, warn_not_converged
 from .scaling import PLAIN, Variant, dual_value, is_right, plan_mass, potential_gradient, potentials
 from .transport import scalings_of, settle, steps_of
-
-NAMES = ("quadratic", "kl", "kl_reverse", "tv", "wasserstein", "sinkhorn_divergence")
 
 
 class Loss(NamedTuple):
@@ -112,8 +111,15 @@ def _products(p: Array, q: Array, state: Any, kernel: Any, variant: Variant) -> 
     return p / u, q / v
 
 
-def sinkhorn_divergence(p: Array, x: Array, kernel: Any, accuracy: Accuracy) -> Loss:
+def wasserstein_loss(p: Array, x: Array, kernel: Any, accuracy: Accuracy, variant: Variant = PLAIN) -> Loss:
+    """W(P, x), as :func:`wasserstein`; gradient the potential of P."""
+    found = wasserstein(p, x, kernel, accuracy, variant)
+    return Loss(found.value, found.gradient_p, found.right)
+
+
+def sinkhorn_divergence(p: Array, x: Array, kernel: Any, accuracy: Accuracy, variant: Variant = PLAIN) -> Loss:
     """W(P, x) - W(P, P)/2 - W(x, x)/2: the Wasserstein loss without its bias, whose minimiser is x itself."""
+    variant.only()
     across, own_p = wasserstein(p, x, kernel, accuracy), wasserstein(p, p, kernel, accuracy)
     own_x = wasserstein(x, x, kernel, accuracy)
     gradient = across.gradient_p - (own_p.gradient_p + own_p.gradient_q) / 2
@@ -121,14 +127,50 @@ def sinkhorn_divergence(p: Array, x: Array, kernel: Any, accuracy: Accuracy) -> 
     return Loss(across.value - (own_p.value + own_x.value) / 2, gradient, right)
 
 
+class Rule(NamedTuple):
+    """A loss, and what has to be known of it."""
+
+    function: Callable[..., Loss]  # of (P, x), or of (P, x, kernel, accuracy, variant) where it needs a kernel
+    formula: str
+    needs_kernel: bool = False
+    balanced_only: bool = False  # it has no meaning with a marginal_weight
+    positive_data: bool = False  # infinite where the data are 0
+    crosses_zero: bool = False  # so that a change is not small or large relative to it
+
+
+RULES = {
+    "quadratic": Rule(quadratic, "sum (P - x)^2"),
+    "kl": Rule(kl, "KL(P|x)", positive_data=True),
+    "kl_reverse": Rule(kl_reverse, "KL(x|P)"),
+    "tv": Rule(total_variation, "sum |P - x|"),
+    "wasserstein": Rule(wasserstein_loss, "W(P, x)", needs_kernel=True, crosses_zero=True),  # it holds the entropy
+    "sinkhorn_divergence": Rule(
+        sinkhorn_divergence, "W(P, x) - W(P, P)/2 - W(x, x)/2", needs_kernel=True, balanced_only=True
+    ),
+}
+NAMES = tuple(RULES)
+
+
 def evaluate(name: str, p: Array, x: Array, kernel: Any, accuracy: Accuracy, variant: Variant = PLAIN) -> Loss:
-    """The loss called ``name`` at (P, x); the two Wasserstein ones use ``kernel``."""
-    if name == "wasserstein":
-        w = wasserstein(p, x, kernel, accuracy, variant)
-        return Loss(w.value, w.gradient_p, w.right)
-    if name == "sinkhorn_divergence":
-        return sinkhorn_divergence(p, x, kernel, accuracy)
-    return {"quadratic": quadratic, "kl": kl, "kl_reverse": kl_reverse, "tv": total_variation}[name](p, x)
+    """The loss called ``name`` at (P, x)."""
+    rule = RULES[name]
+    return rule.function(p, x, kernel, accuracy, variant) if rule.needs_kernel else rule.function(p, x)
+
+
+def infinite_loss(name: str, value: Array, first: int) -> FloatingPointError | None:
+    """The error of a loss that is not finite at barycenters that are right, which no domain and no eps would mend; or None.
+
+    ``first`` is the number of the sample that ``value`` begins with.
+    """
+    xp = array_namespace(value)
+    rows = xp.nonzero(~xp.isfinite(value))[0]
+    if RULES[name].needs_kernel or not rows.shape[0]:
+        return None
+    return FloatingPointError(
+        f"loss={name!r} is infinite at {rows.shape[0]} of {value.shape[0]} samples (the first is number "
+        f"{first + int(rows[0])}): the data or their barycenters hold a 0 where the other has mass. "
+        "Add a small constant such as 1e-12 to X and normalise again, or use another loss."
+    )
 
 
 class Locality(NamedTuple):
@@ -153,9 +195,15 @@ def locality_term(
     return Locality(xp.sum(weights * value, axis=-1), grad_atoms, value, w.right)
 
 
-def check_loss(name: str, marginal_weight: float | None = None) -> None:
-    """Refuse a name that is no loss."""
-    if name not in NAMES:
-        raise ValueError(f"loss must be one of {', '.join(NAMES)}; got {name!r}.")
-    if name == "sinkhorn_divergence" and marginal_weight is not None:
-        raise ValueError('loss="sinkhorn_divergence" is balanced; use loss="wasserstein" with marginal_weight.')
+def check_loss(name: str, marginal_weight: float | None = None, x: Array | None = None) -> None:
+    """Refuse a name that is no loss, and a loss that does not fit the transport or the data ``x``."""
+    if name not in RULES:
+        raise ValueError(f"loss must be one of {', '.join(RULES)}; got {name!r}.")
+    rule = RULES[name]
+    if rule.balanced_only and marginal_weight is not None:
+        raise ValueError(f'loss="{name}" is balanced; use loss="wasserstein" with marginal_weight.')
+    if rule.positive_data and x is not None and not bool(array_namespace(x).all(x > 0)):
+        raise ValueError(
+            f'loss="{name}" is {rule.formula}, infinite where the data are 0. Add a small constant such as 1e-12 and '
+            'normalise again, or use loss="kl_reverse".'
+        )

@@ -28,7 +28,7 @@ from .chunks import Mapper, chunk_length, slices, worker_count, workers
 from .gradients import recorded
 from .iterate import Accuracy, warn
 from .kernels import LineKernel
-from .losses import check_loss, evaluate, locality_term
+from .losses import check_loss, evaluate, infinite_loss, locality_term
 from .scaling import Attempt, Variant, first_right, is_right, kernels_to_try
 
 
@@ -106,7 +106,7 @@ def evaluate_part(
             return Attempt(None, False)
         loss = evaluate(terms.loss, run.histogram, x, kernel, terms.accuracy, terms.transport)
         if not loss.right or not is_right(kernel.domain, numbers=(loss.value,)):
-            return Attempt(None, False, _infinite(terms.loss, loss.value, part) if loss.right else None)
+            return Attempt(None, False, infinite_loss(terms.loss, loss.value, part.start or 0))
         value = loss.value
         grad_atoms, grad_weights = run.pull(loss.gradient * share[:, None])
         if terms.locality:
@@ -122,19 +122,6 @@ def evaluate_part(
 
     found, kernel = first_right(problem.kernels, attempt, f"the objective ({x.dtype})")
     return found, kernel.domain
-
-
-def _infinite(loss: str, value: Array, part: slice) -> FloatingPointError | None:
-    """The error of a loss that is infinite at barycenters that are right: no domain and no eps would mend it."""
-    xp = array_namespace(value)
-    rows = xp.nonzero(xp.isinf(value))[0]
-    if not rows.shape[0]:
-        return None
-    return FloatingPointError(
-        f"loss={loss!r} is infinite at {rows.shape[0]} of {value.shape[0]} samples (the first is number "
-        f"{(part.start or 0) + int(rows[0])}): the data or their barycenters hold a 0 where the other has mass. "
-        "Add a small constant such as 1e-12 to X and normalise again, or use another loss."
-    )
 
 
 def scalings_after(problem: Problem, atoms: Array, weights: Array, *, log_b: Array | None = None) -> Array:
@@ -294,15 +281,10 @@ def wdl_objective(
 def check_terms(terms: Terms, x: Array) -> None:
     """Refuse terms that are not numbers or names of what there is, or that do not fit the data."""
     check_eps(terms.eps)
-    check_loss(terms.loss, terms.variant.marginal_weight)
+    check_loss(terms.loss, terms.variant.marginal_weight, x)
     check_options(terms.domain, terms.variant.marginal_weight, terms.variant.momentum)
     if not (is_number(terms.locality) and terms.locality >= 0):
         raise ValueError(f"locality must be non-negative; got {terms.locality!r}.")
-    if terms.loss == "kl" and not bool(array_namespace(x).all(x > 0)):
-        raise ValueError(
-            'loss="kl" is KL(P|x), infinite where the data are 0. Add a small constant such as 1e-12 and normalise '
-            'again, or use loss="kl_reverse".'
-        )
 
 
 def announce_slow(domain: str, problem: Problem) -> bool:

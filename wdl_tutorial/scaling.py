@@ -43,7 +43,8 @@ class Variant:
         unknown = {name: value for name, value in self.asked().items() if name not in known}
         if unknown:
             told = ", ".join(f"{name}={value!r}" for name, value in unknown.items())
-            raise ValueError(f"{told} is not known here, where {', '.join(known)} are. Leave it at its default.")
+            others = f", where {', '.join(known)} are" if known else ""
+            raise ValueError(f"{told} is not known here{others}. Leave it at its default.")
         return {name: getattr(self, name) for name in known}
 
 
