@@ -130,7 +130,7 @@ def test_the_settings_are_those_of_the_paper(setting):
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda s: wt.unmix(s, "magic"), "method must be one of"),
+        (lambda s: wt.unmix(s, "magic"), "method must be .*; got 'magic'"),
         (lambda s: wt.unmix(s.cube[0], "fcls", 3), "cube"),
         (lambda s: wt.unmix(s, "fcls", 0), "n_endmembers must be a positive integer; got 0"),
         (lambda s: wahu(np.arange(5.0), setting="moon"), "setting must be one of"),
@@ -300,3 +300,179 @@ def test_one_call_takes_a_scene_to_maps_and_shows_how_far_it_is(scene, capsys):
     shown = capsys.readouterr().err
     assert "Wasserstein dictionary: 100%" in shown and "Weights: 100%" in shown
     assert found.abundances.shape == (8, 9, 3) and np.isfinite(found.abundances).all()
+
+
+# ------------------------------------------------------------------------------------------ what is given, and carried
+
+
+def test_pixels_under_a_mask_are_not_unmixed_and_the_masks_add_up(scene):
+    own, mine = np.ones((8, 9), dtype=bool), np.ones((8, 9), dtype=bool)
+    own[0, 0], mine[1, 1] = False, False
+    found = wt.unmix(scene._replace(mask=own), "nnls", 3, mask=mine)
+    assert np.argwhere(np.isnan(found.abundances[..., 0])).tolist() == [[0, 0], [1, 1]]
+    np.testing.assert_array_equal(found.mask, own & mine)
+    with pytest.raises(ValueError, match="transpose it"):
+        wt.unmix(scene, "nnls", mask=mine.T)
+
+
+def test_clouds_of_a_masked_array_get_no_abundances(scene):
+    hidden = np.zeros(scene.cube.shape, dtype=bool)
+    hidden[3, 4, 7] = True
+    for cloudy in (np.ma.array(scene.cube, mask=hidden), scene._replace(cube=np.ma.array(scene.cube, mask=hidden))):
+        found = wt.unmix(cloudy, "fcls", 3)
+        assert np.argwhere(np.isnan(found.abundances[..., 0])).tolist() == [[3, 4]]
+
+
+def test_an_unknown_option_is_named_with_those_there_are(scene):
+    with pytest.raises(TypeError, match="method 'nnls' takes no option 'names'; it takes endmembers, snr_db"):
+        wt.unmix(scene, "nnls", names=3)
+    with pytest.raises(TypeError, match=r"method 'wahu' takes no option 'n_trainings'; it takes .*n_training.*eps"):
+        wt.unmix(scene, "wahu", n_trainings=3)
+
+
+def test_a_path_in_the_place_of_a_scene_says_how_to_load_it():
+    with pytest.raises(TypeError, match="load_cube"):
+        wt.unmix("file.img", "nnls", 3)
+
+
+def library(scene):
+    return wt.datasets.Spectra(scene.endmember_names, scene.wavelengths, scene.endmembers, scene.endmember_names, "")
+
+
+def test_a_library_on_other_bands_of_the_same_number_is_refused_with_the_remedy(scene):
+    shifted = library(scene.drop_bands([60, 61, 62]))
+    with pytest.raises(ValueError, match=r"as many bands as the scene, but other ones: band \d+ lies at .*resample"):
+        wt.unmix(scene.drop_bands([0, 1, 2]), "nnls", endmembers=shifted)
+    with pytest.raises(ValueError, match="185 bands from 400 to 2490 nm, the scene has 188"):
+        wt.unmix(scene, "nnls", endmembers=shifted)
+
+
+@pytest.mark.parametrize("method", ["nnls", "fcls", "bilinear", "elmm", "glmm", "plmm"])
+def test_endmembers_may_be_a_library_or_names_and_give_the_maps_their_names(scene, method):
+    numbers = wt.unmix(scene, method, endmembers=scene.endmembers, **SMALL[method])
+    for given in (library(scene), list(scene.endmember_names)):
+        found = wt.unmix(scene, method, endmembers=given, **SMALL[method])
+        np.testing.assert_array_equal(found.abundances, numbers.abundances)
+        assert found.names == numbers.names == scene.endmember_names
+
+
+def test_names_of_the_sample_are_brought_to_the_bands_of_the_scene(scene):
+    found = wt.unmix(scene._replace(endmembers=None, endmember_names=None), "fcls", endmembers=["topaz", "calcite"])
+    assert found.names == ("topaz", "calcite") and found.abundances.shape == (8, 9, 2)
+    with pytest.raises(ValueError, match="no endmember is called 'gold'"):
+        wt.unmix(scene, "fcls", endmembers=["gold"])
+
+
+@pytest.mark.parametrize("method", ["nnls", "fcls", "elmm"])
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("factor", [100.0, 1e4, 1e-2, 1e-4])
+def test_counts_or_percent_beside_reflectance_are_told_either_way_round(scene, method, factor):
+    with pytest.warns(UserWarning, match="in counts or percent"):
+        wt.unmix(scene, method, endmembers=scene.endmembers * factor, **SMALL[method])
+
+
+def test_a_scene_of_water_with_a_bright_library_is_no_matter_of_units(scene, recwarn):
+    dark = scene._replace(cube=np.abs(scene.cube) * 0.08)
+    wt.unmix(dark, "fcls", endmembers=scene.endmembers)
+    assert not [w for w in recwarn if "counts" in str(w.message)]
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("value", [-0.9999, -0.005])
+def test_fill_that_becomes_an_endmember_is_told(scene, value):
+    cube = scene.cube.copy()
+    cube[0, 0] = value
+    with pytest.warns(UserWarning, match=rf"1 valid pixels hold one value, {value}, in every band: it is fill"):
+        wt.unmix(cube, "nnls", 3)
+    cube[0, 0, ::2] *= 1.01  # fill with a little noise on it is seen by what it becomes
+    with pytest.warns(UserWarning, match=r"negative in every band \(about -0.*mask"):
+        wt.unmix(cube, "nnls", 3, snr_db=0)
+
+
+def test_a_shade_endmember_under_normalised_nnls_is_told(scene):
+    shade = np.vstack([scene.endmembers, np.full((1, scene.cube.shape[-1]), 1e-6)])
+    with pytest.warns(UserWarning, match=r"endmember 3 .* is darker than 1 % of the brightest"):
+        wt.unmix(scene, "nnls", endmembers=shade)
+
+
+def test_the_pixels_that_vca_took_are_named_in_the_scene_and_not_among_the_valid_ones(scene):
+    mask = np.ones((8, 9), dtype=bool)
+    mask[:4] = False
+    found = wt.unmix(scene, "nnls", 3, mask=mask)
+    pixels = scene.cube.reshape(72, -1)[found.indices]
+    assert found.indices.min() >= 36
+    assert wt.metrics.spectral_angle(pixels, found.endmembers).max() < 0.1
+
+
+def test_a_result_carries_what_another_person_needs(scene):
+    geo = wt.datasets.Geo((30.0, 0.0, 5e5, 0.0, -30.0, 4e6), "EPSG:32733")
+    found = wt.unmix(scene._replace(geo=geo), "nnls", random_state=7)
+    assert found.geo == geo and found.units == "reflectance" and found.names[0] == "endmember 1"
+    np.testing.assert_array_equal(found.wavelengths, scene.wavelengths)
+    assert found.settings["random_state"] == 7 and found.settings["versions"]["wdl_tutorial"] == wt.__version__
+    again = wt.unmix(scene, "nnls").settings["data_sha256"]
+    assert found.settings["data_sha256"] == again != wt.unmix(scene.cube + 1e-9, "nnls", 3).settings["data_sha256"]
+    np.testing.assert_allclose(np.sqrt(np.mean(found.error**2)), found.diagnostics["rmse"], rtol=1e-12)
+
+
+def test_a_method_of_your_own_is_on_the_same_footing(scene):
+    def mean_only(pixels, n_endmembers, random_state=0, power=1.0):
+        return np.full((len(pixels), n_endmembers), 1 / n_endmembers), np.tile(
+            pixels.mean(axis=0) * power, (n_endmembers, 1)
+        )
+
+    found = wt.unmix(scene, mean_only, 3, power=1.0)
+    assert found.method == "mean_only" and found.diagnostics["nrmse_y"] < 1
+    with pytest.raises(ValueError, match="unmixes only the pixels it has learned from"):
+        found.apply(scene)
+    with pytest.raises(ValueError, match="the method must return abundances"):
+        wt.unmix(scene, lambda x, n, random_state: (x, x), 3)
+
+
+# ------------------------------------------------------------------------------------------ carried over
+
+
+@pytest.mark.parametrize("method", ["fcls", "nnls", "bilinear", "elmm", "glmm", "plmm", "pca", "wahu"])
+def test_the_same_scene_again_gives_the_same_maps(scene, method):
+    found = wt.unmix(scene, method, **SMALL[method])
+    again = found.apply(scene)
+    np.testing.assert_allclose(again.abundances, found.abundances, atol=1e-6)
+    np.testing.assert_allclose(again.reconstruction, found.reconstruction, atol=1e-5)
+
+
+def test_another_scene_is_unmixed_with_the_endmembers_of_the_first(scene):
+    other = wt.datasets.make_bilinear_scene(shape=(6, 5), n_endmembers=3, random_state=1)
+    found = wt.unmix(scene, "fcls", endmembers=scene.endmembers)
+    np.testing.assert_array_equal(
+        found.apply(other).abundances, wt.unmix(other, "fcls", endmembers=scene.endmembers).abundances
+    )
+    assert found.apply(other).abundances.shape == (6, 5, 3)
+
+
+def test_bands_of_another_scene_are_matched_by_wavelength_and_not_by_number(scene):
+    found = wt.unmix(scene.drop_bands([3, 50]), "fcls", endmembers=np.delete(scene.endmembers, [3, 50], axis=1))
+    np.testing.assert_allclose(found.apply(scene).abundances, found.abundances, atol=1e-12)
+    with pytest.raises(ValueError, match=r"no band at \d+ nm"):
+        found.apply(scene.drop_bands([0, 1]))
+    with pytest.warns(UserWarning, match="the scene is in 'percent'"):
+        found.apply(scene._replace(units="percent"))
+
+
+def test_blocks_of_pixels_are_the_same_as_all_at_once(scene, monkeypatch):
+    import wdl_tutorial.unmixing as unmixing
+
+    whole = {method: wt.unmix(scene, method, **SMALL[method]) for method in ("nnls", "pca", "wahu", "elmm")}
+    monkeypatch.setattr(unmixing, "BLOCK", 1)
+    for method, found in whole.items():
+        parts = wt.unmix(scene, method, **SMALL[method])
+        np.testing.assert_allclose(parts.abundances, found.abundances, atol=1e-12)
+        np.testing.assert_allclose(parts.reconstruction, found.reconstruction, atol=1e-12)
+        assert parts.diagnostics["spectral_angle"] == pytest.approx(found.diagnostics["spectral_angle"], abs=1e-12)
+
+
+def test_a_result_survives_pickling(scene):
+    import pickle
+
+    found = wt.unmix(scene, "wahu", **SMALL["wahu"])
+    again = pickle.loads(pickle.dumps(found))
+    np.testing.assert_array_equal(again.reconstruction, found.reconstruction)

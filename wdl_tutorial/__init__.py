@@ -25,6 +25,7 @@ _LAZY = {
     "wdl_objective": "objective",
     "unmix": "unmixing",
     "compare": "unmixing",
+    "match_library": "libraries",
     "mixing_test": "trust",
 }
 _MODULES = {
@@ -62,6 +63,7 @@ __all__ = [
     "eps_for_blur",
     "gibbs_kernel",
     "linear_mixture",
+    "match_library",
     "mixing_test",
     "normalize",
     "sinkhorn",

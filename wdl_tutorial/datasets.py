@@ -17,7 +17,7 @@ import numpy as np
 from . import cubefiles
 from .cubefiles import SceneFile, load_cube, locate, read_mat, variable
 from .histograms import normalize
-from .libraries import Spectra, aviris_wavelengths, load_usgs_sample
+from .libraries import Spectra, aviris_wavelengths, load_library, load_usgs_sample
 from .scenes import Geo, Scene, make_scene, valid_pixels
 from .synthetic import (
     Bimodal,
@@ -49,6 +49,7 @@ __all__ = [
     "load_dc2_bundles",
     "load_faces",
     "load_jasper_ridge",
+    "load_library",
     "load_salinas_a",
     "load_samson",
     "load_usgs_sample",

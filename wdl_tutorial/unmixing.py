@@ -9,34 +9,84 @@ Host work on a cube: NumPy in, NumPy out; the Wasserstein dictionaries and the n
 
 from __future__ import annotations
 
+import functools
+import hashlib
+import inspect
+import platform
 import time
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import scipy
 
-from . import linear, metrics
+from . import __version__, linear, metrics
 from ._array import as_float, to_numpy
-from ._checks import check_count
+from ._checks import check_count, choice, shown
 from .datasets import Scene
 from .histograms import area_fractions, normalize
+from .libraries import Spectra, load_usgs_sample
 from .presets import RECOMMENDED, SETTINGS, MassDictionary, unbalanced_wahu, wahu  # noqa: F401  (their first home)
+from .scenes import Geo, check_maps, valid_pixels
+
+BLOCK = 1 << 24  # bytes of float64 pixels that are unmixed at once
+
+
+class Rows(NamedTuple):
+    """What a method says of some pixels."""
+
+    abundances: np.ndarray  # (n_pixels, n_endmembers)
+    reconstruction: np.ndarray  # (n_pixels, n_bands)
+    bundle: np.ndarray | None = None  # (n_pixels, n_endmembers, n_bands) where every pixel has endmembers of its own
+
+
+class Learned(NamedTuple):
+    """What a method keeps of a scene: enough to unmix the pixels of another one."""
+
+    endmembers: np.ndarray  # (n_endmembers, n_bands)
+    model: Any
+    rows: Callable[[np.ndarray], Rows] | None  # unmixes any pixels with what was learned; None: it cannot
+    fitted: Rows | None = None  # of the pixels it learned from, where learning gave them already
+    reconstruct: Callable[[], np.ndarray] | None = None  # their reconstruction, (n_pixels, n_bands), made when asked
+    indices: np.ndarray | None = None  # (n_endmembers,) which pixels the endmembers are
+    names: tuple[str, ...] | None = None  # of the endmembers, where they have some
+
+
+class Fit(NamedTuple):
+    """What a method of your own hands back on the valid pixels."""
+
+    abundances: np.ndarray  # (n_pixels, n_endmembers)
+    endmembers: np.ndarray  # (n_endmembers, n_bands)
+    reconstruction: np.ndarray | None = None  # (n_pixels, n_bands); abundances @ endmembers where it is not given
+    model: Any = None
+    bundle: np.ndarray | None = None
 
 
 class Unmixing(NamedTuple):
-    """What :func:`unmix` found. Masked pixels are NaN in the maps."""
+    """What :func:`unmix` found, and what it found it with. Masked pixels are NaN in the maps."""
 
     method: str
     abundances: np.ndarray  # (rows, cols, n_endmembers)
     endmembers: (
         np.ndarray
     )  # (n_endmembers, n_bands), in the units of the cube; where a bundle stands beside them, its mean
-    reconstruction: np.ndarray  # (rows, cols, n_bands), in the units of the cube
     diagnostics: dict[str, float]  # rmse, nrmse_y, spectral_angle, most_negative, sum_gap, seconds
     model: Any  # the fitted estimator, or the method's own result
     bundle: np.ndarray | None = (
         None  # (rows, cols, n_endmembers, n_bands) of a method whose endmembers differ per pixel
     )
+    wavelengths: np.ndarray | None = None  # (n_bands,) nm
+    names: tuple[str, ...] = ()  # of the endmembers; "endmember 1", ... where nobody named them
+    units: str = "reflectance"  # of the endmembers
+    geo: Geo | None = None  # where the maps lie on the ground
+    mask: np.ndarray | None = None  # (rows, cols) True where a pixel was unmixed
+    error: np.ndarray | None = None  # (rows, cols) root mean square misfit of each pixel, in ``units``
+    indices: np.ndarray | None = None  # (n_endmembers,) the pixels that VCA took, as flat indices into the scene
+    settings: dict[str, Any] = {}  # method, options, seed, versions, and a hash of the data  # noqa: RUF012
+    scene: Scene | None = None  # what was unmixed, not copied
+    learned: Learned | None = None  # what apply() works with
 
     def __repr__(self) -> str:
         """Method, sizes and diagnostics: no arrays."""
@@ -44,84 +94,303 @@ class Unmixing(NamedTuple):
         shape = " x ".join(map(str, self.abundances.shape))
         return f"Unmixing({self.method!r}, abundances {shape}, {self.endmembers.shape[-1]} bands: {told})"
 
+    @property
+    def reconstruction(self) -> np.ndarray:
+        """(rows, cols, n_bands), in the units of the cube; made when it is asked for."""
+        if self.learned.reconstruct is not None:
+            return self.scene.to_map(self.learned.reconstruct())
+        rows = [_quietly(self.learned.rows, x).reconstruction for _, x in _blocks(self.scene)]
+        return self.scene.to_map(np.concatenate(rows))
 
-class Fit(NamedTuple):
-    """What a method hands back on the valid pixels."""
+    def apply(self, scene: Scene | np.ndarray, *, mask: Any = None) -> Unmixing:
+        """Another scene unmixed with the same endmembers or atoms.
 
-    abundances: np.ndarray  # (n_pixels, n_endmembers)
-    endmembers: np.ndarray  # (n_endmembers, n_bands)
-    reconstruction: np.ndarray  # (n_pixels, n_bands)
-    model: Any
-    bundle: np.ndarray | None = None  # (n_pixels, n_endmembers, n_bands) where every pixel has endmembers of its own
+        The other scene has the same bands: as many, and where both name wavelengths, the same ones to a tenth of their
+        spacing. Bands that it has beside are left out.
+
+        Raises
+        ------
+        ValueError
+            If the bands are others (``Spectra.resample`` and a new :func:`unmix` carry endmembers to them), or the method
+            cannot unmix what it did not learn from ("idnet", and methods of your own).
+
+        Examples
+        --------
+        >>> import wdl_tutorial as wt
+        >>> scene = wt.datasets.make_bilinear_scene(shape=(8, 8), random_state=0)
+        >>> west, east = scene.crop(slice(None), slice(4)), scene.crop(slice(None), slice(4, None))
+        >>> wt.unmix(west, "fcls").apply(east).abundances.shape
+        (8, 4, 3)
+        """
+        if self.learned is None or self.learned.rows is None:
+            raise ValueError(
+                f"{self.method!r} unmixes only the pixels it has learned from; unmix the other scene by itself."
+            )
+        scene = _masked(_same_bands(self, _as_scene(scene)), mask)
+        _check_pixels(scene)
+        if scene.units != self.units:
+            warnings.warn(
+                f"the scene is in {scene.units!r}, the endmembers are in {self.units!r}: bring one to the other's units.",
+                UserWarning,
+                stacklevel=2,
+            )
+        start = time.perf_counter()
+        kept = self.learned._replace(fitted=None, reconstruct=None, indices=None)
+        return _finished(scene, self.method, kept, start, self.settings | {"applied to": scene.name}, self.names)
+
+    def spectra(self) -> Spectra:
+        """The endmembers as a library: with names and wavelengths (band numbers where there are none)."""
+        n_bands = self.endmembers.shape[1]
+        nm = np.arange(n_bands, dtype=float) if self.wavelengths is None else self.wavelengths
+        origin = f"{self.method} on {self.settings.get('scene', 'a cube')}, wdl_tutorial {__version__}"
+        return Spectra(self.names, nm, self.endmembers, (origin,) * len(self.names), origin, units=self.units)
+
+    def report(self, *, others: Sequence[Unmixing] = ()) -> Any:
+        """One page of verdicts, *use*, *look* or *do not use*, with their reasons: :func:`wdl_tutorial.trust.report`."""
+        from .trust import report
+
+        return report(self, others=others)
+
+    def describe(self) -> str:
+        """A paragraph for the methods section, with citations: :func:`wdl_tutorial.trust.describe`."""
+        from .trust import describe
+
+        return describe(self)
+
+    def save(self, path: str | Path, *, doubt: np.ndarray | None = None, overwrite: bool = False) -> list[Path]:
+        """The maps, endmembers and settings as files: :func:`wdl_tutorial.results.save`."""
+        from .results import save
+
+        return save(self, path, doubt=doubt, overwrite=overwrite)
+
+
+# -------------------------------------------------------------------------------------------------------------- pixels
+
+
+def _blocks(scene: Scene) -> Iterator[tuple[slice, np.ndarray]]:
+    """The valid pixels in C order, as float64, some at a time: their places among them, and they."""
+    flat = np.asarray(scene.cube).reshape(-1, scene.cube.shape[-1])
+    valid = np.flatnonzero(valid_pixels(scene))
+    size = max(1, BLOCK // (8 * flat.shape[1]))
+    for start in range(0, len(valid), size):
+        part = slice(start, min(start + size, len(valid)))
+        yield part, np.asarray(flat[valid[part]], dtype=float)  # in half precision histograms do not sum to one
+
+
+def _pixels(scene: Scene) -> np.ndarray:
+    """All valid pixels at once, float64, for a method that has to see them together."""
+    return np.asarray(scene.pixels(), dtype=float)
+
+
+def _quietly(rows: Callable, x: np.ndarray) -> Rows:
+    """One block by itself is no scene: what is said of its brightness has been judged on the whole."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="X reaches")
+        return rows(x)
+
+
+def _check_pixels(scene: Scene) -> None:
+    """Refuse a scene without a valid pixel, with values that are no numbers, or with pixels that have no direction."""
+    n, bad, dark, first, fill, value = 0, 0, 0, 0, 0, 0.0
+    for part, x in _blocks(scene):
+        n += len(x)
+        bad += int((~np.isfinite(x)).any(axis=1).sum())
+        black = ~x.any(axis=1)
+        if black.any() and not dark:
+            first = part.start + int(black.argmax())
+        dark += int(black.sum())
+        flat = (x[:, 0] < 0) & (x == x[:, :1]).all(axis=1)
+        fill, value = fill + int(flat.sum()), float(x[flat.argmax(), 0]) if flat.any() else value
+    if fill:
+        warnings.warn(
+            f"{fill} valid pixels hold one value, {value:g}, in every band: it is fill, and would become an endmember. Mask "
+            f"them: mask=(cube != {value:g}).any(axis=-1), or load_cube(..., fill=...).",
+            UserWarning,
+            stacklevel=3,
+        )
+    if not n:
+        raise ValueError(f"the scene has no valid pixel: all {np.size(scene.mask)} entries of its mask are False.")
+    if bad:
+        raise ValueError(f"{bad} valid pixels hold NaN or infinite values; mask them, or drop the bad bands first.")
+    if dark:
+        raise ValueError(
+            f"{dark} valid pixels are all zeros (the first is number {first}), which have no "
+            "direction to compare. Mask them: Scene(name, cube, mask=cube.any(axis=-1)), or mask=... of unmix."
+        )
 
 
 # -------------------------------------------------------------------------------------------------------------- methods
 
 
-def _pca(x, n, scene, seed, verbose, **options) -> Fit:
-    found = linear.pca(x, n, **options)
-    return Fit(found.abundances, found.endmembers, found.reconstruct(), found)
+class _Solver:
+    """Rows of a method whose endmembers are given: its function of ``linear`` with them. Picklable, unlike a closure."""
+
+    def __init__(self, solve: Callable, endmembers: np.ndarray, options: dict[str, Any]):
+        self.solve, self.endmembers, self.options = solve, endmembers, options
+
+    def __call__(self, x: np.ndarray) -> Rows:
+        found = self.solve(x, self.endmembers, **self.options)
+        return Rows(found.abundances, found.reconstruct())
 
 
-def _nmf(x, n, scene, seed, verbose, **options) -> Fit:
-    found = linear.nmf(x, n, random_state=seed, **options)
-    return Fit(found.abundances, found.endmembers, found.reconstruct(), found)
+class _Nnls(_Solver):
+    """The five-line baseline: non-negative least squares, then divided by the sum; the fit itself keeps the brightness."""
+
+    def __call__(self, x: np.ndarray) -> Rows:
+        free = linear.nnls(x, self.endmembers)
+        shares = linear.nnls(x, self.endmembers, normalize=True)
+        return Rows(shares.abundances, free.reconstruct())
 
 
-def _endmembers(x, n, seed, endmembers, snr_db) -> np.ndarray:
+class _Variable(_Solver):
+    """Endmembers that vary about the given ones: a bundle for every pixel."""
+
+    def __call__(self, x: np.ndarray) -> Rows:
+        found = self.solve(x, self.endmembers, **self.options)
+        return Rows(found.abundances, found.reconstruct(), found.endmembers)
+
+
+class _Components:
+    """Principal components: scores are projections."""
+
+    def __init__(self, found: linear.PCAResult):
+        self.mean, self.endmembers = found.mean, found.endmembers
+
+    def __call__(self, x: np.ndarray) -> Rows:
+        scores = (x - self.mean) @ self.endmembers.T
+        return Rows(scores, self.mean + scores @ self.endmembers)
+
+
+class _Light:
+    """Weights of a fitted Wasserstein dictionary, with the brightness of each pixel beside them."""
+
+    def __init__(self, model: Any, offset: float, brightness: np.ndarray, area: bool):
+        self.model, self.offset, self.brightness, self.area = model, offset, brightness, area
+
+    def __call__(self, x: np.ndarray) -> Rows:
+        light = x + self.offset
+        below = light < 0
+        if below.any():
+            warnings.warn(
+                f"{int(below.sum())} values lie below the darkest value that the atoms were learned from "
+                f"({-self.offset:g}) and are set to it.",
+                UserWarning,
+                stacklevel=2,
+            )
+            light = np.maximum(light, 0.0)
+        weights, scale = self.model.transform(normalize(light)), light.sum(axis=1)
+        return Rows(self.shares(weights), self.rebuild(weights, scale))
+
+    def shares(self, weights: np.ndarray) -> np.ndarray:
+        return area_fractions(weights, self.brightness) if self.area else weights
+
+    def rebuild(self, weights: np.ndarray, scale: np.ndarray) -> np.ndarray:
+        return self.model.inverse_transform(weights) * scale[:, None] - self.offset
+
+
+class _Masses:
+    """Weights of unbalanced atoms, whose pixels keep their brightness."""
+
+    def __init__(self, atoms: np.ndarray, positions: np.ndarray, offset: float, options: dict[str, Any]):
+        self.atoms, self.positions, self.offset, self.options = atoms, positions, offset, options
+
+    def __call__(self, x: np.ndarray) -> Rows:
+        light = np.maximum(x + self.offset, 0.0)
+        found = unbalanced_wahu(light, self.positions, len(self.atoms), atoms=self.atoms, **self.options)
+        return Rows(found.weights, found.reconstruction - self.offset)
+
+
+def _pca(scene, n, seed, verbose, **options) -> Learned:
+    found = linear.pca(_pixels(scene), n, **options)
+    return Learned(found.endmembers, found, _Components(found), Rows(found.abundances, None), found.reconstruct)
+
+
+def _nmf(scene, n, seed, verbose, **options) -> Learned:
+    found = linear.nmf(_pixels(scene), n, random_state=seed, **options)
+    rows = _Solver(linear.nnls, found.endmembers, {})
+    return Learned(found.endmembers, found, rows, Rows(found.abundances, None), found.reconstruct)
+
+
+def _corners(scene, n, seed, endmembers, snr_db) -> Learned:
+    """Endmembers: those that are given, by numbers, as a library or by name, or the pixels at the corners (VCA)."""
     if endmembers is None:
-        return linear.vca(x, n, snr_db=snr_db, random_state=seed).endmembers
+        found = linear.vca(_pixels(scene), n, snr_db=snr_db, random_state=seed)
+        return Learned(found.endmembers, found, None, indices=found.indices)
     if snr_db is not None:
         raise ValueError(f"snr_db={snr_db!r} is for VCA, which does not run where endmembers are given. Leave one out.")
-    endmembers = np.asarray(endmembers, dtype=float)
+    endmembers, names = _given(scene, endmembers)
     if endmembers.ndim != 2 or len(endmembers) != n:
         raise ValueError(
             f"endmembers must be (n_endmembers, n_bands) with n_endmembers={n}; got shape {endmembers.shape}."
         )
-    return endmembers
+    if endmembers.shape[1] != scene.cube.shape[2]:
+        raise ValueError(
+            f"the scene has {scene.cube.shape[2]} bands but endmembers have {endmembers.shape[1]}. Give them on its bands: "
+            "a library by Spectra.resample(scene.wavelengths)."
+        )
+    _check_brightness(scene, endmembers)
+    return Learned(endmembers, endmembers, None, names=names)
 
 
-def _fcls(x, n, scene, seed, verbose, endmembers=None, snr_db=None) -> Fit:
-    m = _endmembers(x, n, seed, endmembers, snr_db)
-    found = linear.fcls(x, m)
-    return Fit(found.abundances, m, found.reconstruct(), found)
+def _solved(scene, n, seed, endmembers, snr_db, solve, kind=_Solver, **options) -> Learned:
+    corners = _corners(scene, n, seed, endmembers, snr_db)
+    return corners._replace(rows=kind(solve, corners.endmembers, options))
 
 
-def _nnls(x, n, scene, seed, verbose, endmembers=None, snr_db=None) -> Fit:
-    """The five-line baseline: non-negative least squares, then divided by the sum; the fit itself keeps the brightness."""
-    m = _endmembers(x, n, seed, endmembers, snr_db)
-    free = linear.nnls(x, m)
-    shares = linear.nnls(x, m, normalize=True)
-    return Fit(shares.abundances, m, free.reconstruct(), shares)
+def _fcls(scene, n, seed, verbose, endmembers=None, snr_db=None) -> Learned:
+    return _solved(scene, n, seed, endmembers, snr_db, linear.fcls)
 
 
-def _bilinear(x, n, scene, seed, verbose, endmembers=None, snr_db=None, **options) -> Fit:
-    m = _endmembers(x, n, seed, endmembers, snr_db)
-    found = linear.bilinear(x, m, **options)
-    return Fit(found.abundances, m, found.reconstruct(), found)
+def _nnls(scene, n, seed, verbose, endmembers=None, snr_db=None) -> Learned:
+    found = _solved(scene, n, seed, endmembers, snr_db, linear.nnls, _Nnls)
+    length = np.linalg.norm(found.endmembers, axis=1)
+    if length.min() < 0.01 * length.max():
+        warnings.warn(
+            f"endmember {int(length.argmin())} (0-based) is darker than 1 % of the brightest: NNLS divided by its sum gives "
+            "such a shade whatever noise is left. Leave it out, as the sum carries the shade, or use fcls.",
+            UserWarning,
+            stacklevel=4,
+        )
+    return found
 
 
-def _variable(solve: Callable, x, n, seed, endmembers, snr_db, options) -> Fit:
-    found = solve(x, _endmembers(x, n, seed, endmembers, snr_db), **options)
-    return Fit(found.abundances, found.endmembers.mean(axis=0), found.reconstruct(), found, found.endmembers)
+def _bilinear(scene, n, seed, verbose, endmembers=None, snr_db=None, **options) -> Learned:
+    return _solved(scene, n, seed, endmembers, snr_db, linear.bilinear, **options)
 
 
-def _elmm(x, n, scene, seed, verbose, endmembers=None, snr_db=None, **options) -> Fit:
-    return _variable(linear.elmm, x, n, seed, endmembers, snr_db, options)
+def _variable(scene, n, seed, endmembers, snr_db, solve, options) -> Learned:
+    corners = _corners(scene, n, seed, endmembers, snr_db)
+    found = solve(_pixels(scene), corners.endmembers, **options)
+    fitted = Rows(found.abundances, None, found.endmembers)
+    return corners._replace(
+        endmembers=found.endmembers.mean(axis=0),
+        model=found,
+        rows=_Variable(solve, corners.endmembers, options),
+        fitted=fitted,
+        reconstruct=found.reconstruct,
+    )
 
 
-def _glmm(x, n, scene, seed, verbose, endmembers=None, snr_db=None, **options) -> Fit:
-    return _variable(linear.glmm, x, n, seed, endmembers, snr_db, options)
+def _elmm(scene, n, seed, verbose, endmembers=None, snr_db=None, **options) -> Learned:
+    return _variable(scene, n, seed, endmembers, snr_db, linear.elmm, options)
 
 
-def _plmm(x, n, scene, seed, verbose, endmembers=None, snr_db=None, **options) -> Fit:
-    return _variable(linear.plmm, x, n, seed, endmembers, snr_db, options)
+def _glmm(scene, n, seed, verbose, endmembers=None, snr_db=None, **options) -> Learned:
+    return _variable(scene, n, seed, endmembers, snr_db, linear.glmm, options)
 
 
-def _wahu(x, n, scene, seed, verbose, *, setting="salinas", n_training=1000, area=False, **changes) -> Fit:
+def _plmm(scene, n, seed, verbose, endmembers=None, snr_db=None, **options) -> Learned:
+    return _variable(scene, n, seed, endmembers, snr_db, linear.plmm, options)
+
+
+def _positions(scene: Scene) -> np.ndarray:
+    return np.arange(scene.cube.shape[2], dtype=float) if scene.wavelengths is None else scene.wavelengths
+
+
+def _wahu(scene, n, seed, verbose, *, setting="salinas", n_training=1000, area=False, **changes) -> Learned:
     """Fit atoms on ``n_training`` pixels as histograms, weights on all; brightness is kept beside and put back."""
     check_count("n_training", n_training)
-    positions = np.arange(x.shape[1], dtype=float) if scene.wavelengths is None else scene.wavelengths
+    x = _pixels(scene)
     offset = max(0.0, -float(x.min()))  # a histogram is not negative: lift the scene, as WaHU does
     light = x + offset
     scale = light.sum(axis=1)
@@ -129,38 +398,66 @@ def _wahu(x, n, scene, seed, verbose, *, setting="salinas", n_training=1000, are
     rng = np.random.default_rng(seed)
     chosen = np.sort(rng.choice(len(p), size=min(n_training, len(p)), replace=False))
     seed = int(rng.integers(2**31))
-    model = wahu(positions, setting=setting, n_atoms=n, random_state=seed, verbose=verbose, **changes).fit(p[chosen])
+    model = wahu(_positions(scene), setting=setting, n_atoms=n, random_state=seed, verbose=verbose, **changes)
+    model = model.fit(p[chosen])
     weights = model.transform(p)
     # an atom has no brightness of its own: give it that of the pixels that use it
     brightness = (weights * scale[:, None]).sum(axis=0) / np.maximum(weights.sum(axis=0), 1e-300)
-    abundances = area_fractions(weights, brightness) if area else weights
-    reconstruction = model.inverse_transform(weights) * scale[:, None] - offset
-    return Fit(abundances, model.atoms_ * brightness[:, None] - offset, reconstruction, model)
+    rows = _Light(model, offset, brightness, area)
+    fitted, rebuild = Rows(rows.shares(weights), None), functools.partial(rows.rebuild, weights, scale)
+    return Learned(model.atoms_ * brightness[:, None] - offset, model, rows, fitted, rebuild)
 
 
-def _wahu_unbalanced(x, n, scene, seed, verbose, *, n_training=300, max_iter=40, **options) -> Fit:
+def _wahu_unbalanced(scene, n, seed, verbose, *, n_training=300, max_iter=40, **options) -> Learned:
     """Atoms on ``n_training`` pixels, weights on all; no pixel is divided by its sum. Slow: see :func:`unbalanced_wahu`."""
     check_count("n_training", n_training)
-    positions = np.arange(x.shape[1], dtype=float) if scene.wavelengths is None else scene.wavelengths
+    x, positions = _pixels(scene), _positions(scene)
     offset = max(0.0, -float(x.min()))
     light = x + offset
     chosen = np.random.default_rng(seed).choice(len(x), size=min(n_training, len(x)), replace=False)
     found = unbalanced_wahu(light[np.sort(chosen)], positions, n, max_iter=max_iter, **options)
+    rows = _Masses(found.atoms, positions, offset, options | {"max_iter": max_iter})
     if len(chosen) == len(x):
-        return Fit(found.weights, found.atoms - offset, found.reconstruction - offset, found)
-    whole = unbalanced_wahu(light, positions, n, atoms=found.atoms, max_iter=max_iter, **options)
-    return Fit(whole.weights, found.atoms - offset, whole.reconstruction - offset, found)
+        whole = found
+    else:
+        whole = unbalanced_wahu(light, positions, n, atoms=found.atoms, max_iter=max_iter, **options)
+    rebuild = functools.partial(np.subtract, whole.reconstruction, offset)
+    return Learned(found.atoms - offset, found, rows, Rows(whole.weights, None), rebuild)
 
 
-def _idnet(x, n, scene, seed, verbose, **options) -> Fit:
+def _idnet(scene, n, seed, verbose, **options) -> Learned:
     from .deep import IDNet
 
-    model = IDNet(n, random_state=seed, verbose=verbose, **options).fit(x)
+    model = IDNet(n, random_state=seed, verbose=verbose, **options).fit(_pixels(scene))
     bundle = to_numpy(model.endmembers_)
-    return Fit(to_numpy(model.abundances_), bundle.mean(axis=0), to_numpy(model.reconstruct()), model, bundle)
+    fitted = Rows(to_numpy(model.abundances_), None, bundle)
+    return Learned(bundle.mean(axis=0), model, None, fitted, functools.partial(_rebuilt_by, model))
 
 
-METHODS: dict[str, Callable[..., Fit]] = {
+def _rebuilt_by(model: Any) -> np.ndarray:
+    return to_numpy(model.reconstruct())
+
+
+def _of_your_own(method: Callable, scene, n, seed, verbose, **options) -> Learned:
+    """A method of the caller's: called on the pixels, and checked for what it hands back."""
+    x = _pixels(scene)
+    found = method(x, n, random_state=seed, **options)
+    found = found if isinstance(found, Fit) else Fit(*found)
+    abundances, endmembers = np.asarray(found.abundances, dtype=float), np.asarray(found.endmembers, dtype=float)
+    if abundances.shape != (len(x), len(endmembers)) or endmembers.shape[1:] != x.shape[1:]:
+        raise ValueError(
+            f"the method must return abundances (n_pixels, n_endmembers) and endmembers (n_endmembers, n_bands); got "
+            f"{abundances.shape} and {endmembers.shape} for {x.shape[0]} pixels in {x.shape[1]} bands."
+        )
+    if not (np.isfinite(abundances).all() and np.isfinite(endmembers).all()):
+        raise ValueError("the method returned NaN or infinite values. Mask what it cannot unmix.")
+    rebuilt = abundances @ endmembers if found.reconstruction is None else np.asarray(found.reconstruction, dtype=float)
+    return Learned(
+        endmembers, found.model, None, Rows(abundances, None, found.bundle), functools.partial(np.asarray, rebuilt)
+    )
+
+
+METHODS: dict[str, Callable[..., Learned]] = {
     "pca": _pca,
     "nmf": _nmf,
     "fcls": _fcls,
@@ -173,13 +470,66 @@ METHODS: dict[str, Callable[..., Fit]] = {
     "wahu_unbalanced": _wahu_unbalanced,
     "idnet": _idnet,
 }
+BEHIND = {  # whose options a method hands on
+    "pca": linear.pca,
+    "nmf": linear.nmf,
+    "bilinear": linear.bilinear,
+    "elmm": linear.elmm,
+    "glmm": linear.glmm,
+    "plmm": linear.plmm,
+    "wahu": (wahu, "wdl_tutorial.dictionary.WassersteinDictionary"),
+    "wahu_unbalanced": unbalanced_wahu,
+    "idnet": "wdl_tutorial.deep.IDNet",
+}
+_OURS = {
+    "scene",
+    "n",
+    "n_endmembers",
+    "seed",
+    "verbose",
+    "options",
+    "changes",
+    "X",
+    "self",
+    "random_state",
+    "positions",
+    "n_atoms",
+}
+_OURS |= {"atoms"}
+
+
+def options_of(method: str) -> list[str]:
+    """The options that :func:`unmix` takes for a method.
+
+    Examples
+    --------
+    >>> options_of("nnls")
+    ['endmembers', 'snr_db']
+    """
+    behind = BEHIND.get(method, ())
+    names: list[str] = []
+    for function in (METHODS[method], *(behind if isinstance(behind, tuple) else (behind,))):
+        if isinstance(function, str):
+            module, _, name = function.rpartition(".")
+            function = getattr(__import__(module, fromlist=[name]), name).__init__
+        names += [name for name in inspect.signature(function).parameters if name not in _OURS and name not in names]
+    return names
+
+
+def _check_options(method: str, options: dict[str, Any]) -> None:
+    unknown = [name for name in options if name not in options_of(method)] if options else []
+    if unknown:
+        raise TypeError(
+            f"method {method!r} takes no option {', '.join(map(repr, unknown))}; it takes {', '.join(options_of(method))}."
+        )
 
 
 def unmix(
     scene: Scene | np.ndarray,
-    method: str = "wahu",
+    method: str | Callable = "wahu",
     n_endmembers: int | None = None,
     *,
+    mask: Any = None,
     random_state: int = 0,
     verbose: bool = False,
     **options: Any,
@@ -195,14 +545,31 @@ def unmix(
         "wahu" (options of :func:`wahu`; ``n_training=1000`` pixels are fitted, all are unmixed; ``area=True`` turns
         fractions of light into fractions of area, right for linear mixing only), "wahu_unbalanced" (pixels keep their
         brightness; options of :func:`unbalanced_wahu`, ``n_training=300``) or "idnet" (options of
-        :class:`wdl_tutorial.deep.IDNet`).
+        :class:`wdl_tutorial.deep.IDNet`). Or a method of your own, called as
+        ``method(pixels, n_endmembers, random_state=..., **options)``, which returns abundances and endmembers, or a
+        :class:`Fit`.
     n_endmembers : how many; the number the scene's truth has, if it has one.
+    mask : array, shape (rows, cols)   True where a pixel is to be unmixed, beside the mask that the scene has.
     random_state : seed of every draw.
     verbose : show a progress bar.
+    options : of the method. ``endmembers`` may be an array (n_endmembers, n_bands), a :class:`Spectra` whose bands are those
+        of the scene, or names: of the scene's own endmembers, or of :func:`load_usgs_sample`, which is then resampled.
 
     Returns
     -------
     Unmixing
+
+    Raises
+    ------
+    ValueError, TypeError
+        If there is nothing valid to unmix, the scene holds NaN or pixels of zeros, endmembers are on other bands, or an
+        option is not the method's.
+
+    Warns
+    -----
+    UserWarning
+        If scene and endmembers seem to be in different units, an endmember is negative throughout (fill that was not
+        masked), or NNLS has a shade endmember to divide by.
 
     Examples
     --------
@@ -211,41 +578,129 @@ def unmix(
     >>> wt.unmix(scene, "nnls").abundances.shape
     (8, 8, 3)
     """
-    scene = _as_scene(scene)
-    if method not in METHODS:
-        raise ValueError(f"method must be one of {', '.join(METHODS)}; got {method!r}.")
+    scene = _masked(_as_scene(scene), mask)
+    if not callable(method):
+        choice("method", method, tuple(METHODS))
+        _check_options(method, options)
     n = _count(scene, n_endmembers, options.get("endmembers"))
-    x = np.asarray(scene.pixels(), dtype=float)  # in half precision histograms do not sum to one
-    if not len(x):
-        raise ValueError(f"the scene has no valid pixel: all {np.size(scene.mask)} entries of its mask are False.")
-    if not np.isfinite(x).all():
-        bad = int((~np.isfinite(x)).any(axis=1).sum())
-        raise ValueError(f"{bad} valid pixels hold NaN or infinite values; mask them, or drop the bad bands first.")
-    dark = ~x.any(axis=1)
-    if dark.any():
-        raise ValueError(
-            f"{int(dark.sum())} valid pixels are all zeros (the first is number {int(dark.argmax())}), which have no "
-            "direction to compare. Mask them: Scene(name, cube, mask=cube.any(axis=-1))."
-        )
+    _check_pixels(scene)
     start = time.perf_counter()
-    fit = METHODS[method](x, n, scene, random_state, verbose, **options)
-    seconds = time.perf_counter() - start
+    learn = functools.partial(_of_your_own, method) if callable(method) else METHODS[method]
+    learned = learn(scene, n, random_state, verbose, **options)
+    name = getattr(method, "__name__", type(method).__name__) if callable(method) else method
+    below = np.flatnonzero((learned.endmembers < 0).all(axis=1)) if name != "pca" else np.empty(0, int)
+    if below.size:
+        warnings.warn(
+            f"endmember {below[0]} (0-based) is negative in every band (about {np.median(learned.endmembers[below[0]]):g}): "
+            "pixels of fill were not masked. Give mask=..., or load_cube(..., fill=...).",
+            UserWarning,
+            stacklevel=2,
+        )
+    return _finished(scene, name, learned, start, _settings(scene, name, n, random_state, options))
+
+
+def _finished(
+    scene: Scene,
+    method: str,
+    learned: Learned,
+    start: float,
+    settings: dict[str, Any],
+    names: tuple[str, ...] | None = None,
+) -> Unmixing:
+    """The pixels unmixed block by block, put back into maps, and measured."""
+    n_valid, bundles, fitted = int(valid_pixels(scene).sum()), [], learned.fitted
+    abundances, error = np.empty((n_valid, len(learned.endmembers))), np.empty(n_valid)
+    square, power, angle = 0.0, 0.0, 0.0
+    whole = None if fitted is None else learned.reconstruct()
+    for part, x in _blocks(scene):
+        if fitted is None:
+            rows = _quietly(learned.rows, x)
+            bundles += [] if rows.bundle is None else [rows.bundle]
+        else:
+            rows = Rows(fitted.abundances[part], whole[part])
+        abundances[part] = rows.abundances
+        gap = np.square(x - rows.reconstruction).sum(axis=1)
+        error[part] = np.sqrt(gap / x.shape[1])
+        square, power = square + gap.sum(), power + np.square(x).sum()
+        angle += float(np.sum(metrics.spectral_angle(x, rows.reconstruction)))
+    bundle = fitted.bundle if fitted is not None else np.concatenate(bundles) if bundles else None
     diagnostics = {
-        "rmse": metrics.rmse(x, fit.reconstruction),
-        "nrmse_y": metrics.nrmse(x, fit.reconstruction),
-        "spectral_angle": float(np.mean(metrics.spectral_angle(x, fit.reconstruction))),
-        "most_negative": float(min(fit.abundances.min(), 0.0)),
-        "sum_gap": float(np.abs(fit.abundances.sum(axis=1) - 1.0).max()),
-        "seconds": seconds,
+        "rmse": float(np.sqrt(square / (n_valid * scene.cube.shape[2]))),
+        "nrmse_y": float(np.sqrt(square / power)),
+        "spectral_angle": angle / n_valid,
+        "most_negative": float(min(abundances.min(), 0.0)),
+        "sum_gap": float(np.abs(abundances.sum(axis=1) - 1.0).max()),
+        "seconds": time.perf_counter() - start,
     }
-    maps = scene.to_map(fit.abundances), scene.to_map(fit.reconstruction)
-    bundle = None if fit.bundle is None else scene.to_map(fit.bundle)
-    return Unmixing(method, maps[0], fit.endmembers, maps[1], diagnostics, fit.model, bundle)
+    valid = valid_pixels(scene)
+    n = len(learned.endmembers)
+    return Unmixing(
+        method,
+        scene.to_map(abundances),
+        learned.endmembers,
+        diagnostics,
+        learned.model,
+        None if bundle is None else scene.to_map(bundle),
+        scene.wavelengths,
+        names or learned.names or tuple(f"endmember {k + 1}" for k in range(n)),
+        scene.units,
+        scene.geo,
+        valid.reshape(scene.cube.shape[:2]),
+        scene.to_map(error),
+        None if learned.indices is None else np.flatnonzero(valid)[learned.indices],
+        settings,
+        scene,
+        learned._replace(fitted=None),
+    )
+
+
+def _settings(scene: Scene, method: str, n: int, seed: Any, options: dict[str, Any]) -> dict[str, Any]:
+    """What another person needs to do the same again."""
+    return {
+        "method": method,
+        "n_endmembers": n,
+        "random_state": seed if isinstance(seed, int) else repr(seed),
+        "options": {key: _told(value) for key, value in options.items()},
+        "scene": scene.name,
+        "shape": [int(k) for k in scene.cube.shape],
+        "data_sha256": fingerprint(scene),
+        "versions": {
+            "wdl_tutorial": __version__,
+            "numpy": np.__version__,
+            "scipy": scipy.__version__,
+            "python": platform.python_version(),
+        },
+    }
+
+
+def _told(value: Any) -> Any:
+    """An option as JSON can hold it."""
+    if isinstance(value, Spectra):
+        return list(value.names)
+    if isinstance(value, np.ndarray):
+        return {"array": list(value.shape), "sha256": hashlib.sha256(np.ascontiguousarray(value).tobytes()).hexdigest()}
+    return value if isinstance(value, str | int | float | bool | list | tuple | type(None)) else repr(value)
+
+
+def fingerprint(scene: Scene) -> str:
+    """The sha256 of the pixels of a scene, its mask and its wavelengths: the same scene has the same."""
+    found = hashlib.sha256(repr((scene.cube.shape, scene.cube.dtype.str)).encode())
+    for row in np.asarray(scene.cube):
+        found.update(np.ascontiguousarray(row).tobytes())
+    found.update(valid_pixels(scene).tobytes())
+    found.update(b"" if scene.wavelengths is None else np.asarray(scene.wavelengths, dtype=float).tobytes())
+    return found.hexdigest()
 
 
 def _as_scene(scene: Scene | np.ndarray) -> Scene:
+    if isinstance(scene, str | Path):
+        raise TypeError(
+            f"expected numbers: scene must be a Scene or a cube, got {scene!r}. Load it: wt.datasets.load_cube."
+        )
     if not isinstance(scene, Scene):
-        scene = Scene("cube", to_numpy(as_float(scene)).astype(float))
+        if not (isinstance(scene, np.ndarray) and scene.dtype.kind in "iuf"):
+            scene = to_numpy(as_float(scene)).astype(float)
+        scene = Scene("cube", scene)
     shape, nm = scene.cube.shape, scene.wavelengths
     if len(shape) != 3:
         raise ValueError(f"scene must be a Scene or a cube (rows, cols, bands); got an array of shape {shape}.")
@@ -259,16 +714,130 @@ def _as_scene(scene: Scene | np.ndarray) -> Scene:
     return scene
 
 
+def _masked(scene: Scene, mask: Any) -> Scene:
+    """The scene with a mask more: a pixel is valid where both say so."""
+    if mask is None:
+        return scene
+    given = scene._replace(mask=np.asarray(mask))
+    check_maps(given._replace(labels=None, abundances=None))
+    return scene._replace(mask=(valid_pixels(given) & valid_pixels(scene)).reshape(scene.cube.shape[:2]))
+
+
 def _count(scene: Scene, n_endmembers: int | None, endmembers: Any = None) -> int:
     if n_endmembers is None:
         if endmembers is not None:
-            return len(endmembers)
+            return len(endmembers.names) if isinstance(endmembers, Spectra) else len(endmembers)
         if scene.endmembers is None:
             raise ValueError("n_endmembers is needed: the scene has no truth. See linear.estimate_n_endmembers.")
         return len(scene.endmembers)
     if isinstance(n_endmembers, bool) or not isinstance(n_endmembers, int | np.integer) or n_endmembers < 1:
-        raise ValueError(f"n_endmembers must be a positive integer; got {n_endmembers!r}.")
+        raise ValueError(f"n_endmembers must be a positive integer; got {shown(n_endmembers)}.")
     return int(n_endmembers)
+
+
+# ------------------------------------------------------------------------------------------------- bands and units
+
+
+def _given(scene: Scene, endmembers: Any) -> tuple[np.ndarray, tuple[str, ...] | None]:
+    """Endmembers as numbers on the scene's bands, and their names."""
+    if isinstance(endmembers, Spectra):
+        _check_same(scene, endmembers.wavelengths, "the endmembers")
+        return np.asarray(endmembers.spectra, dtype=float), tuple(endmembers.names)
+    if isinstance(endmembers, list | tuple) and endmembers and all(isinstance(name, str) for name in endmembers):
+        return _by_name(scene, tuple(endmembers)), tuple(endmembers)
+    numbers = np.asarray(endmembers, dtype=float)
+    own = scene.endmembers is not None and scene.endmember_names is not None
+    same = own and np.shape(scene.endmembers) == numbers.shape and np.array_equal(scene.endmembers, numbers)
+    return numbers, tuple(scene.endmember_names) if same else None
+
+
+def _by_name(scene: Scene, names: tuple[str, ...]) -> np.ndarray:
+    own = scene.endmember_names or ()
+    if scene.endmembers is not None and all(name in own for name in names):
+        return np.asarray(scene.endmembers, dtype=float)[[own.index(name) for name in names]]
+    sample = load_usgs_sample()
+    missing = [name for name in names if name not in sample.names]
+    if missing:
+        raise ValueError(
+            f"no endmember is called {missing[0]!r}: the scene has {list(own) or 'none'}, "
+            f"the USGS sample {list(sample.names)}."
+        )
+    if scene.wavelengths is None:
+        raise ValueError(
+            "endmembers by name need the scene's wavelengths, to be put on its bands. Give them to the scene."
+        )
+    return sample.only(*names).resample(scene.wavelengths, scene.fwhm).spectra
+
+
+def _check_same(scene: Scene, wavelengths: np.ndarray, whose: str) -> None:
+    """Bands are the same ones, not only as many."""
+    if scene.wavelengths is None:
+        if len(wavelengths) != scene.cube.shape[2]:
+            raise ValueError(
+                f"{whose} have {len(wavelengths)} bands, the scene has {scene.cube.shape[2]} and no wavelengths."
+            )
+        return
+    mine, theirs = np.asarray(scene.wavelengths, dtype=float), np.asarray(wavelengths, dtype=float)
+    if mine.shape != theirs.shape:
+        raise ValueError(
+            f"{whose} have {theirs.size} bands from {theirs[0]:g} to {theirs[-1]:g} nm, the scene has {mine.size} from "
+            f"{mine[0]:g} to {mine[-1]:g} nm. Bring them to its bands: library.resample(scene.wavelengths)."
+        )
+    far = np.abs(mine - theirs)
+    if far.max() > _tolerance(mine):
+        k = int(far.argmax())
+        raise ValueError(
+            f"{whose} have as many bands as the scene, but other ones: band {k} lies at {theirs[k]:g} nm there and at "
+            f"{mine[k]:g} nm here. Bring them to its bands: library.resample(scene.wavelengths)."
+        )
+
+
+def _tolerance(wavelengths: np.ndarray) -> float:
+    """A tenth of the spacing of the bands, in nm."""
+    return 0.1 * float(np.median(np.abs(np.diff(wavelengths)))) if wavelengths.size > 1 else 1.0
+
+
+def _check_brightness(scene: Scene, endmembers: np.ndarray) -> None:
+    """Counts or percent beside reflectance, either way round: no mixture of such endmembers is a pixel of the scene."""
+    mean, most, n = 0.0, 0.0, 0
+    for _, x in _blocks(scene):
+        mean, most, n = mean + float(np.abs(x).sum()), max(most, float(np.abs(x).max())), n + x.size
+    mean /= max(n, 1)
+    ratio, top = (
+        mean / float(np.abs(endmembers).mean(axis=1).max() or 1.0),
+        most / float(np.abs(endmembers).max() or 1.0),
+    )
+    if ratio > 20 or top < 1 / 30:
+        warnings.warn(
+            f"the scene reaches {most:.3g} (mean {mean:.3g}) and the endmembers {np.abs(endmembers).max():.3g}: one of them "
+            "seems to be in counts or percent. Divide it by its scale to reflectance (often 1e4, or 100).",
+            UserWarning,
+            stacklevel=6,
+        )
+
+
+def _same_bands(found: Unmixing, scene: Scene) -> Scene:
+    """``scene`` in the bands that ``found`` knows; bands that it has beside are left out."""
+    n_bands = found.endmembers.shape[1]
+    mine, theirs = found.wavelengths, scene.wavelengths
+    if mine is None or theirs is None:
+        if scene.cube.shape[2] != n_bands:
+            raise ValueError(
+                f"the scene has {scene.cube.shape[2]} bands, the endmembers have {n_bands}. Give the same bands."
+            )
+        return scene
+    gap = np.abs(np.asarray(theirs)[None, :] - np.asarray(mine)[:, None])
+    nearest = gap.argmin(axis=1)
+    off = gap[np.arange(n_bands), nearest]
+    if off.max() > _tolerance(np.asarray(mine, dtype=float)) or len(set(nearest.tolist())) < n_bands:
+        k = int(off.argmax())
+        raise ValueError(
+            f"the scene has no band at {mine[k]:g} nm (the nearest is {theirs[nearest[k]]:g}): it is on other bands than "
+            "the endmembers. Resample them, found.spectra().resample(scene.wavelengths), and unmix it with endmembers=..."
+        )
+    if np.array_equal(nearest, np.arange(scene.cube.shape[2])):
+        return scene
+    return scene.drop_bands(np.setdiff1d(np.arange(scene.cube.shape[2]), nearest))
 
 
 # ------------------------------------------------------------------------------------------------------------ comparing
