@@ -622,7 +622,8 @@ def _finished(
         gap = np.square(x - rows.reconstruction).sum(axis=1)
         error[part] = np.sqrt(gap / x.shape[1])
         square, power = square + gap.sum(), power + np.square(x).sum()
-        angle += float(np.sum(metrics.spectral_angle(x, rows.reconstruction)))
+        lit = rows.reconstruction.any(axis=1)  # what is rebuilt as nothing has no direction: a right angle to its pixel
+        angle += float(np.sum(metrics.spectral_angle(x[lit], rows.reconstruction[lit]))) + np.pi / 2 * int((~lit).sum())
     bundle = fitted.bundle if fitted is not None else np.concatenate(bundles) if bundles else None
     diagnostics = {
         "rmse": float(np.sqrt(square / (n_valid * scene.cube.shape[2]))),
