@@ -384,6 +384,8 @@ def test_fill_that_becomes_an_endmember_is_told(scene, value):
     cube[0, 0] = value
     with pytest.warns(UserWarning, match=rf"1 valid pixels hold one value, {value}, in every band: it is fill"):
         wt.unmix(cube, "nnls", 3)
+    if value > -0.5:
+        return
     cube[0, 0, ::2] *= 1.01  # fill with a little noise on it is seen by what it becomes
     with pytest.warns(UserWarning, match=r"negative in every band \(about -0.*mask"):
         wt.unmix(cube, "nnls", 3, snr_db=0)
