@@ -56,8 +56,8 @@ cubefiles
 datasets
 words
 figures
-results
 unmixing
+results
 trust
 exercises
 classroom
