@@ -191,6 +191,13 @@ def test_no_module_is_left_out_of_the_order():
     assert names - {"__init__", "__main__"} == set(ORDER)
 
 
+def test_every_module_has_its_line_in_the_drawing_in_this_order():
+    table = re.findall(r"^\| (`\w+(?:\.py|/)`(?:, `\w+\.py`)*) \| \S", (ROOT / "CONTRIBUTING.md").read_text(), re.M)
+    drawn = [re.sub(r"\.py$|/$", "", name) for cell in table for name in re.findall(r"`([^`]+)`", cell)]
+    assert [name for name in ORDER if drawn.count(name) != 1] == [], "give each module a line of CONTRIBUTING.md"
+    assert [name for name in drawn if name in ORDER] == ORDER
+
+
 def test_only_one_module_knows_about_backends():
     compat = "array_api" + "_compat"
     users = [
