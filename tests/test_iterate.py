@@ -4,12 +4,27 @@ from __future__ import annotations
 
 import inspect
 import itertools
+import warnings
 
 import numpy as np
 import pytest
+from conftest import assert_close
 
+import wdl_tutorial as wt
 from wdl_tutorial.chunks import workers
-from wdl_tutorial.iterate import ConvergenceWarning, deprecated, nth, progress, run, warn, warn_not_converged
+from wdl_tutorial.iterate import (
+    ConvergenceWarning,
+    Plain,
+    accelerated,
+    deprecated,
+    nth,
+    progress,
+    run,
+    warn,
+    warn_not_converged,
+)
+from wdl_tutorial.scaling import Variant
+from wdl_tutorial.transport import SinkhornState, plain_iteration
 
 
 def halving(xp, start=1.0):
@@ -106,3 +121,172 @@ def test_a_bar_of_work_that_settles_early_ends_full(capsys):
         bar.update(10)
         raise KeyboardInterrupt
     assert bar.total == 100  # that one was not done
+
+
+# ------------------------------------------------------------------------------------------------------ extrapolation
+
+
+def walk(rng, *shape):
+    """Spectra: positive, smooth, on the simplex."""
+    return wt.normalize(np.exp(np.cumsum(0.15 * rng.standard_normal(shape), axis=-1)))
+
+
+LINE, GRID = wt.LineCost(np.linspace(0, 10, 60)), wt.GridCost(40, spacing=1 / 39)
+VARIANTS = {"balanced": {}, "rho .1": {"marginal_weight": 0.1}, "rho 20": {"marginal_weight": 20.0}}
+
+
+@pytest.mark.parametrize("domain", ["kernel", "log"])
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_extrapolated_sinkhorn_ends_where_the_plain_one_does(xp, rng, variant, domain):
+    p, q = walk(rng, 3, 40), walk(rng, 3, 40)
+    q[1, :15] = 0.0  # a histogram with zeros
+    q = wt.normalize(q)
+    options = VARIANTS[variant] | {"eps": 5e-3, "domain": domain, "tol": 1e-11, "max_iter": 200_000}
+    found = wt.sinkhorn(xp.array(p), xp.array(q), GRID, **options)
+    plain = wt.sinkhorn(p, q, GRID, acceleration=None, **(options | {"domain": "kernel"}))
+    assert found.n_iter < plain.n_iter and found.error <= 1e-11 and bool(xp.module.all(found.converged))
+    assert_close(found.plan, plain.plan, atol=1e-9)
+    assert_close(found.value, plain.value, atol=1e-9)
+
+
+@pytest.mark.parametrize("domain", ["kernel", "log"])
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_an_extrapolated_barycenter_ends_where_the_plain_one_does(xp, rng, variant, domain):
+    atoms, weights = walk(rng, 3, 40), rng.dirichlet(np.ones(3), 4)
+    atoms[0, 20:] = 0.0
+    weights[1, 2] = 0.0  # an atom without weight
+    atoms, weights = wt.normalize(atoms), wt.normalize(weights)
+    options = VARIANTS[variant] | {"eps": 1e-2, "domain": domain, "tol": 1e-11, "max_iter": 100_000}
+    found = wt.barycenter(xp.array(atoms), xp.array(weights), GRID, **options)
+    plain = wt.barycenter(atoms, weights, GRID, acceleration=None, **(options | {"domain": "kernel"}))
+    assert found.n_iter < plain.n_iter and found.error <= 1e-11 and bool(xp.module.all(found.converged))
+    assert_close(found.histogram, plain.histogram, atol=1e-9)
+
+
+def test_a_batch_of_extrapolated_problems_is_the_loop_over_them(xp, rng):
+    # rows leave when they are done, and each has its own combination
+    p, q, atoms, weights = walk(rng, 5, 60), walk(rng, 5, 60), walk(rng, 3, 60), rng.dirichlet(np.ones(3), 5)
+    p[0] = q[0]
+    batch = wt.sinkhorn(xp.array(p), xp.array(q), LINE, eps=0.1)
+    means = wt.barycenter(xp.array(atoms), xp.array(weights), LINE, eps=0.1)
+    longest = 0
+    for i in range(5):
+        one = wt.sinkhorn(p[i], q[i], LINE, eps=0.1)
+        assert_close(batch.plan[i, ...], one.plan, atol=1e-10)
+        assert_close(batch.f[i, ...], one.f, atol=1e-9)  # of the constant that is free, always the same
+        assert_close(means.histogram[i, ...], wt.barycenter(atoms, weights[i], LINE, eps=0.1).histogram, atol=1e-10)
+        longest = max(longest, one.n_iter)
+    assert batch.n_iter == longest
+
+
+def test_rows_that_are_done_are_not_iterated_any_more(rng):
+    p, q = walk(rng, 8, 60), walk(rng, 8, 60)
+    q[:6] = p[:6]
+    kernel, asked = wt.gibbs_kernel(LINE, 0.05), []
+    problem = plain_iteration(p, q, kernel, Variant())
+
+    def watched(rows):
+        asked.append(8 if rows is None else len(rows))
+        return problem(rows)
+
+    found = accelerated(watched, np.zeros((8, 1, 60)), tol=1e-9, max_iter=2000)
+    assert asked[0] == 8 and asked[-1] <= 2 and found.converged.all()
+    assert_close((found.state.u * kernel.apply(found.state.v)), p, atol=1e-12)  # the rows are in their order
+
+
+def test_a_line_barycenter_takes_a_twentieth_of_the_plain_products(rng):
+    atoms, weights = walk(rng, 4, 60), rng.dirichlet(np.ones(4), 3)
+    given = (atoms, weights, LINE)
+    plain = wt.barycenter(*given, eps=0.05, acceleration=None, max_iter=50_000)
+    found = wt.barycenter(*given, eps=0.05)
+    assert found.n_iter < plain.n_iter / 10
+    assert_close(found.histogram, plain.histogram, atol=1e-7)
+
+
+def test_no_extrapolation_leads_away_where_components_hardly_talk(rng):
+    # eps of 2e-4 of the largest cost: pushed about, potentials of 1e11 eps took all digits and "converged" at a wrong plan
+    worst = 0.0
+    for seed in (18, 40, 120, 137):
+        draw = np.random.default_rng(seed)
+        x = np.sort(draw.random(25))
+        p, q = (wt.normalize(draw.random((2, 25)) ** 5) for _ in range(2))
+        options = {"eps": 5e-4, "domain": "log", "max_iter": 4000, "tol": 1e-8}
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            found, plain = (
+                wt.sinkhorn(p, q, wt.cost_matrix(x, power=1), acceleration=a, **options) for a in ("auto", None)
+            )
+        assert found.n_iter <= 1.1 * plain.n_iter + 6
+        both = found.converged & plain.converged
+        worst = max(worst, np.abs(found.plan - plain.plan).sum((-2, -1))[both].max(initial=0.0))
+        assert_close(found.plan.sum(-1), p, atol=1e-8)
+    assert worst < 1e-4
+
+
+def test_an_extrapolation_that_lowers_the_dual_value_is_undone():
+    # a map whose changes are no guide: where they point, it is worse
+    asked = []
+
+    def problem(rows):
+        def plain(x, state):
+            asked.append(float(x[0, 0, 0]))
+            here = x[0, 0, 0]
+            step = 0.1 if here < 1.0 else -0.1 * here
+            new = x + step
+            dual = lambda: np.array([-abs(float(new[0, 0, 0]) - 1.0)])  # noqa: E731
+            return Plain(new, np.ones_like(x), np.ones_like(x), dual, SinkhornState(new[:, 0], new[:, 0]))
+
+        return plain
+
+    accelerated(problem, np.zeros((1, 1, 1)), tol=1e-30, max_iter=60, free=False)
+    assert max(np.abs(asked)) > 10 and abs(asked[-1] - 1.0) < 0.5  # it jumped far, and came back
+
+
+def test_a_run_that_is_nan_from_the_start_stops_at_once(xp):
+    def problem(rows):
+        def plain(x, state):
+            return Plain(x * float("nan"), x * float("nan"), x, lambda: x[:, 0, 0], SinkhornState(x, x))
+
+        return plain
+
+    found = accelerated(problem, xp.array(np.zeros((2, 1, 3))), tol=1e-9, max_iter=1000)
+    assert found.n_iter == 3 and np.isnan(found.error) and not bool(xp.module.any(found.converged))
+
+
+def test_what_asks_for_plain_iterations_gets_them(rng):
+    p, q = walk(rng, 2, 40)
+    with pytest.warns(ConvergenceWarning, match="after 7 iterations"):
+        exactly = wt.sinkhorn(p, q, GRID, eps=0.05, tol=0.0, max_iter=7, acceleration="auto")
+    u = nth(wt.sinkhorn_steps(p, q, wt.gibbs_kernel(GRID, 0.05)), 7).u
+    assert_close(exactly.f, 0.05 * np.log(u), atol=1e-14)
+    heavy = [wt.sinkhorn(p, q, GRID, eps=0.05, momentum=-0.2, acceleration=a).n_iter for a in ("auto", None)]
+    assert heavy[0] == heavy[1]
+    fixed = [
+        wt.barycenter(np.stack([p, q]), [0.5, 0.5], GRID, eps=0.05, n_iter=9, acceleration=a) for a in ("auto", None)
+    ]
+    assert (fixed[0].histogram == fixed[1].histogram).all()
+    for door in (wt.sinkhorn, wt.sinkhorn_divergence):
+        with pytest.raises(
+            ValueError, match="acceleration must be 'auto', or None for the paper's plain iteration; got 'fast'"
+        ):
+            door(p, q, GRID, eps=0.05, acceleration="fast")
+    with pytest.raises(ValueError, match="acceleration must be 'auto'"):
+        wt.barycenter(np.stack([p, q]), [0.5, 0.5], GRID, eps=0.05, acceleration=True)
+
+
+def test_torch_still_records_runs_of_tensors_that_track_gradients(rng):
+    torch = pytest.importorskip("torch")
+    p, q = (torch.tensor(h) for h in walk(rng, 2, 40))
+    tracked = p.clone().requires_grad_()
+    found = wt.sinkhorn(tracked, q, GRID, eps=0.05)
+    assert found.n_iter == wt.sinkhorn(p, q, GRID, eps=0.05, acceleration=None).n_iter
+    (slope,) = torch.autograd.grad(found.value, tracked)
+    f = wt.sinkhorn(p, q, GRID, eps=0.05).f
+    assert_close(slope - slope.mean(), f - f.mean(), atol=1e-6)
+
+
+def test_float32_converges_to_what_float32_can_resolve(xp, rng):
+    p, q = walk(rng, 2, 3, 40)
+    found = wt.sinkhorn(xp.array(p, dtype=np.float32), xp.array(q, dtype=np.float32), GRID, eps=0.05, tol=1e-5)
+    assert found.f.dtype == xp.array(p, dtype=np.float32).dtype and bool(xp.module.all(found.converged))
+    assert_close(found.value, wt.sinkhorn(p, q, GRID, eps=0.05).value, atol=1e-4)

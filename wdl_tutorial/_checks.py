@@ -105,6 +105,14 @@ def choice(name: str, value: Any, known: Sequence[str], *, advice: str = "") -> 
     raise ValueError(f"{name} must be {listed}; got {shown(value)}.{advice and ' ' + advice}")
 
 
+def check_acceleration(acceleration: Any) -> None:
+    """Refuse what is neither "auto" nor None."""
+    if acceleration is not None and not (isinstance(acceleration, str) and acceleration == "auto"):
+        raise ValueError(
+            f"acceleration must be 'auto', or None for the paper's plain iteration; got {shown(acceleration)}."
+        )
+
+
 def floats(**arrays: Any) -> tuple[Array, ...]:
     """The arrays, by their names, as floats of one backend; a list follows the arrays."""
     like = next((x for x in arrays.values() if is_array(x)), None)

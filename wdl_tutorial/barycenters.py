@@ -15,20 +15,33 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from ._array import Array, array_namespace, as_float, number, one_type, safe_log
-from ._checks import SUM_TOLERANCE, check_batch, check_eps, check_nonnegative, check_not_empty, check_options, check_run
+import numpy as np
+
+from ._array import Array, array_namespace, as_float, number, one_type, safe_log, tracks
+from ._checks import (
+    SUM_TOLERANCE,
+    check_acceleration,
+    check_batch,
+    check_eps,
+    check_nonnegative,
+    check_not_empty,
+    check_options,
+    check_run,
+)
 from .costs import check_cost, is_symmetric
-from .iterate import Accuracy, Run, nth, run, warn_not_converged
+from .iterate import Accuracy, Plain, Run, accelerated, nth, run, warn_not_converged
 from .kernels import check_domain
 from .scaling import (
     PLAIN,
     Attempt,
     Scaled,
     Variant,
+    dual_value,
     first_right,
     is_right,
     kernels_to_try,
     least_mass,
+    manner,
     relax,
     relax_log,
     too_fine,
@@ -107,6 +120,16 @@ def log_mean(log_phi: Array, weights: Array, kappa: float) -> Array:
     spread = (top - middle)[..., 0, :]
     correction = xp.where(spread < 30.0, xp.log1p(xp.where(spread < 30.0, near, xp.zeros_like(near))), far)
     return (middle[..., 0, :] + correction) / kappa
+
+
+def mean_shares(log_phi: Array, weights: Array, kappa: float) -> tuple[Array, Array]:
+    """The derivatives of :func:`log_mean`: in log_phi, where they sum to one over the atoms, and in the weights."""
+    if kappa == 0.0:
+        return weights[..., None], log_phi
+    xp = array_namespace(log_phi, weights)
+    gap = kappa * (log_phi - log_mean(log_phi, weights, kappa)[..., None, :])
+    total = xp.sum(weights, axis=-1)[..., None, None]
+    return weights[..., None] / total * xp.exp(gap), xp.expm1(gap) / (kappa * total)
 
 
 def _start(atoms: Array, weights: Array, log: bool) -> Array:
@@ -230,12 +253,7 @@ def backward_step(
     log_phi = state.phi if log else xp.log(state.phi)
     p_ = theta * fresh * xp.sum(adjoint.b, axis=-2)
     p_ = p_ if adjoint.p is None else p_ + adjoint.p
-    if kappa == 0.0:
-        shares, slope = weights[..., None], log_phi
-    else:
-        gap = kappa * (log_phi - log_mean(log_phi, weights, kappa)[..., None, :])
-        total = xp.sum(weights, axis=-1)[..., None, None]
-        shares, slope = weights[..., None] / total * xp.exp(gap), xp.expm1(gap) / (kappa * total)
+    shares, slope = mean_shares(log_phi, weights, kappa)
     phi_ = shares * p_[..., None, :] - theta * fresh * adjoint.b
     grad_weights = xp.sum(slope * p_[..., None, :], axis=-1)
 
@@ -263,15 +281,90 @@ def steps_of(
     return make(atoms, weights, kernel, **variant.only("marginal_weight", "momentum", "debiased"), start=start)
 
 
-def settle(atoms: Array, weights: Array, kernel: Any, variant: Variant, accuracy: Accuracy) -> Run:
-    """Iterate to the tolerance: every barycenter of the package that has one passes here."""
+def settle(
+    atoms: Array, weights: Array, kernel: Any, variant: Variant, accuracy: Accuracy, log_b: Array | None = None
+) -> Run:
+    """Iterate to the tolerance: every barycenter of the package that has one passes here.
+
+    ``log_b`` (..., n_atoms, n_bins): the logarithm of the scalings to start from, instead of b = 1.
+    """
+    plain = variant.momentum != 0.0 or variant.debiased or tracks(atoms, weights)
+    if accuracy.extrapolated and not plain:
+        return _extrapolated(atoms, weights, kernel, variant, accuracy, log_b)
     return run(
-        steps_of(atoms, weights, kernel, variant),
+        steps_of(atoms, weights, kernel, variant, _begun(log_b, kernel)),
         fixed_point_error(atoms, kernel, variant),
         tol=accuracy.tol,
         max_iter=accuracy.max_iter,
         check_every=accuracy.check_every,
     )
+
+
+def _begun(log_b: Array | None, kernel: Any) -> BarycenterState | None:
+    """A state to start from, of which only b is known."""
+    if log_b is None:
+        return None
+    b = log_b if kernel.domain == "log" else array_namespace(log_b).exp(log_b)
+    return BarycenterState(None, b, None, None, None, None)
+
+
+def _extrapolated(
+    atoms: Array, weights: Array, kernel: Any, variant: Variant, accuracy: Accuracy, log_b: Array | None
+) -> Run:
+    """:func:`settle` by :func:`wdl_tutorial.iterate.accelerated`: the batch as rows, and back."""
+    xp = array_namespace(atoms, weights)
+    n_atoms, n_bins = atoms.shape[-2:]
+    batch = np.broadcast_shapes(tuple(atoms.shape[:-2]), tuple(weights.shape[:-1]))
+    rows = xp.reshape(xp.broadcast_to(weights, (*batch, n_atoms)), (-1, n_atoms))
+    if atoms.ndim > 2:
+        atoms = xp.reshape(xp.broadcast_to(atoms, (*batch, n_atoms, n_bins)), (-1, n_atoms, n_bins))
+    x = _start(atoms, rows, log=True) if log_b is None else xp.reshape(log_b, (-1, n_atoms, n_bins))
+    found = accelerated(
+        plain_iteration(atoms, rows, kernel, variant),
+        x,
+        tol=accuracy.tol,
+        max_iter=accuracy.max_iter,
+        **manner(kernel, variant),
+    )
+    state = BarycenterState(*(None if s is None else xp.reshape(s, (*batch, *s.shape[1:])) for s in found.state))
+    return found.measured(state, fixed_point_error(atoms, kernel, variant)(state), accuracy.tol)
+
+
+LIGHT = 0.02  # added to the weights in an extrapolation's inner product: atoms of no weight have to settle, too
+
+
+def plain_iteration(atoms: Array, weights: Array, kernel: Any, variant: Variant):
+    """The iteration of :func:`steps_of` for weights (rows, n_atoms), as :func:`accelerated` reads it.
+
+    The logarithms are those of b. Atoms are (n_atoms, n_bins), or have the rows in front.
+    """
+    xp = array_namespace(atoms, weights)
+    log, balanced = kernel.domain == "log", variant.marginal_weight is None
+
+    def problem(rows: Array | None):
+        some = weights if rows is None else xp.take(weights, rows, axis=0)
+        own = atoms if rows is None or atoms.ndim == 2 else xp.take(atoms, rows, axis=0)
+        heavy = some[..., None] + LIGHT
+
+        def plain(x: Array, state: Any) -> Plain:
+            state = next(steps_of(own, some, kernel, variant, _begun(x, kernel) if state is None else state))
+            log_b = state.b if log else safe_log(state.b)
+            if balanced:
+                mass = state.histogram[:, None, :] + xp.zeros_like(log_b)
+            else:
+                mass = xp.exp(log_b + state.phi) if log else state.b * state.phi
+
+            def dual() -> Array:
+                f = kernel.eps * (state.a if log else safe_log(state.a))
+                none = xp.zeros_like(mass[..., :1])
+                values = dual_value(own, none, f, none, xp.sum(mass, axis=-1), kernel.eps, variant)
+                return xp.sum(some * values, axis=-1) / kernel.eps
+
+            return Plain(log_b, mass, mass * heavy, dual, state)
+
+        return plain
+
+    return problem
 
 
 def fixed_point_error(atoms: Array, kernel: Any, variant: Variant):
@@ -326,6 +419,7 @@ def barycenter(
     momentum: float = 0.0,
     debiased: bool = False,
     check_every: int = 10,
+    acceleration: str | None = "auto",
 ) -> BarycenterResult:
     """Entropic Wasserstein barycenter: argmin_u sum_s w_s W_eps(atom_s, u), Schmitz et al. (2018), eqs (5)-(8).
 
@@ -342,6 +436,10 @@ def barycenter(
     marginal_weight : rho of section 4.4, in the units of the cost: marginals may differ, at a price. None is balanced.
     momentum : tau of Algorithm 5, in (-1, 0]; negative accelerates.
     debiased : take out the blur of the entropy (Janati et al. (2020)); slower. Symmetric costs, balanced.
+    check_every : iterations between two looks at the error of a plain run.
+    acceleration : ``"auto"``: runs to ``tol`` are extrapolated, to the same fixed point, and ``n_iter`` of the result
+        counts the plain iterations between; None: the paper's plain iteration. Also plain with an ``n_iter``, a
+        ``momentum`` or ``debiased``, and for tensors that track gradients, whose iterations torch records.
 
     Returns
     -------
@@ -367,12 +465,14 @@ def barycenter(
     eps = check_eps(eps)
     check_options(domain, marginal_weight, momentum)
     check_run(tol, max_iter, n_iter, check_every=check_every)
+    check_acceleration(acceleration)
     if debiased and (marginal_weight is not None or momentum != 0.0 or not is_symmetric(cost)):
         raise ValueError(
             "debiased needs a symmetric cost, momentum=0 and marginal_weight=None; got "
             f"momentum={momentum:g}, marginal_weight={marginal_weight}, a cost {tuple(cost.shape)}."
         )
-    variant, accuracy = Variant(marginal_weight, momentum, debiased), Accuracy(n_iter, tol, max_iter, check_every)
+    variant = Variant(marginal_weight, momentum, debiased)
+    accuracy = Accuracy(n_iter, tol, max_iter, check_every, acceleration)
 
     def attempt(kernel: Any) -> Attempt:
         found = _solve(atoms, weights, kernel, variant, accuracy)
@@ -390,7 +490,7 @@ def warn_loose(atoms: Array, weights: Array, found: Run, kernel: Any, variant: V
     if bool(array_namespace(atoms).all(found.converged)):
         return
     why = too_fine(tol, atoms) + ("" if variant.marginal_weight is not None else _loose_masses(atoms, weights))
-    remedy = f"{why}Raise max_iter, or eps (now {kernel.eps:g}), or use momentum=-0.3."
+    remedy = f"{why}Raise max_iter, or eps (now {kernel.eps:g})."
     warn_not_converged("Barycenter", found.n_iter, found.error, tol, remedy)
 
 

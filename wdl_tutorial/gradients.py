@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ._array import Array, array_namespace, as_float, one_type, to_backend, to_numpy
+from ._array import Array, array_namespace, as_float, device, number, one_type, safe_log, to_backend, to_numpy
 from ._checks import check_count, check_eps, check_options, check_run, is_number
 from ._fast import lent_buffers, path_for
 from .barycenters import (
@@ -30,6 +30,7 @@ from .barycenters import (
     Sweep,
     backward_step,
     check_inputs,
+    mean_shares,
     settle,
     state_is_right,
     steps_of,
@@ -93,28 +94,173 @@ def implicit(
     variant: Variant = PLAIN,
     tol: float = 1e-9,
     max_iter: int = 10_000,
-) -> Sweep:
+    start: Array | None = None,
+) -> tuple[Sweep, Array]:
     """The gradients of the converged barycenter: implicit differentiation at the fixed point, nothing stored.
 
-    At the fixed point all iterations are the same, so that the backward sweep repeats one step until what it adds is
-    below ``tol``: the Neumann series of the implicit function theorem. The barycenter's own freedom (one constant per
-    pair of scalings) is orthogonal to what enters, and stays so.
+    With N y = K^T (a / (K b) K (b y)) / phi, the conditional expectation from the barycenter's bins to an atom's and back,
+    and Pi y = y - sum_s shares_s y_s, the iteration changes log b by theta^2 Pi N. Both are self-adjoint in the weights
+    shares_s P, so that
+
+        (I - theta^2 Pi N) y = -theta^2 Pi N grad
+
+    is solved by conjugate gradients; the gradients follow from e = grad - y, as the unrolled ones do from their adjoints.
+    Balanced, the scalings are free up to constants, in which I - Pi N is 0: they are taken out of every product.
+
+    Returns the two gradients and y (n_samples, n_atoms, n_bins); ``start`` is the y of a problem near this one.
     """
     xp = array_namespace(atoms, weights)
-    p_adjoint = grad * state.histogram
-    adjoint = Adjoint(xp.zeros_like(state.b), p=p_adjoint)
-    zeros, total = not bool(xp.all(atoms > 0)), None
-    for n_iter in range(max_iter):
-        adjoint, share = backward_step(atoms, weights, kernel, state, state.b, adjoint, zeros=zeros, variant=variant)
-        total = share if total is None else Sweep(total[0] + share[0], total[1] + share[1])
-        if n_iter % 10 == 9 or n_iter == max_iter - 1:
-            scale = float(xp.max(xp.sum(xp.abs(p_adjoint), axis=-1)))
-            left = float(xp.max(xp.sum(xp.abs(adjoint.b), axis=(-2, -1))))
-            if not left > tol * scale:
-                return total
-    remedy = f"{too_fine(tol, atoms)}Raise max_iter, or eps, or use momentum=-0.3."
-    warn_not_converged("Implicit gradient", max_iter, left / max(scale, 1e-300), tol, remedy)
-    return total
+    if variant.momentum != 0.0:  # the fixed point is the plain one; its equations hold after a plain iteration
+        variant = replace(variant, momentum=0.0)
+        state = next(steps_of(atoms, weights, kernel, variant, state))
+    link = _linked(weights, kernel, state, variant)
+    theta = variant.theta(kernel.eps)
+    wide = xp.broadcast_to(grad[:, None, :], state.b.shape)
+    right = -link.onward(link.mean_return(wide))
+    felt, rounding = (xp.sum(link.mass * z * z, axis=(-2, -1), keepdims=True) for z in (right, wide))
+    there_is = felt > (2.0**6 * float(xp.finfo(right.dtype).eps)) ** 2 * rounding  # a constant gradient moves nothing
+    right = xp.where(there_is, right, xp.zeros_like(right))
+
+    def operator(rows: Array | None) -> Callable[[Array], Array]:
+        some = link if rows is None else link.rows(rows)
+        return lambda y: y - some.onward(some.mean_return(y))
+
+    found = conjugate_gradients(operator, right, link.mass, tol=tol, max_iter=max_iter, start=start)
+    if not bool(xp.all(found.residual <= tol)):
+        worst = number(xp.max(found.residual))
+        remedy = f"{too_fine(tol, atoms)}Raise max_iter, or eps."
+        warn_not_converged("Implicit gradient", found.n_iter, worst, tol, remedy)
+    e = wide - found.x
+    there = link.to_atoms(e)
+    p_ = state.histogram * (grad - theta**2 * xp.sum(link.shares * link.back(there), axis=-2))
+    grad_weights = xp.sum(link.slope * p_[:, None, :], axis=-1)
+    return Sweep(theta * link.rate(atoms, there), grad_weights), found.x
+
+
+class _Link(NamedTuple):
+    """The fixed point as its linearisation reads it; every array has the samples on its first axis."""
+
+    kernel: Any
+    theta: float
+    a: Array  # as in the state, (n_samples, n_atoms, n_bins)
+    b: Array
+    kb: Array  # K b of this very b
+    over_kb: Array  # its inverse, in the kernel's domain
+    over_phi: Array
+    shares: Array  # of the atoms in the mean, bin by bin; (n_samples, n_atoms, 1) where it is geometric
+    weight: Array  # (n_samples, n_atoms, 1)   those of the atoms, summing to one where they are unbalanced
+    slope: Array  # of log P in the weights
+    mass: Array  # shares P, the weights of the inner product
+
+    def rows(self, rows: Array) -> _Link:
+        xp = array_namespace(rows)
+        return self._replace(**{k: xp.take(getattr(self, k), rows, axis=0) for k in self._fields[2:]})
+
+    def to_atoms(self, y: Array) -> Array:
+        """K (b y) / (K b): the mean of y over the bins that an atom's bin sends its mass to."""
+        return self.kernel.sandwich(self.over_kb, self.b, y)
+
+    def back(self, z: Array) -> Array:
+        """K^T (a z) / phi: the mean of z over the atom's bins that a bin of the barycenter has its mass from."""
+        return self.kernel.sandwich_t(self.over_phi, self.a, z)
+
+    def mean_return(self, y: Array) -> Array:
+        """theta^2 N y."""
+        return self.theta**2 * self.back(self.to_atoms(y))
+
+    def onward(self, y: Array) -> Array:
+        """Pi y; balanced, without the constants."""
+        xp = array_namespace(y)
+        y = y - xp.sum(self.shares * y, axis=-2, keepdims=True)
+        if self.theta == 1.0:
+            total = xp.sum(self.mass, axis=-1, keepdims=True)
+            held = xp.where(total > 0, total, xp.ones_like(total))
+            y = y - xp.sum(self.mass * y, axis=-1, keepdims=True) / held
+        return xp.where(self.mass > 0, y, xp.zeros_like(y))
+
+    def rate(self, atoms: Array, there: Array) -> Array:
+        """The adjoint of an atom's bin, from the mean over the bins that it sends its mass to."""
+        xp = array_namespace(atoms)
+        if self.theta == 1.0:  # a (K b) / atom = 1
+            finite = (atoms > 0) | xp.isfinite(there)
+            return self.weight * xp.where(finite, there, xp.zeros_like(there))  # steeper than floats can say
+        safe = xp.where(atoms > 0, atoms, xp.ones_like(atoms))
+        log = self.kernel.domain == "log"
+        ratio = xp.exp(self.a + self.kb - xp.log(safe)) if log else self.a * self.kb / safe
+        return xp.where(atoms > 0, self.weight * ratio * there, xp.zeros_like(there))  # a power has no slope at 0
+
+
+def _linked(weights: Array, kernel: Any, state: BarycenterState, variant: Variant) -> _Link:
+    xp, log = array_namespace(weights), kernel.domain == "log"
+    log_phi = state.phi if log else safe_log(state.phi)
+    shares, slope = mean_shares(log_phi, weights, variant.kappa(kernel.eps))
+    kb = kernel.apply(state.b)
+    over_kb, over_phi = (-kb, -state.phi) if log else (1.0 / kb, 1.0 / state.phi)
+    weight = weights[..., None]
+    if variant.marginal_weight is not None:
+        weight = weight / xp.sum(weight, axis=-2, keepdims=True)
+    mass = shares * state.histogram[..., None, :]
+    theta = variant.theta(kernel.eps)
+    return _Link(kernel, theta, state.a, state.b, kb, over_kb, over_phi, shares, weight, slope, mass)
+
+
+class Solution(NamedTuple):
+    """What :func:`conjugate_gradients` found."""
+
+    x: Array  # (rows, ...)
+    residual: Array  # (rows,)   what is left of the right side, by norm
+    n_iter: int
+
+
+def conjugate_gradients(
+    operator: Callable[[Array | None], Callable[[Array], Array]],
+    right: Array,
+    weight: Array,
+    *,
+    tol: float,
+    max_iter: int,
+    start: Array | None = None,
+    check_every: int = 3,
+) -> Solution:
+    """Solve A x = right in every row, A self-adjoint and positive in the inner product sum weight x y.
+
+    Hestenes and Stiefel (1952). ``operator(rows)`` is A on these rows, None on all; a row leaves when the norm of its
+    residual is ``tol`` times that of its right side, or where rounding leaves no direction to go in.
+    """
+    xp = array_namespace(right, weight)
+    axes = tuple(range(1, right.ndim))
+
+    def inner(x: Array, y: Array) -> Array:
+        return xp.sum(weight * x * y, axis=axes, keepdims=True)
+
+    def over(x: Array, y: Array) -> Array:
+        return xp.where(y > 0, x / xp.where(y > 0, y, xp.ones_like(y)), xp.zeros_like(x))
+
+    rows, apply = xp.arange(right.shape[0], device=device(right)), operator(None)
+    x = xp.zeros_like(right) if start is None else start
+    r = right if start is None else right - apply(start)
+    p, length, whole, left = r, inner(r, r), inner(right, right), []
+    for n_iter in range(max_iter + 1):
+        if n_iter % check_every == 0 or n_iter == max_iter:
+            residual = xp.sqrt(over(length, whole))
+            gone = (residual <= tol) | ~(length > 0) | (n_iter == max_iter)
+            gone = xp.reshape(gone, (-1,))
+            if bool(xp.any(gone)):
+                out, busy = xp.nonzero(gone)[0], xp.nonzero(~gone)[0]
+                left.append([xp.take(z, out, axis=0) for z in (rows, x, residual)])
+                if not busy.shape[0]:
+                    break
+                held = (rows, x, r, p, length, whole, weight)
+                rows, x, r, p, length, whole, weight = (xp.take(z, busy, axis=0) for z in held)
+                apply = operator(rows)
+        q = apply(p)
+        step = over(length, inner(p, q))
+        x, r = x + step * p, r - step * q
+        new = inner(r, r)
+        p, length = r + over(new, length) * p, new
+    rows, x, residual = (xp.concat(column, axis=0) for column in zip(*left))
+    order = xp.argsort(rows)
+    return Solution(xp.take(x, order, axis=0), xp.reshape(xp.take(residual, order, axis=0), (-1,)), n_iter)
 
 
 class Recorded(NamedTuple):
@@ -146,7 +292,7 @@ def recorded(
 
         def pull(grad: Array) -> tuple[Array, Array]:
             stop = {"tol": accuracy.tol, "max_iter": accuracy.max_iter}
-            return summed(implicit(atoms, weights, kernel, found.state, grad, variant=variant, **stop))
+            return summed(implicit(atoms, weights, kernel, found.state, grad, variant=variant, **stop)[0])
 
         return Recorded(found.state.histogram, right, pull, None)
     path = path_for(kernel, variant, atoms, weights)

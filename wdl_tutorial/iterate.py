@@ -1,7 +1,8 @@
 """Run a step generator until a rule says stop.
 
 An algorithm of this package is a generator that yields one state per iteration, for ever. Whether to go on is decided
-here, once, for all of them.
+here, once, for all of them: by :func:`run`, which draws from the generator, or by :func:`accelerated`, which asks it for
+one iteration at a time and extrapolates between them.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-from ._array import Array, array_namespace, number
+from ._array import Array, array_namespace, device, number
 
 
 class ConvergenceWarning(UserWarning):
@@ -28,6 +29,12 @@ class Accuracy(NamedTuple):
     tol: float = 1e-9
     max_iter: int = 10_000
     check_every: int = 10
+    acceleration: str | None = "auto"  # of runs to ``tol``: extrapolated; None: the paper's plain iteration
+
+    @property
+    def extrapolated(self) -> bool:
+        """Are runs extrapolated? Not at ``tol=0``, which asks for exactly ``max_iter`` iterations."""
+        return self.acceleration is not None and self.tol > 0
 
 
 class Run(NamedTuple):
@@ -38,6 +45,12 @@ class Run(NamedTuple):
     error: float  # the largest over the batch
     converged: Array  # bool, batch-shaped
     trace: list[tuple[int, float]]  # (iteration, largest error) at every check
+
+    def measured(self, state: Any, errors: Array, tol: float) -> Run:
+        """This run with its state in another shape, and the errors of that state in the place of bounds of them."""
+        xp = array_namespace(errors)
+        converged = (errors <= tol) | xp.reshape(self.converged, errors.shape)
+        return self._replace(state=state, error=number(xp.max(errors)), converged=converged)
 
 
 def run(steps: Iterator, error: Callable[[Any], Array], *, tol: float, max_iter: int, check_every: int = 10) -> Run:
@@ -63,6 +76,193 @@ def run(steps: Iterator, error: Callable[[Any], Array], *, tol: float, max_iter:
             if last or worst <= tol or not worst < float("inf"):
                 return Run(state, n_iter, worst, errors <= tol, trace)
     raise ValueError("steps ended before max_iter; a step generator yields for ever.")
+
+
+# ------------------------------------------------------------------------------------------------------ extrapolation
+
+FIRST_REACH = 100.0  # iterations that the first extrapolation may stand for
+LONGEST_REACH = 1e4
+GROWTH = 10.0  # of a row's error that an extrapolation may bring
+BACKWARDS = 0.5  # how steeply the iterations may lead back along an extrapolation, in units of how they led along it
+KEPT_BUSY = 0.85  # rows that are done are dropped when they are more than the rest of this share
+
+
+class Plain(NamedTuple):
+    """One plain iteration of a batch of problems, as :func:`accelerated` reads it; rows are problems."""
+
+    logs: Array  # (rows, parts, n)   logarithms of the scalings it ends with, all that the next iteration reads
+    mass: (
+        Array  # the marginal they leave: sum mass |1 - exp(-change of logs)| is its L1 violation before this iteration
+    )
+    weight: Array  # of the inner product in which changes are small: the mass, a little more where it may be 0
+    dual: Callable[[], Array]  # (rows,)   the dual value in units of eps, which plain iterations increase
+    state: Any  # a NamedTuple for the caller; its arrays have the rows on their first axis
+
+
+class _Memory(NamedTuple):
+    """What an extrapolation looks back on; every array has the rows on its first axis."""
+
+    back: Array  # (rows, parts, n)   the logs before the last extrapolation
+    error: Array  # (rows,)   their error
+    dual: Array  # (rows,)   their dual value
+    jump: Array  # (rows, parts, n)   the last extrapolation
+    slope: Array  # (rows,)   of where the iterations led, along it
+    reach: Array  # (rows,)   the longest next extrapolation, in iterations
+    last: tuple[Array, Array] | None  # the last iteration: by how much it changed the logs, and its end
+    pairs: tuple[tuple[Array, Array], ...]  # and the differences of such pairs, oldest first
+
+
+def accelerated(
+    problem: Callable[[Array | None], Callable[[Array, Any], Plain]],
+    x: Array,
+    *,
+    tol: float,
+    max_iter: int,
+    depth: int = 4,
+    every: int = 3,
+    free: bool = True,
+) -> Run:
+    """Iterate from log scalings ``x`` to ``tol``, a plain iteration at a time, and extrapolate at every third.
+
+    Anderson's extrapolation (Walker and Ni (2011), eq. (2.1)): the combination of the last iterations whose changes,
+    combined alike, are smallest. Its fixed points are the plain ones, and what is returned is a state that a plain
+    iteration left. Every row has its own combination, and leaves when its error is at most ``tol``.
+
+    Plain iterations increase the dual value. An extrapolation that lowered it, or that led ten times further off, or past
+    the point where the iterations turn back, is undone, and the next one of that row a quarter as long: it decays to the
+    plain iteration, never away from the solution.
+
+    Parameters
+    ----------
+    problem : ``problem(rows)`` is the plain iteration of these problems (None: of all), a function of log scalings, and
+        of the state that they are those of, or None.
+    x : array, shape (rows, parts, n)   The error of a problem is that of the worst of its parts.
+    depth : differences of iterations that are combined.
+    every : iterations from one extrapolation, and look at the error, to the next.
+    free : a constant added to the logs of a part changes nothing, as in balanced problems: it is not extrapolated, or it
+        would be pushed about until it takes all digits.
+    """
+    xp = array_namespace(x)
+    rows = xp.arange(x.shape[0], device=device(x))
+    none, waiting = xp.zeros_like(x[:, 0, 0]), rows >= 0
+    far = none + float("inf")
+    memory = _Memory(x, far, -far, xp.zeros_like(x), none, none + FIRST_REACH, None, ())
+    plain, state, left, trace = problem(None), None, [], []
+    for n_iter in range(1, max_iter + 1):
+        step = plain(x, state)
+        moves = xp.where(step.mass > 0, step.logs - x, xp.zeros_like(x))
+        memory = _remembered(memory, step, moves, depth, free)
+        x, state = step.logs, step.state
+        if n_iter % every and n_iter < max_iter:
+            continue
+        errors, dual = _violation(step.mass, moves), step.dual()
+        trace.append((n_iter, number(xp.max(xp.where(waiting, errors, xp.zeros_like(errors))))))
+        broken = xp.any(waiting & xp.isnan(errors) & ~(memory.error < float("inf")))  # and no way back
+        gone = waiting & ((errors <= tol) | broken | (n_iter == max_iter))
+        if bool(xp.any(gone)):
+            left.append(_take((rows, errors, state), xp.nonzero(gone)[0]))
+            waiting = waiting & ~gone
+            busy = xp.nonzero(waiting)[0]
+            if not busy.shape[0]:
+                break
+            if busy.shape[0] < KEPT_BUSY * rows.shape[0]:
+                held = (rows, waiting, x, memory, errors, dual, step._replace(dual=None, state=None))
+                rows, waiting, x, memory, errors, dual, step = _take(held, busy)
+                plain = problem(rows)
+        x, memory = _extrapolated(x, memory, step, errors, dual)
+        state = None
+    return _gathered(left, n_iter, tol, trace)
+
+
+def _violation(mass: Array, moves: Array) -> Array:
+    """At least the L1 violation of the worst part before an iteration, and so at least what the iteration leaves of it."""
+    xp = array_namespace(moves)
+    return xp.max(xp.sum(mass * xp.maximum(moves, xp.expm1(-moves)), axis=-1), axis=-1)
+
+
+def _remembered(memory: _Memory, step: Plain, moves: Array, depth: int, free: bool) -> _Memory:
+    """The memory with the difference of this iteration from the last one."""
+    pairs = memory.pairs
+    if memory.last is not None:
+        xp = array_namespace(moves)
+        pair = moves - memory.last[0], step.logs - memory.last[1]
+        change, end = (xp.where((step.mass > 0) & xp.isfinite(a), a, xp.zeros_like(a)) for a in pair)
+        if free:
+            total = xp.sum(step.mass, axis=-1, keepdims=True)
+            total = xp.where(total > 0, total, xp.ones_like(total))
+            end = end - xp.sum(step.mass * end, axis=-1, keepdims=True) / total
+        pairs = (*pairs, (change, end))[-depth:]
+    return memory._replace(last=(moves, step.logs), pairs=pairs)
+
+
+def _extrapolated(x: Array, memory: _Memory, step: Plain, errors: Array, dual: Array) -> tuple[Array, _Memory]:
+    """Where to go on from after the iteration that ended at ``x``, in every row: further on, or back."""
+    xp = array_namespace(x)
+    moves, pairs = memory.last[0], memory.pairs
+
+    def along(jump: Array) -> Array:
+        return xp.sum(step.mass * moves * jump, axis=(-2, -1))
+
+    rounding = 2.0**8 * float(xp.finfo(x.dtype).eps) * xp.abs(dual)
+    better = (errors <= GROWTH * memory.error) & (dual >= memory.dual - rounding)  # NaN is not
+    better = better & (along(memory.jump) >= -BACKWARDS * memory.slope)
+    on = better[:, None, None]
+    x = xp.where(on, x, memory.back)
+    pairs = tuple(tuple(xp.where(on, a, xp.zeros_like(a)) for a in pair) for pair in pairs)
+    share, length = _combination(pairs, xp.where(on, moves, xp.zeros_like(x)), step.weight)
+    reach = xp.where(better, xp.clip(2.0 * memory.reach, max=LONGEST_REACH), memory.reach / 4.0)
+    share = share / xp.clip(length / reach, min=1.0)[:, None]
+    jump = -sum((share[:, i][:, None, None] * end for i, (_, end) in enumerate(pairs)), xp.zeros_like(x))
+    error = xp.where(better, errors, xp.full_like(errors, float("inf")))
+    dual = xp.where(better, dual, memory.dual)
+    return x + jump, _Memory(x, error, dual, jump, along(jump), reach, memory.last, pairs)
+
+
+def _combination(pairs: tuple, moves: Array, weight: Array) -> tuple[Array, Array]:
+    """The shares (rows, depth) of the pairs that leave least of ``moves``, and the sum of their sizes (rows,)."""
+    xp = array_namespace(moves)
+    if not pairs:
+        return moves[:, :0, 0], xp.zeros_like(moves[:, 0, 0])
+    rows, size = moves.shape[0], moves.shape[1] * moves.shape[2]
+    changes = xp.stack([xp.reshape(change, (rows, size)) for change, _ in pairs], axis=1)  # (rows, depth, size)
+    weighted = changes * xp.reshape(weight, (rows, 1, size))
+    gram = xp.matmul(weighted, xp.matrix_transpose(changes))
+    right = xp.matmul(weighted, xp.reshape(moves, (rows, size, 1)))
+    info = xp.finfo(moves.dtype)
+    ridge = 2.0**12 * float(info.eps) * xp.linalg.trace(gram) + float(info.smallest_normal)
+    eye = xp.eye(len(pairs), dtype=moves.dtype, device=device(moves))
+    share = xp.linalg.solve(gram + ridge[:, None, None] * eye, right)[:, :, 0]
+    return share, xp.sum(xp.abs(share), axis=1)
+
+
+def _take(tree: Any, rows: Array) -> Any:
+    """These rows of every array in nested tuples."""
+    if tree is None:
+        return None
+    if isinstance(tree, tuple):
+        held = [_take(a, rows) for a in tree]
+        return type(tree)(*held) if hasattr(tree, "_fields") else tuple(held)
+    return array_namespace(tree).take(tree, rows, axis=0)
+
+
+def _gathered(left: list, n_iter: int, tol: float, trace: list) -> Run:
+    """The rows in their first order, whenever they left."""
+    xp = array_namespace(left[0][0])
+    if len(left) == 1:
+        rows, errors, state = left[0]
+    else:
+        rows, errors, state = (_joined(column) for column in zip(*left))
+        order = xp.argsort(rows)
+        errors, state = _take((errors, state), order)
+    return Run(state, n_iter, number(xp.max(errors)), errors <= tol, trace)
+
+
+def _joined(column: tuple) -> Any:
+    """Arrays, or tuples of arrays, one after the other along their first axis."""
+    first = column[0]
+    if isinstance(first, tuple):
+        return type(first)(*(_joined(fields) for fields in zip(*column)))
+    return None if first is None else array_namespace(first).concat(column, axis=0)
 
 
 def nth(steps: Iterator, n: int) -> Any:

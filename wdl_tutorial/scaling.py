@@ -51,6 +51,13 @@ class Variant:
 PLAIN = Variant()
 
 
+def manner(kernel: Any, variant: Variant) -> dict[str, Any]:
+    """How :func:`wdl_tutorial.iterate.accelerated` extrapolates best, by measurement: the depth, how often, what is free."""
+    if variant.marginal_weight is not None:
+        return {"depth": 5, "every": 3, "free": False}
+    return {"depth": 8, "every": 4} if kernel.domain == "log" else {"depth": 4, "every": 3}
+
+
 def relax(previous: Array, new: Array, momentum: float) -> Array:
     """previous**momentum * new**(1 - momentum): the heavy ball of eqs (25)-(26). A zero stays zero."""
     if momentum == 0.0:

@@ -13,10 +13,21 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ._array import Array, array_namespace, as_float, is_array, number, one_type, safe_log, to_backend
-from ._checks import check_batch, check_eps, check_histograms, check_options, check_run, is_number
+from ._array import (
+    Array,
+    array_namespace,
+    as_float,
+    is_array,
+    logsumexp,
+    number,
+    one_type,
+    safe_log,
+    to_backend,
+    tracks,
+)
+from ._checks import check_acceleration, check_batch, check_eps, check_histograms, check_options, check_run, is_number
 from .costs import check_cost, is_symmetric
-from .iterate import Accuracy, Run, run, warn_not_converged
+from .iterate import Accuracy, Plain, Run, accelerated, run, warn_not_converged
 from .kernels import check_domain, kernel_for
 from .scaling import (
     Attempt,
@@ -26,6 +37,7 @@ from .scaling import (
     first_right,
     is_right,
     kernels_to_try,
+    manner,
     plan_mass,
     potentials,
     relax,
@@ -175,6 +187,8 @@ def settle(
 
     ``columns`` are the column sums that the plan tends to, where they are not ``q``.
     """
+    if accuracy.extrapolated and variant.momentum == 0.0 and not tracks(p, q):
+        return _extrapolated(p, q if columns is None else columns, kernel, variant, accuracy, start)
     error = marginal_error(p, q if columns is None else columns, kernel, variant)
     return run(
         steps_of(p, q, kernel, variant, start),
@@ -183,6 +197,83 @@ def settle(
         max_iter=accuracy.max_iter,
         check_every=accuracy.check_every,
     )
+
+
+def _extrapolated(p: Array, q: Array, kernel: Any, variant: Variant, accuracy: Accuracy, start: Any) -> Run:
+    """:func:`settle` by :func:`wdl_tutorial.iterate.accelerated`: the batch as rows, and back."""
+    xp = array_namespace(p, q)
+    batch = np.broadcast_shapes(tuple(p.shape[:-1]), tuple(q.shape[:-1]))
+    flat = [xp.reshape(xp.broadcast_to(h, (*batch, h.shape[-1])), (-1, h.shape[-1])) for h in (p, q)]
+    x = xp.zeros_like(flat[0]) if start is None else start[0] if kernel.domain == "log" else safe_log(start[0])
+    x = xp.reshape(xp.broadcast_to(x, (*batch, x.shape[-1])) if start is not None else x, (-1, 1, x.shape[-1]))
+    found = accelerated(
+        plain_iteration(*flat, kernel, variant),
+        x,
+        tol=accuracy.tol,
+        max_iter=accuracy.max_iter,
+        **manner(kernel, variant),
+    )
+    state = found.state if variant.marginal_weight is not None else _even(*flat, found.state, kernel)
+    state = type(state)(*(xp.reshape(s, (*batch, s.shape[-1])) for s in state))
+    return found.measured(state, marginal_error(p, q, kernel, variant)(state), accuracy.tol)
+
+
+def _even(p: Array, q: Array, state: Any, kernel: Any) -> Any:
+    """The state whose potentials have <f, p> = <g, q>: of the constant that is free, the one that no path depends on."""
+    xp = array_namespace(p, q)
+    log_u, log_v = state if kernel.domain == "log" else map(safe_log, state)
+    f, g = (xp.sum(xp.where(h > 0, h * s, xp.zeros_like(h)), axis=-1) for h, s in ((p, log_u), (q, log_v)))
+    shift = ((g - f) / (2.0 * xp.sum(p, axis=-1)))[..., None]
+    if kernel.domain == "log":
+        return type(state)(log_u + shift, log_v - shift)
+    return type(state)(state.u * xp.exp(shift), state.v * xp.exp(-shift))
+
+
+def plain_iteration(p: Array, q: Array, kernel: Any, variant: Variant):
+    """The iteration of :func:`steps_of` on rows p (rows, n) and q (rows, m), as :func:`accelerated` reads it.
+
+    Unbalanced, every iteration ends with the best translation (f + t, g - t) of the potentials (Sejourne et al. (2022),
+    Proposition 3): the plan stays, and the mass of both marginals fits at once, which is what takes long at a large rho.
+    """
+    xp = array_namespace(p, q)
+    log, theta, rho = kernel.domain == "log", variant.theta(kernel.eps), variant.marginal_weight
+    kind = SinkhornLogState if log else SinkhornState
+
+    def problem(rows: Array | None):
+        source, target = (h if rows is None else xp.take(h, rows, axis=0) for h in (p, q))
+
+        def plain(x: Array, state: Any) -> Plain:
+            x = x[:, 0, :]
+            start = kind(x if log else xp.exp(x), None) if state is None or rho is not None else state
+            state = next(steps_of(source, target, kernel, variant, start))
+            log_u, log_v = state if log else (safe_log(state.u), state.v)
+            mass = source
+            if rho is not None:
+                log_v = log_v if log else safe_log(log_v)
+                mass = source * xp.exp(xp.where(source > 0, log_u, xp.zeros_like(log_u)) * (1.0 - 1.0 / theta))
+                shift = (
+                    rho
+                    / (2.0 * kernel.eps)
+                    * (_tilted(source, log_u, kernel, rho) - _tilted(target, log_v, kernel, rho))
+                )
+                log_u, log_v = log_u + shift, log_v - shift
+                state = kind(log_u, log_v) if log else kind(xp.exp(log_u), xp.exp(log_v))
+
+            def dual() -> Array:
+                f, g = (kernel.eps * s for s in (log_u, log_v if log or rho is not None else safe_log(log_v)))
+                return dual_value(source, target, f, g, xp.sum(mass, axis=-1), kernel.eps, variant) / kernel.eps
+
+            return Plain(log_u[:, None, :], mass[:, None, :], mass[:, None, :], dual, state)
+
+        return plain
+
+    return problem
+
+
+def _tilted(h: Array, log_scaling: Array, kernel: Any, rho: float) -> Array:
+    """log <h, exp(-potential / rho)>, (rows, 1)."""
+    xp = array_namespace(h)
+    return logsumexp(safe_log(h) - xp.where(h > 0, log_scaling, xp.zeros_like(h)) * (kernel.eps / rho))[..., None]
 
 
 def marginal_error(p: Array, q: Array, kernel: Any, variant: Variant):
@@ -231,6 +322,7 @@ def sinkhorn(
     momentum: float = 0.0,
     eps_scaling: float | None = None,
     check_every: int = 10,
+    acceleration: str | None = "auto",
 ) -> SinkhornResult:
     """Entropic transport: min_T <T, C> + eps H(T) with row sums p and column sums q, H(T) = sum T (log T - 1).
 
@@ -249,7 +341,11 @@ def sinkhorn(
     momentum : tau of eqs (25)-(26), in (-1, 0]; negative accelerates.
     eps_scaling : a factor in (0, 1), for instance 0.5: solve from a large eps down to this one by that factor, each
         start being the last solution. Needs fewer iterations when eps is small; works in the log domain.
-    check_every : iterations between two looks at the error.
+    check_every : iterations between two looks at the error of a plain run.
+    acceleration : ``"auto"``: the iterations are extrapolated, to the same fixed point; ``n_iter`` counts the plain ones
+        between. Balanced, of the constant that f and g are free to exchange it takes the one with <f, p> = <g, q>.
+        None: the paper's plain iteration. Also plain with a ``momentum``, at ``tol=0`` (exactly ``max_iter`` iterations),
+        and for tensors that track gradients, whose iterations torch records.
 
     Returns
     -------
@@ -275,6 +371,7 @@ def sinkhorn(
     eps = check_eps(eps)
     check_options(domain, marginal_weight, momentum)
     check_run(tol, max_iter, check_every=check_every)
+    check_acceleration(acceleration)
     if eps_scaling is not None and not (is_number(eps_scaling) and 0.0 < eps_scaling < 1.0):
         raise ValueError(f"eps_scaling must be a factor in (0, 1); got {eps_scaling!r}.")
     if eps_scaling is not None and domain == "kernel":
@@ -282,10 +379,10 @@ def sinkhorn(
             'eps_scaling works in the log domain; use domain="auto" or "log" with it, or eps_scaling=None.'
         )
     variant = Variant(marginal_weight, momentum)
-    accuracy = Accuracy(None, tol, max_iter, check_every)
+    accuracy = Accuracy(None, tol, max_iter, check_every, acceleration)
 
     def attempt(kernel: Any) -> Attempt:
-        start, spent = _anneal(p, q, cost, kernel, eps_scaling, variant, max_iter) if eps_scaling else (None, 0)
+        start, spent = _anneal(p, q, cost, kernel, eps_scaling, variant, accuracy) if eps_scaling else (None, 0)
         left = accuracy._replace(max_iter=max(1, max_iter - spent))
         found = settle(p, q, kernel, variant, left, start=start)
         u, v = found.state
@@ -326,16 +423,16 @@ def _inputs(p: Array, q: Array, cost: Any) -> tuple[Array, Array, Any]:
     return *one_type(p, q), cost
 
 
-def _anneal(p: Array, q: Array, cost: Any, last: Any, factor: float, variant: Variant, max_iter: int):
+def _anneal(p: Array, q: Array, cost: Any, last: Any, factor: float, variant: Variant, accuracy: Accuracy):
     """Potentials from a large eps down to the last one before that of ``last``, as a start in the log domain."""
     level, eps = _largest(cost), last.eps
     start, spent, f, g = None, 0, None, None
-    while level * factor > eps and spent < max_iter // 2:
+    while level * factor > eps and spent < accuracy.max_iter // 2:
         level = level * factor
         kernel = kernel_for(cost, level, "log", p, q)
         if f is not None:
             start = SinkhornLogState(f / level, g / level)
-        rough = Accuracy(None, tol=1e-3, max_iter=100, check_every=5)  # enough for a start
+        rough = accuracy._replace(tol=1e-3, max_iter=100, check_every=5)  # enough for a start
         found = settle(p, q, kernel, variant, rough, start=start)
         spent += found.n_iter
         f, g = potentials(found.state, kernel)
@@ -374,6 +471,7 @@ def sinkhorn_divergence(
     max_iter: int = 10_000,
     domain: str = "auto",
     momentum: float = 0.0,
+    acceleration: str | None = "auto",
 ) -> Array:
     """W(p, q) - W(p, p)/2 - W(q, q)/2: entropic transport with its bias taken out; zero where p equals q.
 
@@ -393,6 +491,7 @@ def sinkhorn_divergence(
     0.0
     """
     options = {"eps": eps, "tol": tol, "max_iter": max_iter, "domain": domain, "momentum": momentum}
+    options["acceleration"] = acceleration
     if not is_symmetric(check_cost(cost, square=True)):
         raise ValueError("sinkhorn_divergence needs a symmetric cost: that of x -> y must be that of y -> x.")
     p, q, cost = _inputs(p, q, cost)
