@@ -67,6 +67,43 @@ def test_the_debiased_barycenter_keeps_the_width(xp):
     assert moments(xp.numpy(blurred))[1] == pytest.approx(np.sqrt(3**2 + 3.0), abs=1e-3)
 
 
+def test_the_debiased_barycenter_meets_its_default_tolerance(xp):
+    # Janati et al. (2020), Theorem 3: Gaussians of one width keep it; of two, the mean width is kept for small eps
+    x = np.linspace(0, 1, 100)
+    atoms = wt.normalize(np.exp(-0.5 * ((x - np.array([[0.3], [0.7]])) / np.array([[0.05], [0.08]])) ** 2))
+    bary = wt.barycenter(xp.array(atoms), xp.array([0.5, 0.5]), xp.array(wt.cost_matrix(x)), eps=1e-2, debiased=True)
+    assert bool(np.all(xp.numpy(bary.converged))) and bary.error <= 1e-9 and bary.n_iter < 3000
+    mean, std = moments(xp.numpy(bary.histogram))
+    assert mean == pytest.approx(0.5 * 99, abs=0.01)
+    assert std == pytest.approx(0.065434 * 99, abs=1e-4)  # 0.065434127 after 20,000 iterations, too
+
+
+GAUGES = {  # a cost plus f(x) + f(y) has the same debiased barycenter: its scalings take f up
+    "minus x y": lambda x: -np.outer(x, x) - (0 * x[:, None]),
+    "plus 100": lambda x: (x[:, None] - x) ** 2 / 2 + 100,
+    "minus 10,000": lambda x: (x[:, None] - x) ** 2 / 2 - 1e4,
+    "a hill": lambda x: (x[:, None] - x) ** 2 / 2 + 30 * (np.sin(x)[:, None] + np.sin(x)),
+}
+
+
+@pytest.mark.parametrize("gauge", GAUGES)
+@pytest.mark.parametrize("n_iter", [1, 20, None])
+def test_the_debiased_barycenter_does_not_see_what_every_journey_pays_alike(xp, gauge, n_iter):
+    if n_iter is None and xp.name != "numpy":
+        pytest.skip("the limit of what twenty iterations show on this backend")
+    x = np.linspace(0, 10, 40)
+    atoms = wt.normalize(np.exp(-0.5 * ((x - np.array([[2.5], [7.0]])) / np.array([[0.8], [0.5]])) ** 2))
+    options = {"eps": 0.05, "debiased": True, "n_iter": n_iter, "tol": 1e-7}
+    weights = xp.array([0.4, 0.6])
+    plain = wt.barycenter(xp.array(atoms), weights, xp.array((x[:, None] - x) ** 2 / 2), **options)
+    for domain in ("auto", "log"):
+        shifted = wt.barycenter(xp.array(atoms), weights, xp.array(GAUGES[gauge](x)), domain=domain, **options)
+        assert_close(shifted.histogram, plain.histogram, atol=1e-9)
+        assert shifted.error == pytest.approx(plain.error, rel=1e-3, abs=1e-9)
+        assert shifted.n_iter == plain.n_iter
+        assert bool(np.all(xp.numpy(shifted.converged))) == bool(np.all(xp.numpy(plain.converged)))
+
+
 def test_the_debiased_barycenter_of_equal_atoms_is_the_atom(rng):
     p = random_histograms(rng, 12)
     cost = wt.GridCost(12, spacing=0.1)
@@ -409,8 +446,8 @@ EYE = [[0, 1], [1, 0]]
         (TWO_BINS, [0.5, 0.5], EYE, {"momentum": 0.1}, r"momentum must be in \(-1, 0\]; got 0.1"),
         (TWO_BINS, [0.5, 0.5], EYE, {"marginal_weight": 0}, "marginal_weight must be positive.*got 0"),
         (TWO_BINS, [0.5, 0.5], EYE, {"domain": "logs"}, "domain must be 'auto', 'kernel' or 'log'; got 'logs'"),
-        (TWO_BINS, [0.5, 0.5], EYE, {"debiased": True, "momentum": -0.1}, "debiased needs .* momentum=0"),
-        (TWO_BINS, [0.5, 0.5], [[0, 1], [2, 0]], {"debiased": True}, "debiased needs a symmetric cost"),
+        (TWO_BINS, [0.5, 0.5], EYE, {"debiased": True, "momentum": -0.1}, "debiased needs momentum=0 and"),
+        (TWO_BINS, [0.5, 0.5], [[0, 1], [2, 0]], {"debiased": True}, "debiased=True needs a symmetric cost"),
     ],
 )
 def test_barycenter_says_what_does_not_fit(atoms, weights, cost, options, message):

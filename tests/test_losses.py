@@ -9,6 +9,7 @@ from conftest import assert_close, random_histograms
 import wdl_tutorial as wt
 from wdl_tutorial import ConvergenceWarning, losses
 from wdl_tutorial._array import array_namespace
+from wdl_tutorial.initialise import Ruler, distances
 from wdl_tutorial.losses import Accuracy
 from wdl_tutorial.scaling import Variant
 
@@ -289,3 +290,41 @@ def test_a_balanced_loss_refuses_relaxed_marginals_behind_every_door(rng):
         )
     with pytest.raises(ValueError, match=r"marginal_weight=1.0 is not known here\. Leave it"):
         losses.evaluate("sinkhorn_divergence", X, X, k, Accuracy(5), Variant(1.0))
+
+
+LOPSIDED = np.array([[0.0, 1.0, 3.0], [0.2, 0.0, 1.0], [0.4, 0.2, 0.0]])  # downhill is cheaper
+
+
+@pytest.mark.parametrize("backend", ["numpy", "torch"])
+def test_a_divergence_of_a_lopsided_cost_is_refused_at_every_door(rng, backend):
+    make = np.asarray if backend == "numpy" else pytest.importorskip("torch").asarray
+    X, cost = make(random_histograms(rng, 4, 3)), make(LOPSIDED)
+    weights = make(np.full((4, 2), 0.5))
+    message = r"needs a symmetric cost: that of x -> y must be that of y -> x. Use \(cost \+ cost.T\) / 2"
+    name = {"loss": "sinkhorn_divergence"}
+    fitted = wt.WassersteinDictionary(
+        2, cost=cost, eps=0.1, loss="quadratic", max_iter=2, tol=None, random_state=0
+    ).fit(X)
+    doors = {
+        "sinkhorn_divergence": lambda: wt.sinkhorn_divergence(X[0], X[1], cost, eps=0.1),
+        "wdl_objective": lambda: wt.wdl_objective(X, X[:2], weights, cost, eps=0.1, n_iter=9, **name),
+        "fit": lambda: wt.WassersteinDictionary(2, cost=cost, eps=0.1, **name).fit(X),
+        "transform": lambda: fitted.set_params(**name).transform(X),
+        "score": lambda: fitted.set_params(**name).score(X),
+        "debiased": lambda: wt.barycenter(X[:2], weights[0], cost, eps=0.1, debiased=True),
+    }
+    for call in doors.values():
+        with pytest.raises(ValueError, match=message):
+            call()
+
+
+def test_a_lopsided_cost_is_fine_for_the_wasserstein_loss_and_for_first_atoms(rng):
+    X = random_histograms(rng, 6, 3)
+    for init in ("kmeans++", "extremes"):
+        model = wt.WassersteinDictionary(
+            2, cost=LOPSIDED, eps=0.1, loss="wasserstein", init=init, max_iter=5, tol=None, random_state=0
+        )
+        assert np.isfinite(model.fit(X).loss_)
+    there = distances(X, X[0], Ruler(LOPSIDED, eps=0.5, n_iter=200))
+    fair = wt.sinkhorn_divergence(X, X[0], (LOPSIDED + LOPSIDED.T) / 2, eps=0.5)
+    assert_close(there, fair, atol=1e-9)  # that of there and back in the mean: never below zero, zero at home

@@ -28,7 +28,7 @@ from ._checks import (
     check_options,
     check_run,
 )
-from .costs import check_cost, is_symmetric
+from .costs import check_cost, check_symmetric
 from .iterate import Accuracy, Plain, Run, accelerated, nth, run, warn_not_converged
 from .kernels import check_domain
 from .scaling import (
@@ -37,6 +37,7 @@ from .scaling import (
     Scaled,
     Variant,
     dual_value,
+    exp_clipped,
     first_right,
     is_right,
     kernels_to_try,
@@ -64,7 +65,7 @@ class BarycenterResult(NamedTuple):
 
     histogram: Array  # (..., n_bins)
     n_iter: int
-    error: float  # largest L1 distance, over the batch, of any plan's marginal from the others'
+    error: float  # largest L1 distance, over the batch, of any plan's marginal from the others'; debiased, or KL(P | d K d)
     converged: Array  # (...) bool
     domain: str  # "kernel" or "log": the domain that gave this result
 
@@ -157,14 +158,18 @@ def barycenter_steps(
     weights : array, shape (..., n_atoms)   Leading axes broadcast against those of the atoms.
     kernel : ``gibbs_kernel(cost, eps)`` of a square cost.
     marginal_weight, momentum : rho and tau of Algorithm 6.
-    debiased : Janati et al. (2020), Algorithm 1: a vector d, as many bins, multiplies P and follows sqrt(d P / K d).
+    debiased : Janati et al. (2020), Algorithm 1: a vector d, as many bins, multiplies P and follows sqrt(d P / K d). It
+        starts, as b does, from K_ii^(-1/2), which is 1 where staying costs nothing: a cost + f(x) + f(y) then makes the
+        same histograms in every iteration.
     """
     check_domain(kernel, "kernel")
     xp = array_namespace(atoms, weights)
     variant = Variant(marginal_weight, momentum, debiased)
     theta, kappa = variant.theta(kernel.eps), variant.kappa(kernel.eps)
     a = b = _start(atoms, weights, log=False)
-    bias = xp.ones_like(b[..., 0, :]) if debiased else None
+    if debiased:
+        b = b * xp.exp(0.0 * b - kernel.log_diagonal() / 2)
+    bias = b[..., 0, :] if debiased else None
     if start is not None:
         a, b, bias = start.a, start.b, start.bias
     while True:
@@ -201,7 +206,9 @@ def barycenter_log_steps(
     theta, kappa = variant.theta(kernel.eps), variant.kappa(kernel.eps)
     log_atoms = safe_log(atoms)
     a = b = _start(atoms, weights, log=True)
-    bias = xp.zeros_like(b[..., 0, :]) if debiased else None
+    if debiased:
+        b = b - kernel.log_diagonal() / 2
+    bias = b[..., 0, :] if debiased else None
     if start is not None:
         a, b, bias = start.a, start.b, start.bias
     while True:
@@ -371,8 +378,9 @@ def fixed_point_error(atoms: Array, kernel: Any, variant: Variant):
     """A function of a state: the L1 distance of a plan's atom-side marginal from where (6) would put it, worst atom.
 
     The other marginal has just been updated, and is the same for all plans (not with the heavy ball, but this error
-    was above the distance to the limit there too, wherever both were measured). A debiased run also counts the change
-    that the vector d would still make, since that is what converges last.
+    was above the distance to the limit there too, wherever both were measured). A debiased run also counts KL(P | d K d),
+    about what one more update of d lowers the objective by, in units of eps: to undo a blur is an ill-posed problem, whose
+    finest details come back as 1/iterations in L1, and stay unsettled where the histogram is settled long since.
     """
     xp = array_namespace(atoms)
     theta = variant.theta(kernel.eps)
@@ -382,17 +390,25 @@ def fixed_point_error(atoms: Array, kernel: Any, variant: Variant):
     def error(state: BarycenterState) -> Array:
         kb = kernel.apply(state.b)
         if log:
-            now, new = xp.exp(state.a + kb), xp.exp(theta * (target - kb) + kb)
+            now, new = exp_clipped(state.a + kb), exp_clipped(theta * (target - kb) + kb)
         else:
             now, new = state.a * kb, (target / kb) ** theta * kb if theta != 1.0 else target + 0.0 * kb
         worst = xp.max(xp.sum(xp.abs(now - new), axis=-1), axis=-1)
         if not variant.debiased:
             return worst
-        d = xp.exp(state.bias) if log else state.bias
-        kd = xp.exp(kernel.apply(state.bias)) if log else kernel.apply(d)
-        return xp.maximum(worst, xp.sum(xp.abs(d * kd - state.histogram), axis=-1))
+        k_bias = kernel.apply(state.bias)
+        dkd = exp_clipped(state.bias + k_bias) if log else state.bias * k_bias  # d may be huge where K d is tiny
+        return xp.maximum(worst, _divergence(dkd, state.histogram))
 
     return error
+
+
+def _divergence(x: Array, p: Array) -> Array:
+    """KL(p | x) along the last axis, of masses that need not be one; what underflowed counts as the smallest float."""
+    xp = array_namespace(x, p)
+    tiny = float(xp.finfo(p.dtype).smallest_normal)
+    log_ratio = xp.log(xp.clip(p, min=tiny)) - xp.log(xp.clip(x, min=tiny))
+    return xp.clip(xp.sum(p * log_ratio - p + x, axis=-1), min=0.0)
 
 
 def state_is_right(state: BarycenterState, atoms: Array, kernel: Any) -> bool:
@@ -435,7 +451,8 @@ def barycenter(
     domain : ``"kernel"``, ``"log"``, or ``"auto"``: the kernel domain, and the log domain where that was not right.
     marginal_weight : rho of section 4.4, in the units of the cost: marginals may differ, at a price. None is balanced.
     momentum : tau of Algorithm 5, in (-1, 0]; negative accelerates.
-    debiased : take out the blur of the entropy (Janati et al. (2020)); slower. Symmetric costs, balanced.
+    debiased : take out the blur of the entropy (Janati et al. (2020)); slower. Symmetric costs, balanced. To undo a blur is
+        ill-posed: far more iterations than ``tol`` asks for bring noise, not detail.
     check_every : iterations between two looks at the error of a plain run.
     acceleration : ``"auto"``: runs to ``tol`` are extrapolated, to the same fixed point, and ``n_iter`` of the result
         counts the plain iterations between; None: the paper's plain iteration. Also plain with an ``n_iter``, a
@@ -466,11 +483,13 @@ def barycenter(
     check_options(domain, marginal_weight, momentum)
     check_run(tol, max_iter, n_iter, check_every=check_every)
     check_acceleration(acceleration)
-    if debiased and (marginal_weight is not None or momentum != 0.0 or not is_symmetric(cost)):
+    if debiased and (marginal_weight is not None or momentum != 0.0):
         raise ValueError(
-            "debiased needs a symmetric cost, momentum=0 and marginal_weight=None; got "
-            f"momentum={momentum:g}, marginal_weight={marginal_weight}, a cost {tuple(cost.shape)}."
+            "debiased needs momentum=0 and marginal_weight=None; got "
+            f"momentum={momentum:g} and marginal_weight={marginal_weight}."
         )
+    if debiased:
+        check_symmetric(cost, "debiased=True")
     variant = Variant(marginal_weight, momentum, debiased)
     accuracy = Accuracy(n_iter, tol, max_iter, check_every, acceleration)
 

@@ -330,6 +330,20 @@ def is_symmetric(cost: Any) -> bool:
     return bool(xp.all(xp.abs(cost - cost.T) <= rounding * xp.max(xp.abs(cost))))
 
 
+def check_symmetric(cost: Any, what: str) -> None:
+    """Refuse a cost of another price back than there, for ``what`` holds two histograms on one footing."""
+    if not is_symmetric(cost):
+        raise ValueError(
+            f"{what} needs a symmetric cost: that of x -> y must be that of y -> x. Use (cost + cost.T) / 2, or what "
+            "takes either cost, such as the Wasserstein loss."
+        )
+
+
+def symmetric_part(cost: Any) -> Any:
+    """(cost + cost^T) / 2: the mean price of there and back."""
+    return cost if is_symmetric(cost) else (cost + cost.T) / 2
+
+
 _OLD_NAMES = (  # where version 0.1 kept them
     "gibbs_kernel as_line kernel_for check_domain bands Band DenseKernel GridKernel LineKernel DenseLogKernel GridLogKernel "
     "LineLogKernel safe_log BLOCK BAND LOG_BLOCK CACHE_ELEMENTS DEVICE_ELEMENTS"

@@ -560,7 +560,7 @@ class WassersteinDictionary(TransformerMixin, BaseEstimator):
         accuracy = Accuracy(n_iter, self.sinkhorn_tol, self.sinkhorn_max_iter)
         variant = Variant(self.marginal_weight, self.momentum)
         terms = Terms(self.eps, self.loss, self.locality, accuracy, variant, self.domain)
-        check_terms(terms, X)
+        check_terms(terms, X, check_cost(self.cost, square=True))
         return terms
 
     def _check_fitted(self) -> None:

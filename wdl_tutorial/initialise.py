@@ -13,6 +13,7 @@ import numpy as np
 from ._array import Array, array_namespace, as_float, device, to_backend, to_numpy
 from ._checks import check_histograms
 from .chunks import Mapper, chunk_length, slices
+from .costs import symmetric_part
 from .iterate import Accuracy
 from .losses import wasserstein
 from .scaling import Attempt, first_right, is_right, kernels_to_try
@@ -35,10 +36,10 @@ def distances(x: Array, centre: Array, ruler: Ruler) -> Array:
     """Sinkhorn divergence from every row of ``x`` (n_samples, n_bins) to ``centre`` (n_bins,), at least 0.
 
     W_eps itself is not zero between a histogram and itself, and may be negative; the divergence is what a draw in
-    proportion to it needs.
+    proportion to it needs. Where the cost back is another, it is that of the mean of both.
     """
     accuracy = Accuracy(ruler.n_iter)
-    centre = centre[None, :]
+    centre, cost = centre[None, :], symmetric_part(ruler.cost)
 
     def chunk(part: slice) -> Array:
         rows = x[part, :]
@@ -50,7 +51,7 @@ def distances(x: Array, centre: Array, ruler: Ruler) -> Array:
             right = across.right and own.right and own_centre.right
             return Attempt(gap, right and is_right(kernel.domain, numbers=(gap,)))
 
-        kernels = kernels_to_try(ruler.cost, ruler.eps, ruler.domain, x)
+        kernels = kernels_to_try(cost, ruler.eps, ruler.domain, x)
         return first_right(kernels, attempt, f"the distances between samples ({x.dtype})")[0]
 
     parts = slices(x.shape[0], chunk_length(x, 1, 1))

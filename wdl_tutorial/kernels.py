@@ -78,6 +78,10 @@ class _Kernel:
     def __init__(self, eps: float, shape: tuple[int, int]):
         self.eps, self.shape = eps, shape
 
+    def log_diagonal(self) -> Array | float:
+        """log K_ii, shape (n_bins,): minus what it costs to stay, over eps. 0 for grids and lines."""
+        return 0.0
+
     def _panel(self, product, x: Array, n_in: int) -> Array:
         """``product`` on the leading axes of ``x`` flattened to one: batched work is one matrix product."""
         if x.shape[-1] != n_in:
@@ -122,6 +126,10 @@ class DenseKernel(_KernelDomain):
         twin = object.__new__(DenseKernel)
         twin.eps, twin.shape, twin.matrix = self.eps, self.shape, xp.astype(self.matrix, x.dtype)
         return twin
+
+    def log_diagonal(self) -> Array:
+        xp = array_namespace(self.matrix)
+        return safe_log(xp.linalg.diagonal(self.matrix))
 
     def _times(self, x: Array) -> Array:
         array_namespace(self.matrix, x)  # torch would multiply a NumPy matrix in silence
@@ -405,6 +413,9 @@ class DenseLogKernel(_LogDomain):
     def like(self, x: Array) -> DenseLogKernel:
         xp = array_namespace(self.matrix, x)
         return self if self.matrix.dtype == x.dtype else DenseLogKernel(xp.astype(self.matrix, x.dtype), self.eps)
+
+    def log_diagonal(self) -> Array:
+        return array_namespace(self.matrix).linalg.diagonal(self.matrix)
 
     def _push(self, x: Array, w: Array | None) -> tuple[Array, Array]:
         return _push(self.matrix, x, w)

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from ._array import Array, array_namespace, safe_log
 from ._fast import path_for
+from .costs import check_symmetric
 from .iterate import Accuracy, nth, warn_not_converged
 from .scaling import PLAIN, Variant, dual_value, is_right, plan_mass, potential_gradient, potentials
 from .transport import scalings_of, settle, steps_of
@@ -135,6 +136,7 @@ class Rule(NamedTuple):
     needs_kernel: bool = False
     balanced_only: bool = False  # it has no meaning with a marginal_weight
     positive_data: bool = False  # infinite where the data are 0
+    symmetric_cost: bool = False  # of a lopsided one it would have its least value elsewhere than at P = x
     crosses_zero: bool = False  # so that a change is not small or large relative to it
 
 
@@ -145,7 +147,11 @@ RULES = {
     "tv": Rule(total_variation, "sum |P - x|"),
     "wasserstein": Rule(wasserstein_loss, "W(P, x)", needs_kernel=True, crosses_zero=True),  # it holds the entropy
     "sinkhorn_divergence": Rule(
-        sinkhorn_divergence, "W(P, x) - W(P, P)/2 - W(x, x)/2", needs_kernel=True, balanced_only=True
+        sinkhorn_divergence,
+        "W(P, x) - W(P, P)/2 - W(x, x)/2",
+        needs_kernel=True,
+        balanced_only=True,
+        symmetric_cost=True,
     ),
 }
 NAMES = tuple(RULES)
@@ -195,13 +201,15 @@ def locality_term(
     return Locality(xp.sum(weights * value, axis=-1), grad_atoms, value, w.right)
 
 
-def check_loss(name: str, marginal_weight: float | None = None, x: Array | None = None) -> None:
-    """Refuse a name that is no loss, and a loss that does not fit the transport or the data ``x``."""
+def check_loss(name: str, marginal_weight: float | None = None, x: Array | None = None, cost: Any = None) -> None:
+    """Refuse a name that is no loss, and a loss that does not fit the transport, the data ``x`` or the cost."""
     if name not in RULES:
         raise ValueError(f"loss must be one of {', '.join(RULES)}; got {name!r}.")
     rule = RULES[name]
     if rule.balanced_only and marginal_weight is not None:
         raise ValueError(f'loss="{name}" is balanced; use loss="wasserstein" with marginal_weight.')
+    if rule.symmetric_cost and cost is not None:
+        check_symmetric(cost, f'loss="{name}"')
     if rule.positive_data and x is not None and not bool(array_namespace(x).all(x > 0)):
         raise ValueError(
             f'loss="{name}" is {rule.formula}, infinite where the data are 0. Add a small constant such as 1e-12 and '

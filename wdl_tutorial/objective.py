@@ -270,7 +270,7 @@ def wdl_objective(
     check_run(tol, max_iter, n_iter)
     variant = Variant(marginal_weight, momentum)
     terms = Terms(eps, loss, locality, Accuracy(n_iter, tol, max_iter), variant, domain)
-    check_terms(terms, X)
+    check_terms(terms, X, cost)
     importance = check_importance(sample_weight, X)
     with problem_for(X, importance, cost, terms, atoms.shape[0], chunk_size, n_jobs) as problem:
         total = evaluate_chunks(problem, atoms, weights, keep=True)
@@ -278,10 +278,10 @@ def wdl_objective(
     return Objective(total.value, total.grad_atoms, total.grad_weights, total.histogram)
 
 
-def check_terms(terms: Terms, x: Array) -> None:
-    """Refuse terms that are not numbers or names of what there is, or that do not fit the data."""
+def check_terms(terms: Terms, x: Array, cost: Any) -> None:
+    """Refuse terms that are not numbers or names of what there is, or that do not fit the data or the cost."""
     check_eps(terms.eps)
-    check_loss(terms.loss, terms.variant.marginal_weight, x)
+    check_loss(terms.loss, terms.variant.marginal_weight, x, cost)
     check_options(terms.domain, terms.variant.marginal_weight, terms.variant.momentum)
     if not (is_number(terms.locality) and terms.locality >= 0):
         raise ValueError(f"locality must be non-negative; got {terms.locality!r}.")

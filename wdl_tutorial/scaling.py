@@ -7,6 +7,7 @@ that is right, and :func:`is_right` says whether one is. Every public door asks 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, fields
 from typing import Any, NamedTuple
@@ -79,6 +80,12 @@ def relax_log(previous: Array, new: Array, momentum: float) -> Array:
     zero = xp.zeros_like(new)
     mixed = momentum * xp.where(alive, previous, zero) + (1.0 - momentum) * xp.where(alive, new, zero)
     return xp.where(alive, mixed, xp.where(new > low, (1.0 - momentum) * xp.where(new > low, new, zero), new))
+
+
+def exp_clipped(x: Array) -> Array:
+    """exp(x), but at most the square root of the largest float: an error too large to tell is no reason to stop."""
+    xp = array_namespace(x)
+    return xp.exp(xp.clip(x, max=0.5 * math.log(float(xp.finfo(x.dtype).max))))
 
 
 def underflow_shows(n_bins: int, total: Array, info: Any) -> Array:

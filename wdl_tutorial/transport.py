@@ -26,7 +26,7 @@ from ._array import (
     tracks,
 )
 from ._checks import check_acceleration, check_batch, check_eps, check_histograms, check_options, check_run, is_number
-from .costs import check_cost, is_symmetric
+from .costs import check_cost, check_symmetric
 from .iterate import Accuracy, Plain, Run, accelerated, run, warn_not_converged
 from .kernels import check_domain, kernel_for
 from .scaling import (
@@ -492,8 +492,7 @@ def sinkhorn_divergence(
     """
     options = {"eps": eps, "tol": tol, "max_iter": max_iter, "domain": domain, "momentum": momentum}
     options["acceleration"] = acceleration
-    if not is_symmetric(check_cost(cost, square=True)):
-        raise ValueError("sinkhorn_divergence needs a symmetric cost: that of x -> y must be that of y -> x.")
+    check_symmetric(check_cost(cost, square=True), "sinkhorn_divergence")
     p, q, cost = _inputs(p, q, cost)
     across, own_p, own_q = (sinkhorn(x, y, cost, **options).value for x, y in ((p, q), (p, p), (q, q)))
     return across - (own_p + own_q) / 2
