@@ -12,6 +12,7 @@ import pytest
 import wdl_tutorial as wt
 from wdl_tutorial import barycenters, gradients, losses, transport
 from wdl_tutorial._fast import path_for
+from wdl_tutorial.costs import symmetric_part
 from wdl_tutorial.initialise import Ruler, distances
 from wdl_tutorial.iterate import Accuracy
 from wdl_tutorial.scaling import PLAIN, Variant
@@ -65,7 +66,8 @@ def doors(problem: dict, domain: str, loss: str) -> dict:
         return found.value, np.where(X[0] > 0, found.f, 0), np.where(X[1] > 0, found.g, 0)
 
     def objective(loss, locality):
-        found = wt.wdl_objective(X, atoms, weights, cost, loss=loss, locality=locality, **length, **given)
+        fair = symmetric_part(cost) if loss == "sinkhorn_divergence" else cost
+        found = wt.wdl_objective(X, atoms, weights, fair, loss=loss, locality=locality, **length, **given)
         return found.value, found.grad_atoms * atoms, found.grad_weights
 
     def fit():
