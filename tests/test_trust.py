@@ -7,6 +7,7 @@ import pytest
 from conftest import assert_close
 
 import wdl_tutorial as wt
+from wdl_tutorial import trust
 
 NM = np.linspace(2200, 2400, 41)
 
@@ -105,3 +106,161 @@ def test_what_it_cannot_judge_is_one_clear_error(change, message):
     options = {key: given.pop(key) for key in ("margin", "noise", "represented") if key in given}
     with pytest.raises(ValueError, match=message):
         wt.mixing_test(**given, **options)
+
+
+# ------------------------------------------------------------------------------------------ doubt and report
+
+
+@pytest.fixture(scope="module")
+def mixed():
+    return wt.datasets.make_bilinear_scene(shape=(12, 12), strength=0.0, random_state=0)
+
+
+def test_doubt_is_nothing_where_all_runs_agree_and_says_who_was_asked(mixed):
+    found = wt.doubt(mixed, "fcls", 3, random_state=(0, 1), endmembers=mixed.endmembers)
+    np.testing.assert_allclose(found.map, 0.0, atol=1e-12)
+    assert found.names == ("fcls, seed 0", "fcls, seed 1")
+
+
+def test_doubt_aligns_the_runs_without_a_truth(mixed):
+    orders = ([0, 1, 2], [2, 0, 1], [1, 2, 0])
+    runs = [wt.unmix(mixed, "fcls", endmembers=mixed.endmembers[order]) for order in orders]
+    stack, first = trust.aligned(runs)
+    np.testing.assert_allclose(stack, np.broadcast_to(stack[first], stack.shape), atol=1e-9)
+
+
+def test_doubt_knows_that_the_methods_disagree_and_not_the_seeds(mixed):
+    dark = mixed._replace(cube=mixed.cube * np.linspace(0.3, 1.0, 12)[:, None, None])
+    found = wt.doubt(dark, ("fcls", "nnls"), 3, random_state=(0, 1), endmembers=dark.endmembers)
+    assert "the methods, more than the seeds, that disagree" in found.reading()
+    assert np.nanmean(found.map[:3]) > 5 * np.nanmean(found.map[-2:])
+
+
+def test_masked_pixels_have_no_doubt(mixed):
+    mask = np.ones((12, 12), dtype=bool)
+    mask[0, 0] = False
+    found = wt.doubt(mixed, "nnls", 3, random_state=(0, 1), mask=mask)
+    assert np.argwhere(np.isnan(found.map)).tolist() == [[0, 0]]
+
+
+@pytest.mark.parametrize(
+    "methods,seeds,message",
+    [("fcls", 0, "two runs at least; got 1 methods and 1 seeds"), (("pca", "fcls"), 0, '"pca" has components')],
+)
+def test_doubt_of_one_run_or_of_components_is_refused(methods, seeds, message, mixed):
+    with pytest.raises(ValueError, match=message):
+        wt.doubt(mixed, methods, 3, random_state=seeds)
+
+
+SAMPLE = wt.datasets.load_usgs_sample()
+GROUPS = [
+    ("buddingtonite", "topaz", "illite"),
+    ("calcite", "dry grass", "siderite", "chlorite"),
+    ("green vegetation", "illite", "topaz", "siderite", "buddingtonite"),
+]
+
+
+def dirichlet(names, seed, *, alpha=0.3, most=1.0, snr_db=35.0, shape=(45, 45)):
+    """The generator that the thresholds were fixed on: every pixel drawn by itself, none purer than ``most``."""
+    rng, spectra = np.random.default_rng(seed), SAMPLE.select(*names)
+    a = rng.dirichlet([alpha] * len(names), shape)
+    while (a.max(axis=-1) > most).any():
+        over = a.max(axis=-1) > most
+        a[over] = rng.dirichlet([alpha] * len(names), int(over.sum()))
+    return noisy(a @ spectra, snr_db, rng), spectra
+
+
+def fields(names, seed, *, sharp=6.0, snr_db=35.0, shape=(50, 50)):
+    """Another generator: smooth fields in sun and shade, with sharp borders, or so soft that no pixel is pure."""
+    from scipy.ndimage import gaussian_filter
+
+    rng, spectra = np.random.default_rng(seed), SAMPLE.select(*names)
+    smooth = np.stack([gaussian_filter(rng.normal(size=shape), 4) for _ in names], axis=-1)
+    e = np.exp(sharp * smooth / smooth.std())
+    a = e / e.sum(axis=-1, keepdims=True)
+    light = 1 + 0.05 * gaussian_filter(rng.normal(size=shape), 6) / 0.05
+    return noisy((a @ spectra) * np.clip(light, 0.7, 1.3)[..., None], snr_db, rng), spectra
+
+
+def noisy(cube, snr_db, rng):
+    return cube + rng.normal(0, np.sqrt((cube**2).mean() / 10 ** (snr_db / 10)), cube.shape)
+
+
+FIXED_ON = {
+    "pure pixels, 3": (lambda: wt.unmix(dirichlet(GROUPS[0], 1, snr_db=40)[0], "fcls", 3), True),
+    "pure pixels, 4": (lambda: wt.unmix(dirichlet(GROUPS[1], 1)[0], "fcls", 4), True),
+    "interior only, 3": (lambda: wt.unmix(dirichlet(GROUPS[0], 2, alpha=3.0, most=0.7)[0], "fcls", 3), False),
+    "interior only, 5": (lambda: wt.unmix(dirichlet(GROUPS[2], 3, alpha=3.0, most=0.7)[0], "fcls", 5), False),
+    "more than there are": (lambda: wt.unmix(dirichlet(GROUPS[0], 4)[0], "fcls", 5), False),
+}
+TRIED_ON = {
+    "fields of 3": (lambda: wt.unmix(fields(GROUPS[0], 10)[0], "nnls", 3), True),
+    "fields of 4": (lambda: wt.unmix(fields(GROUPS[1], 11)[0], "nnls", 4), True),
+    "fields of 5": (lambda: wt.unmix(fields(GROUPS[2], 12, snr_db=40)[0], "nnls", 5), True),
+    "fields of 4, noisy": (lambda: wt.unmix(fields(GROUPS[1], 13, snr_db=28)[0], "nnls", 4), True),
+    "fields of 3, spectra given": (lambda: given(fields(GROUPS[0], 14, sharp=0.7)), True),
+    "nothing pure, 3": (lambda: wt.unmix(fields(GROUPS[0], 15, sharp=0.7)[0], "nnls", 3), False),
+    "nothing pure, 4": (lambda: wt.unmix(fields(GROUPS[1], 16, sharp=0.7)[0], "nnls", 4), False),
+    "three of 3 and two more": (lambda: wt.unmix(fields(GROUPS[0], 17)[0], "nnls", 5), False),
+    "four of 4 and three more": (lambda: wt.unmix(fields(GROUPS[1], 18)[0], "nnls", 7), False),
+    "counts beside reflectance": (lambda: given(fields(GROUPS[2], 19), 1e4), False),
+}
+
+
+def given(made, factor=1.0):
+    cube, spectra = made
+    return wt.unmix(cube * factor, "nnls", endmembers=spectra)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", FIXED_ON)
+def test_the_report_is_right_on_the_scenes_it_was_fixed_on(name):
+    make, good = FIXED_ON[name]
+    report = make().report()
+    assert (report.verdict != "do not use") == good, report
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_the_report_is_right_on_eight_of_ten_scenes_by_another_generator():
+    reports = {name: (make().report(), good) for name, (make, good) in TRIED_ON.items()}
+    wrong = {name: found for name, (found, good) in reports.items() if (found.verdict != "do not use") != good}
+    assert len(wrong) <= 2, wrong
+
+
+def test_the_clean_teaching_scene_may_be_used():
+    scene = wt.datasets.make_teaching_scene()
+    scene = scene.drop_bands(scene.extra["bad_band"])
+    assert wt.unmix(scene, "fcls", 7, snr_db=0).report().verdict == "use"
+
+
+def test_a_fit_that_did_not_converge_is_not_to_be_used(mixed):
+    found = wt.unmix(mixed, "nmf", 3, max_iter=2)
+    lines = {f.name: f for f in found.report().findings}
+    assert lines["convergence"].verdict == "do not use" and "Raise max_iter" in lines["convergence"].words
+    assert found.report().verdict == "do not use"
+
+
+def test_a_report_prints_its_verdict_first_and_the_worst_findings_on_top(mixed):
+    text = repr(wt.unmix(mixed, "fcls", 5).report()).splitlines()
+    assert text[0] == "fcls: do not use" and text[1].startswith("  do not use")
+
+
+def test_the_spread_of_runs_that_are_given_is_judged(mixed):
+    found = wt.doubt(mixed, "nmf", 3, random_state=(0, 1, 2))
+    names = [f.name for f in found.runs[0].report(others=found.runs).findings]
+    assert "seeds" in names
+
+
+def test_every_method_can_be_reported_on_and_described(mixed):
+    for method, options in {"pca": {}, "nmf": {}, "bilinear": {}, "elmm": {"max_iter": 50}}.items():
+        found = wt.unmix(mixed, method, 3, **options)
+        assert found.report().verdict in ("use", "look", "do not use")
+        text = found.describe()
+        assert "12 x 12 pixels, 188 bands (400 to 2490 nm" in text and wt.__version__ in text
+
+
+def test_a_description_names_the_method_its_source_and_its_settings(mixed):
+    text = wt.unmix(mixed, "nnls", 3, random_state=5, snr_db=0).describe()
+    for words in ("Lawson and Hanson", "Nascimento", "seed was 5", "snr_db = 0", "sha256"):
+        assert words in text
+    assert "topaz" in wt.unmix(mixed, "fcls", endmembers=["topaz", "illite"]).describe()

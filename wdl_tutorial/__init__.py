@@ -27,6 +27,7 @@ _LAZY = {
     "compare": "unmixing",
     "match_library": "libraries",
     "mixing_test": "trust",
+    "doubt": "trust",
 }
 _MODULES = {
     "linear",
@@ -60,6 +61,7 @@ __all__ = [
     "continuum_removed",
     "cost_matrix",
     "displacement",
+    "doubt",
     "eps_for_blur",
     "gibbs_kernel",
     "linear_mixture",

@@ -1,13 +1,18 @@
-"""What to ask of an answer before it is believed: do these pixels mix side by side, or does a feature move?"""
+"""What to ask of an answer before it is believed: do these pixels mix side by side, or does a feature move? Where do several
+answers disagree, and may this one be used?"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from . import linear, metrics
 from ._array import to_numpy
 from .histograms import continuum_removed, normalize
+from .scenes import Scene
+from .unmixing import Unmixing, unmix
 
 SHARES = np.linspace(0.0, 1.0, 101)  # the weights of the second spectrum that are tried
 ENOUGH = 0.05  # false alarms above this share: the test has nothing to say
@@ -165,3 +170,424 @@ def _misfits(X: np.ndarray, ends: np.ndarray, x: np.ndarray) -> tuple[np.ndarray
 def _moved_at(linear: np.ndarray, barycenter: np.ndarray, margin: float) -> np.ndarray:
     """Where the second misfit is below ``margin`` times the first."""
     return barycenter < margin * linear
+
+
+# ---------------------------------------------------------------------------------------------------------- doubt
+
+
+class Doubt(NamedTuple):
+    """Where several answers about one scene disagree: :func:`doubt`."""
+
+    map: np.ndarray  # (rows, cols) the standard deviation over the runs of the most disputed fraction; NaN where masked
+    runs: tuple[Unmixing, ...]
+    names: tuple[str, ...]  # of the runs: "fcls, seed 0", ...
+    abundances: np.ndarray  # (n_runs, rows, cols, n_endmembers), each material at one place in all of them
+    materials: tuple[str, ...]  # of the endmembers, in that order
+
+    def reading(self) -> str:
+        """What the map says, in a few lines: how much is disputed, what, and between whom."""
+        valid = np.isfinite(self.map)
+        share = float((self.map[valid] > 0.1).mean())
+        spread = np.nanmean(self.abundances.std(axis=0), axis=(0, 1))
+        worst = np.unravel_index(np.nanargmax(self.map), self.map.shape)
+        pairs = [
+            (float(np.nanmean(np.abs(self.abundances[i] - self.abundances[j]))), i, j)
+            for i in range(len(self.runs))
+            for j in range(i)
+        ]
+        gap, i, j = max(pairs)
+        lines = [
+            f"{len(self.runs)} runs; the median doubt is {np.median(self.map[valid]):.3f}, and {share:.0%} of the pixels "
+            "are disputed by more than 0.1.",
+            f"Most disputed material: {self.materials[int(spread.argmax())]} (on average {spread.max():.3f}); most disputed "
+            f"pixel: row {worst[0]}, column {worst[1]} ({self.map[worst]:.2f}).",
+            f"Farthest apart: {self.names[j]} and {self.names[i]} (mean difference {gap:.3f}).",
+        ]
+        methods = {run.method for run in self.runs}
+        if len(methods) > 1:
+            lines.append(self._between(methods))
+        return "\n".join(lines)
+
+    def _between(self, methods: set[str]) -> str:
+        """Whether methods or seeds make the doubt."""
+        groups = [[k for k, run in enumerate(self.runs) if run.method == name] for name in sorted(methods)]
+        within = np.nanmean([np.nanmean(self.abundances[g].std(axis=0)) for g in groups])
+        means = np.stack([self.abundances[g].mean(axis=0) for g in groups])
+        between = float(np.nanmean(means.std(axis=0)))
+        who = "the methods, more than the seeds," if between > within else "the seeds, more than the methods,"
+        return f"It is {who} that disagree (between methods {between:.3f}, within one {within:.3f})."
+
+    def __repr__(self) -> str:
+        """Who was asked, and the reading: no arrays."""
+        return f"Doubt of {', '.join(self.names)}\n{self.reading()}"
+
+
+def doubt(
+    scene: Scene | np.ndarray,
+    methods: str | Sequence[Any] | dict[str, dict[str, Any]] = ("fcls", "nnls"),
+    n_endmembers: int | None = None,
+    *,
+    random_state: int | Sequence[int] = (0, 1, 2),
+    mask: Any = None,
+    verbose: bool = False,
+    **options: Any,
+) -> Doubt:
+    """Unmix a scene several times, by several methods and seeds, and map where the answers disagree.
+
+    The runs are aligned without a truth: each to the run whose endmembers are nearest to all the others', by Hungarian
+    assignment on spectral angles. Agreement is no proof: methods that share an assumption share its error.
+
+    Parameters
+    ----------
+    methods : names, callables, or a dict from names to the options of :func:`wdl_tutorial.unmix`.
+    n_endmembers, mask : as in :func:`wdl_tutorial.unmix`.
+    random_state : the seeds; each method runs once with each.
+    options : of all the methods, such as ``endmembers=``.
+
+    Returns
+    -------
+    Doubt
+
+    Raises
+    ------
+    ValueError
+        With fewer than two runs, or one of "pca", whose components are of both signs and no fractions.
+
+    Examples
+    --------
+    >>> import wdl_tutorial as wt
+    >>> scene = wt.datasets.make_bilinear_scene(shape=(10, 10), random_state=0)
+    >>> found = doubt(scene, ("fcls", "nnls"), 3, random_state=(0, 1))
+    >>> found.map.shape, len(found.runs)
+    ((10, 10), 4)
+    """
+    from tqdm.auto import tqdm
+
+    seeds = list(random_state) if np.iterable(random_state) else [random_state]
+    given = methods if isinstance(methods, dict) else {m: {} for m in ([methods] if _is_one(methods) else methods)}
+    if "pca" in given:
+        raise ValueError('"pca" has components of both signs, which are no fractions. Leave it out.')
+    if len(given) * len(seeds) < 2:
+        raise ValueError(f"doubt needs two runs at least; got {len(given)} methods and {len(seeds)} seeds.")
+    plan = [(method, seed, chosen) for method, chosen in given.items() for seed in seeds]
+    runs = [
+        unmix(scene, method, n_endmembers, random_state=seed, mask=mask, **(options | chosen))
+        for method, seed, chosen in tqdm(plan, desc="doubt", disable=not verbose)
+    ]
+    names = tuple(f"{run.method}, seed {seed}" for run, (_, seed, _) in zip(runs, plan))
+    stack, first = aligned(runs)
+    return Doubt(disagreement(stack), tuple(runs), names, stack, runs[first].names)
+
+
+def _is_one(methods: Any) -> bool:
+    return isinstance(methods, str) or callable(methods)
+
+
+def aligned(runs: Sequence[Unmixing], reference: np.ndarray | None = None) -> tuple[np.ndarray, int]:
+    """The abundances of all runs, shape (n_runs, rows, cols, n), each material at one place in all of them.
+
+    Without a ``reference`` (n, n_bands) they are aligned to the run whose endmembers are nearest to all the others',
+    whose number is the second answer.
+    """
+    sizes = {run.endmembers.shape for run in runs}
+    if len(sizes) > 1:
+        raise ValueError(f"runs must have as many endmembers on the same bands; got {sorted(sizes)}.")
+    first = 0
+    if reference is None:
+        cost = [sum(_angle(a.endmembers, b.endmembers) for b in runs) for a in runs]
+        first = int(np.argmin(cost))
+        reference = runs[first].endmembers
+    order = [metrics.match_endmembers(reference, run.endmembers) for run in runs]
+    return np.stack([run.abundances[..., perm] for run, perm in zip(runs, order)]), first
+
+
+def _angle(first: np.ndarray, second: np.ndarray) -> float:
+    """The mean angle between endmembers of two runs, paired, in radians."""
+    return float(metrics.spectral_angle(first, second[metrics.match_endmembers(first, second)]).mean())
+
+
+def disagreement(stack: np.ndarray) -> np.ndarray:
+    """The doubt in each pixel, (rows, cols): over the runs the standard deviation of the most disputed fraction.
+
+    >>> disagreement(np.array([[[[1.0, 0.0]]], [[[0.5, 0.5]]]]))
+    array([[0.25]])
+    """
+    return stack.std(axis=0).max(axis=-1)
+
+
+# --------------------------------------------------------------------------------------------------------- report
+
+USE, LOOK, DO_NOT = "use", "look", "do not use"
+MOST = 20_000  # pixels on which a report is made
+
+
+class Finding(NamedTuple):
+    """One line of a :class:`Report`."""
+
+    name: str
+    verdict: str  # "use", "look" or "do not use"
+    value: float
+    words: str  # what was seen, and what to do
+
+
+class Report(NamedTuple):
+    """May this answer be used? The worst of its findings is its verdict."""
+
+    method: str
+    findings: tuple[Finding, ...]
+    residual: np.ndarray  # (n_bands,) mean misfit of the pixels looked at, in the units of the cube
+    noise: np.ndarray  # (n_bands,) standard deviation of the noise, estimated
+
+    @property
+    def verdict(self) -> str:
+        """The worst verdict among the findings."""
+        return next((v for v in (DO_NOT, LOOK) if any(f.verdict == v for f in self.findings)), USE)
+
+    def __repr__(self) -> str:
+        """A line per finding, the worst ones first."""
+        order = sorted(self.findings, key=lambda f: (DO_NOT, LOOK, USE).index(f.verdict))
+        return "\n".join([f"{self.method}: {self.verdict}", *(f"  {f.verdict:10s} {f.name}: {f.words}" for f in order)])
+
+
+def report(found: Unmixing, *, others: Sequence[Unmixing] = ()) -> Report:
+    """One page about an answer: *use*, *look*, or *do not use*, for each of these, with the reason and what to do.
+
+    units (counts beside reflectance); convergence; residual against noise; pixels outside the cone of the endmembers
+    (there is no pure pixel, or mixing is not linear); endmembers that are mixtures of the others (more of them than
+    materials); endmembers that no pixel uses; agreement with NNLS divided by its sum; the part of brightness in the
+    fractions; and the spread over seeds (of ``others``, or of VCA run again).
+
+    The thresholds were fixed on five simulated scenes and tried on ten others by another generator: see
+    ``tests/test_trust.py``. They are signs, not proofs: where every pixel holds some of every material in the same least
+    share, the pixels fill a smaller simplex, whose corners look pure to any method and to this report.
+
+    Parameters
+    ----------
+    found : from :func:`wdl_tutorial.unmix`.
+    others : more runs on the same scene (``Doubt.runs``), whose spread is then judged.
+
+    Returns
+    -------
+    Report
+    """
+    if found.scene is None:
+        raise ValueError("the result does not hold its scene any more, which a report needs. Unmix it again.")
+    x, a, rebuilt = _looked_at(found)
+    noise = band_noise(x)
+    findings = [_units(found, x), _converged(found), _misfit(found, x, rebuilt, noise)]
+    if found.method != "pca":
+        m = found.endmembers
+        vca = found.indices is not None
+        findings += [_outside(x, m, noise), _superfluous(m, noise), _unused(a, found.names)]
+        findings += [_beside_nnls(x, a, m), _brightness(x, a, found.names)]
+        findings += _seeds(found, x, others, vca)
+    kept = tuple(f for f in findings if f is not None)
+    return Report(found.method, kept, (x - rebuilt).mean(axis=0), noise)
+
+
+def _looked_at(found: Unmixing) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Some pixels, seeded, with their abundances and what they are rebuilt as."""
+    valid = np.flatnonzero(found.mask)
+    chosen = np.sort(np.random.default_rng(0).permutation(valid.size)[:MOST])
+    flat = found.scene.cube.reshape(-1, found.scene.cube.shape[-1])
+    x = np.asarray(flat[valid[chosen]], dtype=float)
+    a = found.abundances.reshape(-1, found.abundances.shape[-1])[valid[chosen]]
+    if found.learned.reconstruct is None:
+        return x, a, found.learned.rows(x).reconstruction
+    return x, a, np.asarray(found.learned.reconstruct())[chosen]
+
+
+def band_noise(x: np.ndarray) -> np.ndarray:
+    """The standard deviation of the noise in each band, (n_bands,): what the other bands do not predict.
+
+    With fewer than three pixels a band, from second differences along the bands, which takes narrow features for noise.
+    """
+    n, bands = x.shape
+    if bands < 3:
+        return np.zeros(bands)
+    if n < 3 * bands:
+        steps = np.median(np.abs(np.diff(x, 2, axis=1)), axis=0) / 0.6745 / np.sqrt(6)
+        return np.r_[steps[:1], steps, steps[-1:]]
+    gram = x.T @ x
+    inverse = np.linalg.inv(gram + 1e-14 * np.trace(gram) * np.eye(bands))
+    left = (x @ inverse) / np.diag(inverse)
+    return np.sqrt((left**2).sum(axis=0) / (n - bands + 1))
+
+
+def _graded(value: float, look: float, stop: float) -> str:
+    return DO_NOT if value > stop else LOOK if value > look else USE
+
+
+def _units(found: Unmixing, x: np.ndarray) -> Finding | None:
+    """A pixel cannot be far brighter than every endmember, nor can all of them be far darker."""
+    m = np.abs(found.endmembers)
+    ratio, top = (
+        float(np.abs(x).mean() / max(m.mean(axis=1).max(), 1e-300)),
+        float(np.abs(x).max() / max(m.max(), 1e-300)),
+    )
+    if found.method == "pca":
+        return None
+    bad = ratio > 20 or top < 1 / 30
+    words = (
+        f"the scene reaches {np.abs(x).max():.3g}, the endmembers {m.max():.3g}: counts or percent beside reflectance."
+        if bad
+        else "scene and endmembers are of one scale."
+    )
+    return Finding("units", DO_NOT if bad else USE, ratio, words)
+
+
+def _converged(found: Unmixing) -> Finding | None:
+    told = getattr(found.model, "converged_", getattr(found.model, "converged", None))
+    if told is None:
+        return None
+    share = float(np.mean(to_numpy(told)) if np.ndim(told) else bool(told))
+    words = "the fit converged." if share == 1 else f"{1 - share:.1%} of it did not converge. Raise max_iter."
+    if getattr(found.model, "interrupted_", False):
+        return Finding("convergence", DO_NOT, share, "the fit was interrupted. Run it again.")
+    return Finding("convergence", USE if share == 1 else LOOK if share > 0.99 else DO_NOT, share, words)
+
+
+def _misfit(found: Unmixing, x: np.ndarray, rebuilt: np.ndarray, noise: np.ndarray) -> Finding:
+    left = float(np.sqrt(np.mean((x - rebuilt) ** 2)))
+    level = float(np.sqrt(np.mean(noise**2)))
+    part = left / float(np.sqrt(np.mean(x**2)))
+    verdict = DO_NOT if part > 0.3 else LOOK if part > 0.1 or (left > 3 * level and part > 0.01) else USE
+    words = f"what is left is {part:.1%} of the light"
+    words += f", {left / level:.1f} times the noise." if level > 0 else "."
+    if verdict != USE:
+        bands = np.abs((x - rebuilt).mean(axis=0))
+        k = int(bands.argmax())
+        where = f"band {k}" if found.wavelengths is None else f"{found.wavelengths[k]:g} nm"
+        words += f" It is largest at {where}: the model misses something there; look at error and at that band."
+    return Finding("residual", verdict, part, words)
+
+
+def _outside(x: np.ndarray, m: np.ndarray, noise: np.ndarray) -> Finding | None:
+    """Pixels that non-negative shares cannot make, whatever their brightness: further out than noise takes them."""
+    if len(m) >= m.shape[1] or np.linalg.matrix_rank(m) < len(m):
+        return None
+    free = x @ np.linalg.pinv(m)
+    level = np.sqrt(np.mean(noise**2)) * np.sqrt(np.diag(np.linalg.inv(m @ m.T)))
+    out = (free < -0.05 * np.abs(free).sum(axis=1, keepdims=True) - 4 * level).any(axis=1)
+    share = float(out.mean())
+    words = f"{share:.1%} of the pixels lie outside what the endmembers can mix."
+    if share > 0.02:
+        words += " There may be no pure pixel of a material, or a material is missing, or light is not mixed linearly."
+    return Finding("inside", _graded(share, 0.02, 0.05), share, words)
+
+
+def _superfluous(m: np.ndarray, noise: np.ndarray) -> Finding | None:
+    """An endmember that the others can mix to within the noise is none."""
+    if len(m) < 2:
+        return None
+    ratios = []
+    for k, spectrum in enumerate(m):
+        rest = np.delete(m, k, axis=0)
+        left = spectrum - linear.nnls(spectrum[None], rest).reconstruct()[0]
+        ratios.append(float(np.linalg.norm(left) / max(np.linalg.norm(noise), 1e-6 * np.linalg.norm(spectrum))))
+    k = int(np.argmin(ratios))
+    verdict = DO_NOT if ratios[k] < 0.8 else LOOK if ratios[k] < 1.0 else USE
+    words = f"endmember {k} (0-based) differs from a mixture of the others by {ratios[k]:.1f} times the noise."
+    if verdict != USE:
+        words += " There are more endmembers than materials: ask for fewer."
+    return Finding("number", verdict, ratios[k], words)
+
+
+def _unused(a: np.ndarray, names: Sequence[str]) -> Finding:
+    most = a.max(axis=0)
+    k = int(most.argmin())
+    words = f"{names[k]} covers at most {most[k]:.0%} of a pixel."
+    return Finding("used", USE if most[k] > 0.2 else LOOK, float(most[k]), words)
+
+
+def _beside_nnls(x: np.ndarray, a: np.ndarray, m: np.ndarray) -> Finding | None:
+    import warnings
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        shares = linear.nnls(x, m, normalize=True).abundances
+    gap = float(np.abs(shares - a).sum(axis=1).mean() / 2)
+    words = f"{gap:.1%} of the area is given to other materials by NNLS divided by its sum, with the same endmembers."
+    if gap > 0.15:
+        words += " Brightness, not mixing, may make the difference: look at shade."
+    return Finding("beside NNLS", _graded(gap, 0.15, 0.4), gap, words)
+
+
+def _brightness(x: np.ndarray, a: np.ndarray, names: Sequence[str]) -> Finding:
+    light = np.linalg.norm(x, axis=1)
+    moving = a.std(axis=0) > 1e-9
+    if light.std() < 1e-12 * light.mean() or not moving.any():
+        return Finding("brightness", USE, 0.0, "brightness does not vary.")
+    both = [abs(float(np.corrcoef(a[:, k], light)[0, 1])) if moving[k] else 0.0 for k in range(a.shape[1])]
+    k = int(np.argmax(both))
+    words = f"{names[k]} goes with brightness by a correlation of {both[k]:.2f}."
+    if both[k] > 0.97:
+        words += " It may be illumination and no material."
+    return Finding("brightness", _graded(both[k], 0.97, np.inf), both[k], words)
+
+
+def _seeds(found: Unmixing, x: np.ndarray, others: Sequence[Unmixing], vca: bool) -> list[Finding]:
+    """How far endmembers move with the seed: of the runs that are given, or of VCA run again."""
+    if others:
+        runs = [run for run in others if run.method == found.method and run.endmembers.shape == found.endmembers.shape]
+        sets = [run.endmembers for run in runs]
+    elif vca:
+        snr = found.settings.get("options", {}).get("snr_db")
+        sets = [
+            linear.vca(x, len(found.endmembers), snr_db=snr, random_state=seed).endmembers for seed in (101, 102, 103)
+        ]
+    else:
+        return []
+    if not sets:
+        return []
+    angle = float(np.rad2deg(np.mean([_angle(found.endmembers, other) for other in sets])))
+    words = f"endmembers of other seeds lie {angle:.1f} degrees away."
+    return [
+        Finding(
+            "seeds",
+            _graded(angle, 5.0, 15.0),
+            angle,
+            words + (" Try more pixels, or fewer endmembers." if angle > 5 else ""),
+        )
+    ]
+
+
+CITED = {
+    "vca": "vertex component analysis (Nascimento and Bioucas-Dias, 2005, doi:10.1109/TGRS.2005.844293)",
+    "pca": "principal component analysis",
+    "nmf": "non-negative matrix factorisation (Lee and Seung, 1999, doi:10.1038/44565)",
+    "fcls": "fully constrained least squares (Heinz and Chang, 2001, doi:10.1109/36.911111)",
+    "nnls": "non-negative least squares (Lawson and Hanson, 1974), divided by their sum",
+    "bilinear": "a bilinear mixing model (Fan et al., 2009, doi:10.1080/01431160802558659)",
+    "elmm": "the extended linear mixing model (Drumetz et al., 2016, doi:10.1109/TIP.2016.2579259)",
+    "glmm": "the generalised linear mixing model (Imbiriba et al., 2018)",
+    "plmm": "the perturbed linear mixing model (Thouvenin et al., 2016, doi:10.1109/TSP.2015.2486746)",
+    "wahu": "regularised Wasserstein dictionary learning (Fullenbaum et al., 2024; Schmitz et al., 2018)",
+    "wahu_unbalanced": "unbalanced Wasserstein dictionary learning (after Fullenbaum et al., 2024; Schmitz et al., 2018)",
+    "idnet": "ID-Net (Borsoi et al., 2023)",
+}
+
+
+def describe(found: Unmixing) -> str:
+    """A paragraph for the methods section: what was done, with which settings and versions, and what came out."""
+    told = found.settings
+    rows, cols, bands = told["shape"]
+    nm = "" if found.wavelengths is None else f" ({found.wavelengths[0]:.0f} to {found.wavelengths[-1]:.0f} nm)"
+    method = CITED.get(found.method, f"the method {found.method}")
+    origin = f", with {len(found.endmembers)} endmembers"
+    if found.indices is not None:
+        origin += f" found among the pixels by {CITED['vca']}"
+    elif "endmembers" in told["options"]:
+        origin += " that were given" + (f" ({', '.join(found.names)})" if found.names[0] != "endmember 1" else "")
+    options = {k: v for k, v in told["options"].items() if k != "endmembers"}
+    chosen = f" Settings: {', '.join(f'{k} = {v}' for k, v in options.items())}." if options else ""
+    error = found.diagnostics
+    return (
+        f"The scene {told['scene']} ({rows} x {cols} pixels, {bands} bands{nm}, {found.units}) was unmixed by "
+        f"{method}{origin}; {int(found.mask.sum())} pixels were valid. The random seed was {told['random_state']}.{chosen} "
+        f"The reconstruction "
+        f"misses {error['nrmse_y']:.2%} of the light (root mean square {error['rmse']:.3g}; mean spectral angle "
+        f"{np.rad2deg(error['spectral_angle']):.2f} degrees). Computed with wdl_tutorial {told['versions']['wdl_tutorial']} "
+        f"(NumPy {told['versions']['numpy']}, Python {told['versions']['python']}); the sha256 of the data begins with "
+        f"{told['data_sha256'][:16]}."
+    )

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import traitlets
 
-from .. import figures, metrics
+from .. import figures, trust
 from ..datasets import Scene
+from ..trust import disagreement
 from ..unmixing import Unmixing, unmix
 from .base import choice, numbers, text, toggle
 from .labelling import MASKED, SceneDemo, array, names, teaching_scene, whole
@@ -47,17 +48,7 @@ def aligned(scene: Scene, runs: Sequence[Unmixing]) -> np.ndarray:
     """
     n = len(runs[0].endmembers)
     own = scene.endmembers is not None and len(scene.endmembers) == n
-    reference = scene.endmembers if own else runs[0].endmembers
-    return np.stack([run.abundances[..., metrics.match_endmembers(reference, run.endmembers)] for run in runs])
-
-
-def disagreement(stack: np.ndarray) -> np.ndarray:
-    """The doubt in each pixel, (rows, cols): over the runs the standard deviation of the most disputed fraction.
-
-    >>> disagreement(np.array([[[[1.0, 0.0]]], [[[0.5, 0.5]]]]))
-    array([[0.25]])
-    """
-    return stack.std(axis=0).max(axis=-1)
+    return trust.aligned(runs, scene.endmembers if own else runs[0].endmembers)[0]
 
 
 class DoubtDashboard(SceneDemo):
