@@ -15,9 +15,6 @@ ROOT = Path(__file__).resolve().parents[1]
 BOOK = ROOT / "book"
 CHAPTERS = sorted(BOOK.glob("*.ipynb"))
 
-# The order of reading behind the second door; behind the first it is the order of the files.
-SPECTRA_DOOR = ["00", "01", "11", "12", "04", "13", "06", "14", "capstone"]
-
 
 def loaded(file: Path):
     """The module in a file of the book, which is no package."""
@@ -28,6 +25,8 @@ def loaded(file: Path):
 
 
 strip = loaded(BOOK / "strip.py")
+doors = loaded(BOOK / "doors.py")
+DOORS = doors.load()
 
 each_chapter = pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
 
@@ -52,7 +51,7 @@ def draws(cell: nbformat.NotebookNode) -> bool:
 
 
 def key(path: Path) -> str:
-    """What a door calls a chapter: its number, or its name where it has none."""
+    """What a chapter is called for short: its number, or its name where it has none."""
     return "capstone" if "capstone" in path.stem else path.stem.split("_")[0]
 
 
@@ -117,11 +116,32 @@ def test_the_title_is_a_question(path):
 
 @each_chapter
 def test_you_need_points_backwards_on_both_doors(path):
-    doors = {"mathematics": [key(chapter) for chapter in CHAPTERS], "spectra": SPECTRA_DOOR}
-    for door, order in doors.items():
-        if key(path) in order:
-            before = order[: order.index(key(path))]
-            assert [link for link in needs(path, door) if key(Path(link)) not in before] == [], f"{door} door"
+    for door, entry in DOORS.items():
+        if path.stem in entry["pages"]:
+            before = entry["pages"][: entry["pages"].index(path.stem)]
+            assert [link for link in needs(path, door) if link not in before] == [], f"{door} door"
+
+
+def test_the_mathematics_door_is_the_order_of_the_files_and_both_end_at_the_capstone():
+    assert sorted(DOORS["mathematics"]["pages"]) == [path.stem for path in CHAPTERS]
+    for entry in DOORS.values():
+        assert len(entry["pages"]) == len(set(entry["pages"]))
+        assert {*entry["pages"]} <= {path.stem for path in CHAPTERS}
+        assert "capstone" in entry["pages"][-1] and entry["pages"][0].startswith("00")
+
+
+@each_chapter
+def test_the_last_line_of_a_chapter_names_the_next_one_behind_each_door(path):
+    """`python book/doors.py` writes it."""
+    last = read(path).cells[-1].source
+    assert doors.with_line(last, doors.line(path.stem, DOORS)) == last
+    for page in doors.after(path.stem, DOORS).values():
+        assert f"({page}.ipynb)" in last.splitlines()[-1]
+
+
+def test_no_text_holds_the_length_of_a_door():
+    text = "\n".join(cell.source for path in CHAPTERS for cell in read(path).cells if cell.cell_type == "markdown")
+    assert not re.search(r"(nine|ten|eleven|nineteen|twenty|\d+) chapters behind", text)
 
 
 def test_every_link_to_the_glossary_names_an_entry():
@@ -134,6 +154,26 @@ def test_every_link_to_the_glossary_names_an_entry():
     linked = [words for text in markdown for words in glossary.words_linked(text)]
     assert len(linked) > 30
     assert [words for words in linked if glossary.term_of(words, terms) is None] == []
+
+
+def test_words_that_a_reader_looks_up_have_an_entry():
+    entries = (BOOK / "appendices" / "glossary.md").read_text(encoding="utf-8")
+    asked = [
+        "locality",
+        "HySime",
+        "k-means++",
+        "L-BFGS",
+        "shade",
+        "mask",
+        "nat",
+        "latent",
+        "epoch",
+        "Hellinger distance",
+    ]
+    asked += ["Dirichlet", "concentration", "softmax", "unbalanced", "negative control", "decay length", "blur"]
+    assert [word for word in asked if not re.search(rf"^{re.escape(word)}$", entries, re.M)] == []
+    penalty = entries.split("\nunbalanced\n")[1].split("\n\n")[0]
+    assert "grows from zero" in penalty and "per unit" not in penalty
 
 
 def test_the_table_of_contents_lists_every_chapter():
