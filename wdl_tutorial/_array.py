@@ -197,6 +197,19 @@ def like(x: Any, xp: Any) -> Array:
     return xp.asarray(np.array(to_numpy(x)))
 
 
+def is_complex(x: Any) -> bool:
+    """True for arrays of complex numbers, of any backend."""
+    return "complex" in str(getattr(x, "dtype", ""))
+
+
+def put(x: Array, where: Any, rows: Array) -> Array:
+    """``x`` with ``rows`` at ``where``: written into ``x``, but where a backend's arrays never change (JAX)."""
+    if compat.is_jax_array(x):
+        return x.at[where].set(rows)
+    x[where] = rows
+    return x
+
+
 def tracks(*arrays: Any) -> bool:
     """True where torch would record what is done with any of ``arrays``, to differentiate it."""
     return any(compat.is_torch_array(x) and x.requires_grad for x in arrays)

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ._array import Array, array_namespace, as_float, device, is_array, row_sums, to_numpy
+from ._array import Array, array_namespace, as_float, detached, device, is_array, row_sums, to_numpy
 
 SUM_TOLERANCE = 1e-6  # how far from one the mass of a histogram may be
 
@@ -298,7 +298,7 @@ def check_importance(sample_weight: Array | None, x: Array) -> Array:
     xp, n = array_namespace(x), x.shape[0]
     if sample_weight is None:
         return xp.full((n,), 1.0 / n, dtype=x.dtype, device=device(x))
-    sample_weight = as_float(sample_weight, like=x)
+    sample_weight = as_float(detached(sample_weight), like=x)
     array_namespace(sample_weight, x)
     if tuple(sample_weight.shape) != (n,):
         raise ValueError(f"sample_weight must have shape ({n},), one per sample; got {tuple(sample_weight.shape)}.")

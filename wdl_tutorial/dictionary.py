@@ -9,6 +9,7 @@ loss="wasserstein" and a locality.
 from __future__ import annotations
 
 import hashlib
+import inspect
 import json
 import math
 import os
@@ -17,16 +18,28 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils.validation import _check_feature_names
 
-from ._array import Array, array_namespace, as_float, device, is_array, softmax, to_backend, to_numpy
-from ._checks import check_count, check_histograms, check_importance, check_run, check_seed, is_number
+from ._array import (
+    Array,
+    array_namespace,
+    as_float,
+    detached,
+    device,
+    is_array,
+    is_complex,
+    softmax,
+    to_backend,
+    to_numpy,
+)
+from ._checks import check_count, check_histograms, check_importance, check_run, check_seed, generator_of, is_number
 from .barycenters import barycenter
 from .chunks import chunk_length, slices
 from .costs import check_cost
 from .gradients import softmax_vjp
 from .initialise import ATOMS, WEIGHTS, Ruler, check_start, first_atoms, first_weights
-from .iterate import Accuracy, ConvergenceWarning, warn
+from .iterate import Accuracy, ConvergenceWarning, progress, warn
 from .losses import RULES
 from .objective import (
     Objective,  # noqa: F401  (its first home)
@@ -43,16 +56,21 @@ from .objective import (
 from .optimize import AdamState, LBFGSState, Params, adam_steps, cosine, lbfgs_restarts, lbfgs_steps
 from .rowwise import minimise_rows, simplex_lattice
 from .scaling import Variant
-from .statefiles import pack, read_state, unpack, write_state
+from .statefiles import all_or_nothing, check_writable, keep, pack, read_state, reading, unpack, write_state
 
 LOG_FLOOR = 1e-12  # what a zero becomes before its logarithm is an unconstrained variable
 
 
-def entropy_of(random_state: int | np.random.Generator | None) -> int:
+def entropy_of(random_state: int | np.random.Generator | np.random.RandomState | None) -> int:
     """The integer that all draws of a fit follow from."""
-    if isinstance(random_state, np.random.Generator):
-        return int(random_state.integers(2**63))
+    if moves_on(random_state):
+        return int(generator_of(random_state).integers(2**63))
     return np.random.SeedSequence().entropy if random_state is None else int(random_state)
+
+
+def moves_on(random_state: Any) -> bool:
+    """Is this a generator, which no file can hold and no two fits share?"""
+    return isinstance(random_state, np.random.Generator | np.random.RandomState)
 
 
 class Best(NamedTuple):
@@ -85,7 +103,7 @@ class _Fit:
         self.warm = scalings_after(self.problem, *self.model._unlog(params), log_b=self.warm)
 
 
-class WassersteinDictionary(TransformerMixin, BaseEstimator):
+class WassersteinDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     """Learn atoms such that every sample is close to a Wasserstein barycenter of them.
 
     Parameters
@@ -114,13 +132,13 @@ class WassersteinDictionary(TransformerMixin, BaseEstimator):
     tol : float or None   Stop when the loss has changed by less than this, relatively, over the last steps (20 of Adam,
         5 of L-BFGS). None: run exactly ``max_iter`` steps, and do not warn.
     n_restarts : int   Starts from different draws; the best is kept.
-    random_state : int, Generator or None   Seed of every draw. A Generator moves on with every fit.
+    random_state : int, Generator, RandomState or None   Seed of every draw. A generator moves on with every fit.
     sinkhorn_tol, sinkhorn_max_iter : of the inner runs when ``n_iter`` is None.
     chunk_size, n_jobs : samples per chunk and workers; chosen for cache and cores if None.
     verbose : bool   Show a progress bar.
     callback : function of (iteration, value, atoms, weights), called after every step.
     checkpoint : path   Where the state of the fit is kept every ``checkpoint_every`` steps; a fit with the same settings
-        and data goes on from there, and ends as if it had never stopped.
+        and data goes on from there, and ends as if it had never stopped. A disk that fills up is a warning, not the end.
 
     Attributes
     ----------
@@ -134,8 +152,12 @@ class WassersteinDictionary(TransformerMixin, BaseEstimator):
         ``n_iter``; after warm restarts all those that the scalings have been through, ``n_iter`` for each.
     converged_, interrupted_ : bool
     domain_ : str   "kernel", "log", or "mixed": where the numbers come from.
+    n_features_in_, feature_names_in_ : bins of X, and their names where it was a data frame (``transform`` then wants
+        those names; its own are ``get_feature_names_out()``).
 
-    A Ctrl-C ends the fit with the best found so far, a warning, and ``interrupted_ = True``.
+    A Ctrl-C ends the fit with the best found so far, a warning, and ``interrupted_ = True``. Where nothing was evaluated
+    yet, it is passed on, and the estimator stays as it was: as after any error before the first evaluation. Tensors that
+    track gradients are let go at the door: gradients here are by hand.
 
     Examples
     --------
@@ -217,36 +239,56 @@ class WassersteinDictionary(TransformerMixin, BaseEstimator):
     def fit(self, X: Array, y: None = None, *, sample_weight: Array | None = None) -> WassersteinDictionary:
         """Learn atoms and weights from histograms X (n_samples, n_bins).
 
+        ``sample_weight`` (n_samples,) weighs the samples in the objective, and in the draw of the first atoms.
+
         Raises
         ------
         ValueError, TypeError
             X off the simplex, or settings that do not fit it; the message says what to change.
+        OSError
+            ``checkpoint`` cannot be written.
         """
-        X, cost = self._check_data(X)
+        frame, (X, cost) = X, self._check_data(X)
         terms = self._terms(X, self.n_iter)
         if self.n_atoms > X.shape[0]:
             raise ValueError(f"n_atoms={self.n_atoms} is more than the {X.shape[0]} samples; use fewer atoms.")
         importance = check_importance(sample_weight, X)
-        self.n_features_in_ = X.shape[1]
-        # something to hold, should the choice of a start be interrupted
+        if self.checkpoint is not None:
+            check_writable(self.checkpoint)
+        with all_or_nothing(self, but=self._has_found):
+            _check_feature_names(self, frame, reset=True)
+            self.n_features_in_ = X.shape[1]
+            self._keep_nothing(X)
+            try:
+                saved = self._resume(X, importance)
+                with problem_for(X, importance, cost, terms, self.n_atoms, self.chunk_size, self.n_jobs) as problem:
+                    self._fit(_Fit(self, problem), cost, saved)
+            except KeyboardInterrupt:
+                if not self._has_found():
+                    raise
+                self._keep_interrupted(X, importance)
+        return self
+
+    def _has_found(self) -> bool:
+        """Was anything evaluated that is worth keeping?"""
+        return math.isfinite(self._best.value)
+
+    def _keep_nothing(self, X: Array) -> None:
+        """Something of the right shapes to hold until the first evaluation."""
         even = first_atoms("uniform", X, self.n_atoms)
         self._keep(X, Best(math.inf, self._log(even, first_weights("uniform", X, even)), 0), [], converged=False)
-        try:
-            saved = self._resume(X, importance)
-            with problem_for(X, importance, cost, terms, self.n_atoms, self.chunk_size, self.n_jobs) as problem:
-                self._fit(_Fit(self, problem), cost, saved)
-        except KeyboardInterrupt:
-            best = self._best
-            if self.warm_restart is not None and self.loss_curve_:
-                best = best._replace(value=self._cold_value(X, importance, best.params, len(self.loss_curve_) - 1))
-            self._keep(X, best, self.loss_curve_, converged=self.converged_)  # it may have come amid a _keep
-            self.interrupted_ = True
-            warn(
-                f"fit was interrupted after {len(self.loss_curve_)} evaluated steps; the best so far is kept "
-                f"(loss {self.loss_:.6g}).",
-                ConvergenceWarning,
-            )
-        return self
+
+    def _keep_interrupted(self, X: Array, importance: Array) -> None:
+        best = self._best
+        if self.warm_restart is not None and self.loss_curve_:
+            best = best._replace(value=self._cold_value(X, importance, best.params, len(self.loss_curve_) - 1))
+        self._keep(X, best, self.loss_curve_, converged=self.converged_)  # it may have come amid a _keep
+        self.interrupted_ = True
+        warn(
+            f"fit was interrupted after {len(self.loss_curve_)} evaluated steps; the best so far is kept "
+            f"(loss {self.loss_:.6g}).",
+            ConvergenceWarning,
+        )
 
     def transform(self, X: Array, *, tol: float = 1e-4, max_iter: int = 200) -> Array:
         """Weights (n_samples, n_atoms) that reconstruct X best with the learned atoms: each row on its own.
@@ -278,7 +320,7 @@ class WassersteinDictionary(TransformerMixin, BaseEstimator):
             barycenter(
                 atoms,
                 weights[part, :],
-                self.cost,
+                detached(self.cost),
                 eps=self.eps,
                 n_iter=n_iter,
                 tol=self.sinkhorn_tol,
@@ -294,7 +336,16 @@ class WassersteinDictionary(TransformerMixin, BaseEstimator):
     def score(
         self, X: Array, y: None = None, *, sample_weight: Array | None = None, tol: float = 1e-4, max_iter: int = 200
     ) -> float:
-        """Minus the objective at X with the weights that :meth:`transform` finds: larger is better."""
+        """Minus the objective at X with the weights that :meth:`transform` finds: larger is better.
+
+        Compare it at one ``eps`` only where ``loss="wasserstein"``, or a locality, is part of the objective: W_eps holds
+        eps H(T), so that a search over eps would take the largest. Give such a search a measure of its own::
+
+            def error(model, X, y=None):
+                return -((X - model.inverse_transform(model.transform(X))) ** 2).sum()
+
+            GridSearchCV(model, {"eps": [0.01, 0.1]}, scoring=error).fit(X)
+        """
         _, values = self._weights_for(X, tol, max_iter)
         importance = check_importance(sample_weight, as_float(X, like=self.atoms_))
         return -float(array_namespace(values).sum(importance * values))
@@ -305,10 +356,12 @@ class WassersteinDictionary(TransformerMixin, BaseEstimator):
         settings = self.get_params(deep=False)
         for name in ("callback", "checkpoint"):
             settings[name] = None
-        if isinstance(self.random_state, np.random.Generator):
+        if moves_on(self.random_state):
             settings["random_state"] = None
         arrays: dict[str, np.ndarray] = {}
         results = {k: getattr(self, k) for k in _RESULTS}
+        if hasattr(self, "feature_names_in_"):
+            results["feature_names_in_"] = list(self.feature_names_in_)
         text = json.dumps({"settings": pack(settings, arrays), "results": pack(results, arrays)})
         write_state(
             path, {"about": np.asarray("wdl_tutorial.WassersteinDictionary 1"), "text": np.asarray(text)} | arrays
@@ -316,14 +369,45 @@ class WassersteinDictionary(TransformerMixin, BaseEstimator):
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> WassersteinDictionary:
-        """Read what :meth:`save` wrote; arrays are NumPy."""
-        arrays, held = read_state(path, "saved WassersteinDictionary")
+        """Read what :meth:`save` wrote; arrays are NumPy. Settings and results that there are not are refused by name."""
+        what = "saved WassersteinDictionary"
+        arrays, held = read_state(path, what)
         if "settings" not in held:
-            raise ValueError(f"{path} holds no saved WassersteinDictionary; it holds {', '.join(sorted(held))}.")
-        model = cls(**unpack(held["settings"], arrays, None))
-        for name, value in unpack(held["results"], arrays, None).items():
-            setattr(model, name, value)
+            raise ValueError(f"{path} holds no {what}; it holds {', '.join(sorted(held))}.")
+        with reading(path, what):
+            settings, results = (unpack(held[name], arrays, None) for name in ("settings", "results"))
+            odd = set(settings) - set(cls._get_param_names()) | set(results) - {*_RESULTS, "feature_names_in_"}
+            if odd:
+                raise ValueError(f"it holds {', '.join(sorted(odd))}, which this version does not know")
+            model = cls(**settings)
+            for name in _RESULTS:
+                setattr(model, name, results[name])
+            if "feature_names_in_" in results:
+                model.feature_names_in_ = np.asarray(results["feature_names_in_"], dtype=object)
+            model._check_results()
         return model
+
+    def _check_results(self) -> None:
+        """Refuse results of a file that do not fit each other."""
+        shape = (self.n_atoms, self.n_features_in_)
+        if self.atoms_.shape != shape or self.weights_.ndim != 2 or self.weights_.shape[1] != self.n_atoms:
+            raise ValueError(f"its atoms have shape {self.atoms_.shape} and its weights {self.weights_.shape}")
+        check_histograms(self.atoms_, "atoms_")
+        for name in ("converged_", "interrupted_"):
+            if not isinstance(getattr(self, name), bool):
+                raise TypeError(f"{name} is {getattr(self, name)!r}")
+        if not (is_number(self.loss_) and all(is_number(value) for value in self.loss_curve_)):
+            raise TypeError("its losses are no numbers")
+
+    def __sklearn_tags__(self) -> Any:
+        """X is histograms: nothing negative."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags.positive_only = True
+        return tags
+
+    @property
+    def _n_features_out(self) -> int:
+        return self.atoms_.shape[0]
 
     # --------------------------------------------------------------------------------------------------- the fit
 
@@ -331,7 +415,8 @@ class WassersteinDictionary(TransformerMixin, BaseEstimator):
         self._entropy = saved.entropy if saved else entropy_of(self.random_state)
         seeds = np.random.SeedSequence(self._entropy).spawn(self.n_restarts)
         first = saved.restart if saved else 0
-        with self._progress(self.n_restarts * self.max_iter) as bar:
+        total = self.n_restarts * self.max_iter
+        with progress(total, "Wasserstein dictionary", "step", shown=self.verbose) as bar:
             for restart in range(first, self.n_restarts):
                 rng = np.random.default_rng(seeds[restart])
                 state, curve = (saved.state, saved.curve) if saved and restart == first else (None, [])
@@ -367,7 +452,7 @@ class WassersteinDictionary(TransformerMixin, BaseEstimator):
             bar.update(1 if state.t else 0)
             bar.set_postfix_str(f"loss {state.value:.6g}", refresh=False)
             if self.checkpoint is not None and (last or state.t % self.checkpoint_every == 0):
-                self._save_checkpoint(fit, state, curve, restart)
+                keep(self.checkpoint, lambda: self._save_checkpoint(fit, state, curve, restart))  # noqa: B023
             if self.callback is not None:
                 self.callback(state.t, state.value, *self._unlog(state.params))
             if last:
@@ -393,7 +478,7 @@ class WassersteinDictionary(TransformerMixin, BaseEstimator):
     def _cold_value(self, X: Array, importance: Array, params: Params, steps: int) -> float:
         """The objective from b = 1."""
         terms = self._terms(X, self._cold_n_iter(steps))
-        cost = check_cost(self.cost, square=True)
+        cost = detached(check_cost(self.cost, square=True))
         with problem_for(X, importance, cost, terms, self.n_atoms, self.chunk_size, self.n_jobs) as problem:
             return evaluate_chunks(problem, *self._unlog(params)).value
 
@@ -414,7 +499,7 @@ class WassersteinDictionary(TransformerMixin, BaseEstimator):
         weights = check_start("init_weights", given, WEIGHTS, (X.shape[0], self.n_atoms), X)
         ruler = Ruler(cost, self.eps, self.n_iter or 100, self.domain, problem.mapper)
         if isinstance(atoms, str):
-            atoms = first_atoms(atoms, X, self.n_atoms, rng, ruler)
+            atoms = first_atoms(atoms, X, self.n_atoms, rng, ruler, problem.importance)
         if isinstance(weights, str):
             weights = first_weights(weights, X, atoms, rng, ruler)
         return self._log(xp.astype(atoms, X.dtype, copy=False), xp.astype(weights, X.dtype, copy=False))
@@ -436,16 +521,12 @@ class WassersteinDictionary(TransformerMixin, BaseEstimator):
         self.loss_, self.cold_n_iter_ = best.value, self._cold_n_iter()
         self.domain_ = getattr(self, "domain_", "kernel" if self.domain == "auto" else self.domain)
 
-    def _progress(self, total: int, what: str = "Wasserstein dictionary", unit: str = "step"):
-        from tqdm.auto import tqdm
-
-        return tqdm(total=total, desc=what, unit=unit, disable=not self.verbose)
-
     # ------------------------------------------------------------------------------------------------- transform
 
     def _weights_for(self, X: Array, tol: float, max_iter: int) -> tuple[Array, Array]:
         """Best weights and objective of every row of X, the atoms being fixed."""
         self._check_fitted()
+        _check_feature_names(self, X, reset=False)
         X, cost = self._check_data(X)
         check_run(tol, max_iter, None)
         xp = array_namespace(X, self.atoms_)
@@ -454,7 +535,7 @@ class WassersteinDictionary(TransformerMixin, BaseEstimator):
         one = xp.ones((X.shape[0],), dtype=X.dtype, device=device(X))
         with (
             problem_for(X, one, cost, terms, self.n_atoms, self.chunk_size, self.n_jobs) as problem,
-            self._progress(X.shape[0], "Weights", "sample") as bar,
+            progress(X.shape[0], "Weights", "sample", shown=self.verbose) as bar,
         ):
             far = locality_costs(problem, atoms) if terms.locality else None
             fit = problem._replace(terms=terms._replace(locality=0.0))  # the rest is linear in the weights
@@ -495,8 +576,10 @@ class WassersteinDictionary(TransformerMixin, BaseEstimator):
 
     def _check_data(self, X: Array) -> tuple[Array, Any]:
         like = getattr(self, "atoms_", None)
-        cost = check_cost(self.cost, square=True)
-        X = as_float(X, like=cost if is_array(cost) else like)
+        cost = detached(check_cost(self.cost, square=True))
+        if is_complex(X):
+            raise ValueError("Complex data not supported: X must hold histograms, real and non-negative.")
+        X = detached(as_float(X, like=cost if is_array(cost) else like))
         array_namespace(X, *([cost] if is_array(cost) else []))
         if X.ndim != 2:
             raise ValueError(
@@ -572,10 +655,19 @@ class WassersteinDictionary(TransformerMixin, BaseEstimator):
     # ------------------------------------------------------------------------------------------------ checkpoint
 
     def _fingerprint(self, X: Array, importance: Array) -> str:
-        """What a checkpoint must share with the fit that goes on from it: the data and every setting that matters."""
+        """What a checkpoint must share with the fit that goes on from it: the data and every setting that matters.
+
+        A setting that came after version 0.1 counts only where it is not its default, or no checkpoint of a version could
+        be taken up by the next.
+        """
         free = ("checkpoint", "checkpoint_every", "callback", "verbose", "n_jobs")
-        settings = {k: v for k, v in self.get_params(deep=False).items() if k not in free}
-        if isinstance(self.random_state, np.random.Generator):
+        new = {k: p.default for k, p in inspect.signature(type(self)).parameters.items() if k not in _FIRST_SETTINGS}
+        settings = {
+            k: v
+            for k, v in self.get_params(deep=False).items()
+            if k not in free and not (k in new and (v is new[k] or (not is_array(v) and v == new[k])))
+        }
+        if moves_on(self.random_state):
             settings["random_state"] = "Generator"  # what it drew is in the checkpoint
         if self._may_go_further():
             del settings["max_iter"]
@@ -617,17 +709,19 @@ class WassersteinDictionary(TransformerMixin, BaseEstimator):
                 "give the data and settings it was made with."
             )
         kind = AdamState if self.solver == "adam" else LBFGSState
-        state = kind(*unpack(held["state"], arrays, X))
+        with reading(self.checkpoint, "checkpoint"):
+            state, best = kind(*unpack(held["state"], arrays, X)), Best(*unpack(held["best"], arrays, X))
+            warm, curve, converged = unpack(held["warm"], arrays, X), held["best_curve"], held["converged"]
+            saved = _Saved(int(held["restart"]), state, held["curve"], int(held["entropy"]), warm)
+            domain = held["domain"]
         if state.t > self.max_iter:
             raise ValueError(
                 f"the checkpoint {self.checkpoint} has done {state.t} steps, more than max_iter={self.max_iter}. "
                 f"Give max_iter={state.t} or more, or delete it."
             )
-        warm = unpack(held["warm"], arrays, X)
-        best = Best(*unpack(held["best"], arrays, X))
-        self.domain_ = held["domain"]
-        self._keep(X, best, held["best_curve"], converged=held["converged"])
-        return _Saved(held["restart"], state, held["curve"], held["entropy"], warm)
+        self.domain_ = domain
+        self._keep(X, best, curve, converged=converged)
+        return saved
 
 
 class _Saved(NamedTuple):
@@ -637,6 +731,10 @@ class _Saved(NamedTuple):
     entropy: int
     warm: Array | None
 
+
+_FIRST_SETTINGS = """n_atoms cost eps loss n_iter locality marginal_weight momentum domain solver learning_rate betas
+schedule init init_atoms init_weights weight_scale warm_restart max_iter tol n_restarts random_state sinkhorn_tol
+sinkhorn_max_iter chunk_size n_jobs verbose callback checkpoint checkpoint_every""".split()  # those of version 0.1
 
 _RESULTS = (
     "atoms_", "weights_", "loss_", "loss_curve_", "n_iter_", "cold_n_iter_", "converged_", "interrupted_", "domain_",

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ._array import Array, array_namespace, as_float, device, to_backend, to_numpy
+from ._array import Array, array_namespace, as_float, detached, device, put, to_backend, to_numpy
 from ._checks import check_histograms
 from .chunks import Mapper, chunk_length, slices
 from .costs import symmetric_part
@@ -58,66 +58,91 @@ def distances(x: Array, centre: Array, ruler: Ruler) -> Array:
     xp = array_namespace(x, centre)
     found = xp.empty((x.shape[0],), dtype=x.dtype, device=device(x))
     for part, gap in zip(parts, ruler.mapper(chunk, parts)):
-        found[part] = gap
+        found = put(found, part, gap)
     return xp.clip(found, min=0.0)
 
 
-def kmeans_plus_plus(x: Array, n_atoms: int, rng: np.random.Generator, ruler: Ruler) -> Array:
+def kmeans_plus_plus(
+    x: Array, n_atoms: int, rng: np.random.Generator, ruler: Ruler, share: np.ndarray | None = None
+) -> Array:
     """k-means++ seeding (Arthur and Vassilvitskii (2007)) in Wasserstein space: samples far from those already chosen.
+
+    ``share`` (n_samples,) multiplies the chance of each; one of share 0 is never drawn while there are others.
 
     Returns
     -------
     array, shape (n_atoms, n_bins)   Rows of ``x``, distinct ones as long as there are any.
     """
     xp = array_namespace(x)
-    chosen = [int(rng.integers(x.shape[0]))]
+    chosen = [int(rng.integers(x.shape[0]) if share is None else rng.choice(len(share), p=share))]
     nearest = None
     while len(chosen) < n_atoms:
         gap = to_numpy(distances(x, x[chosen[-1], :], ruler)).astype(np.float64)
         nearest = gap if nearest is None else np.minimum(nearest, gap)
         nearest[chosen] = 0.0  # but for rounding it was: no sample twice
-        chosen.append(_draw(nearest, chosen, rng))
+        chosen.append(_draw(nearest, chosen, rng, share))
     return xp.stack([x[i, :] for i in chosen], axis=0)
 
 
-def _draw(chance: np.ndarray, chosen: list[int], rng: np.random.Generator) -> int:
+def _draw(chance: np.ndarray, chosen: list[int], rng: np.random.Generator, share: np.ndarray | None = None) -> int:
     """An index in proportion to ``chance``; any but those ``chosen`` where all are zero (only copies are left)."""
-    total = np.cumsum(chance)
+    total = np.cumsum(chance if share is None else chance * share)
     if not np.isfinite(total[-1]) or total[-1] <= 0:
-        return int(rng.choice(np.setdiff1d(np.arange(len(chance)), chosen)))
+        left = np.setdiff1d(np.arange(len(chance)), chosen)
+        counted = left if share is None else left[share[left] > 0]
+        return int(rng.choice(counted if len(counted) else left))
     return int(np.searchsorted(total, rng.random() * total[-1], side="right"))
 
 
-def extremes(x: Array, n_atoms: int, ruler: Ruler) -> Array:
-    """The data's extremes: farthest from the mean, then again and again farthest from those already chosen. No chance."""
+def extremes(x: Array, n_atoms: int, ruler: Ruler, share: np.ndarray | None = None) -> Array:
+    """The data's extremes: farthest from the mean, then again and again farthest from those already chosen. No chance.
+
+    Samples of ``share`` 0 do not count, but where there are no others.
+    """
     xp = array_namespace(x)
-    mean = xp.mean(x, axis=0)
-    chosen = [int(np.argmax(to_numpy(distances(x, mean, ruler))))]
+    mean = xp.mean(x, axis=0) if share is None else xp.sum(to_backend(share, x)[:, None] * x, axis=0)
+    counts = np.full(x.shape[0], True) if share is None else share > 0
+    chosen = [int(np.argmax(np.where(counts, to_numpy(distances(x, mean, ruler)), -1.0)))]
     nearest = None
     while len(chosen) < n_atoms:
         gap = to_numpy(distances(x, x[chosen[-1], :], ruler)).astype(np.float64)
         nearest = gap if nearest is None else np.minimum(nearest, gap)
-        nearest[chosen] = -1.0  # the farthest of those not chosen, be it a copy
-        chosen.append(int(np.argmax(nearest)))
+        nearest[chosen] = -2.0  # the farthest of those not chosen, be it a copy
+        chosen.append(int(np.argmax(np.where(counts, nearest, np.minimum(nearest, -1.0)))))
     return xp.stack([x[i, :] for i in chosen], axis=0)
 
 
 def first_atoms(
-    init: str, x: Array, n_atoms: int, rng: np.random.Generator | None = None, ruler: Ruler | None = None
+    init: str,
+    x: Array,
+    n_atoms: int,
+    rng: np.random.Generator | None = None,
+    ruler: Ruler | None = None,
+    importance: Array | None = None,
 ) -> Array:
-    """Atoms (n_atoms, n_bins) on the simplex, by the rule called ``init``."""
+    """Atoms (n_atoms, n_bins) on the simplex, by the rule called ``init``; samples count by their ``importance``."""
+    share = _share(importance)
     if init == "kmeans++":
-        return kmeans_plus_plus(x, n_atoms, rng, ruler)
+        return kmeans_plus_plus(x, n_atoms, rng, ruler, share)
     if init == "extremes":
-        return extremes(x, n_atoms, ruler)
+        return extremes(x, n_atoms, ruler, share)
     xp = array_namespace(x)
     if init == "data":
-        rows = rng.choice(x.shape[0], size=n_atoms, replace=x.shape[0] < n_atoms)
+        counted = x.shape[0] if share is None else int((share > 0).sum())
+        rows = rng.choice(x.shape[0], size=n_atoms, replace=counted < n_atoms, p=share)
         return xp.stack([x[int(i), :] for i in rows], axis=0)
     n_bins = x.shape[1]
     if init == "random":
         return to_backend(rng.dirichlet(np.ones(n_bins), size=n_atoms), x)
     return xp.full((n_atoms, n_bins), 1.0 / n_bins, dtype=x.dtype, device=device(x))
+
+
+def _share(importance: Array | None) -> np.ndarray | None:
+    """The samples' chances; None where all are alike, so that seeds mean what they do without weights."""
+    if importance is None:
+        return None
+    share = to_numpy(importance).astype(np.float64)
+    return None if (share == share[0]).all() else share / share.sum()
 
 
 def first_weights(
@@ -147,7 +172,7 @@ def check_start(name: str, start: Any, known: tuple[str, ...], shape: tuple[int,
         return start
     if start is None:
         raise ValueError(f"{name} must be one of {', '.join(known)}, or an array; got None.")
-    start = as_float(start, like=x)
+    start = detached(as_float(start, like=x))
     array_namespace(start, x)
     if tuple(start.shape) != shape:
         raise ValueError(f"{name} must have shape {shape}; got {tuple(start.shape)}.")

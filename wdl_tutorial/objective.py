@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from ._array import Array, array_namespace, as_float, device, is_array, one_type
+from ._array import Array, array_namespace, as_float, detached, device, is_array, one_type, put
 from ._checks import (
     check_eps,
     check_importance,
@@ -177,10 +177,10 @@ def evaluate_chunks(
     grad_atoms, domains, parts = None, set(), problem.parts()
     for part, (done, domain) in zip(parts, problem.mapper(one, parts)):
         grad_atoms = done.grad_atoms if grad_atoms is None else grad_atoms + done.grad_atoms
-        values[part] = done.value
-        grads[part, :] = done.grad_weights
+        values = put(values, part, done.value)
+        grads = put(grads, (part, slice(None)), done.grad_weights)
         if keep:
-            kept[part, :] = done.histogram
+            kept = put(kept, (part, slice(None)), done.histogram)
         domains.add(domain)
     return Total(
         float(xp.sum(problem.importance * values)),
@@ -258,8 +258,8 @@ def wdl_objective(
     Objective : value (float), grad_atoms (n_atoms, n_bins), grad_weights (n_samples, n_atoms), reconstruction
         (n_samples, n_bins). Gradients are partial derivatives; only signs and finiteness of the inputs are checked.
     """
-    atoms, weights, cost = check_inputs(atoms, weights, cost)
-    X, atoms, weights = one_type(as_float(X, like=atoms), atoms, weights)
+    atoms, weights, cost = (detached(x) for x in check_inputs(atoms, weights, cost))  # gradients here are by hand
+    X, atoms, weights = one_type(detached(as_float(X, like=atoms)), atoms, weights)
     if atoms.ndim != 2 or weights.ndim != 2 or tuple(X.shape) != (weights.shape[0], atoms.shape[1]):
         raise ValueError(
             "wdl_objective needs X (n_samples, n_bins), atoms (n_atoms, n_bins) and weights (n_samples, n_atoms); "

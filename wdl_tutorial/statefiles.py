@@ -130,12 +130,16 @@ def keep(path: str | os.PathLike, write: Callable[[], None]) -> None:
 
 
 @contextmanager
-def all_or_nothing(estimator: Any) -> Iterator[None]:
-    """A fit that fails leaves the estimator as it was: fitted as before, or not at all, but never half."""
+def all_or_nothing(estimator: Any, *, but: Callable[[], bool] = lambda: False) -> Iterator[None]:
+    """A fit that fails leaves the estimator as it was: fitted as before, or not at all, but never half.
+
+    Where ``but()`` is true, what it has found so far stays.
+    """
     before = dict(vars(estimator))
     try:
         yield
     except BaseException:
-        vars(estimator).clear()
-        vars(estimator).update(before)
+        if not but():
+            vars(estimator).clear()
+            vars(estimator).update(before)
         raise
