@@ -33,12 +33,23 @@ from ._array import (
     to_backend,
     to_numpy,
 )
-from ._checks import check_count, check_histograms, check_importance, check_run, check_seed, generator_of, is_number
+from ._checks import (
+    check_count,
+    check_histograms,
+    check_importance,
+    check_nonnegative,
+    check_not_empty,
+    check_run,
+    check_seed,
+    generator_of,
+    is_number,
+)
 from .barycenters import barycenter
 from .chunks import chunk_length, slices
 from .costs import check_cost
 from .gradients import softmax_vjp
-from .initialise import ATOMS, WEIGHTS, Ruler, check_start, first_atoms, first_weights
+from .histograms import normalize
+from .initialise import ATOMS, MASSES, WEIGHTS, Ruler, check_start, first_atoms, first_masses, first_weights
 from .iterate import Accuracy, ConvergenceWarning, progress, warn
 from .losses import RULES
 from .objective import (
@@ -73,6 +84,11 @@ def moves_on(random_state: Any) -> bool:
     return isinstance(random_state, np.random.Generator | np.random.RandomState)
 
 
+def _times(x: Array, by: float) -> Array:
+    """x in another unit of mass; x itself where that is one."""
+    return x if by == 1.0 else by * x
+
+
 class Best(NamedTuple):
     """The best parameters met so far."""
 
@@ -95,8 +111,10 @@ class _Fit:
         total = evaluate_chunks(self.problem, atoms, weights, log_b=self.warm)
         self.model.domain_ = total.domain
         self.told = self.told or announce_slow(total.domain, self.problem)
+        free = self.model.free_mass
+        grad_atoms = atoms * total.grad_atoms if free else softmax_vjp(atoms, total.grad_atoms)
         grad_weights = self.model.weight_scale * softmax_vjp(weights, total.grad_weights)
-        return total.value, (softmax_vjp(atoms, total.grad_atoms), grad_weights)
+        return total.value, (grad_atoms, grad_weights)
 
     def refresh(self, params: Params) -> None:
         """Go on from where these parameters' iterations have led, from now on."""
@@ -114,12 +132,17 @@ class WassersteinDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
     loss : str   "quadratic", "kl", "kl_reverse", "tv", "wasserstein" or "sinkhorn_divergence".
     n_iter : int or None   Iterations of every inner run: 50 is the papers'; None is converged (implicit gradient).
     locality : float   Weight of sum_j w_ij W(x_i, atom_j). WaHU is ``loss="wasserstein", locality=rho``.
-    marginal_weight : float or None   Unbalanced transport (Schmitz et al. (2018), section 4.4); None is balanced.
+    marginal_weight : float or None   Unbalanced transport (Schmitz et al. (2018), section 4.4); None is balanced. With it X
+        need not sum to one.
+    free_mass : bool   Atoms have masses of their own, as pixels have their brightness, and weights speak of mass too:
+        atoms are the exponentials of their logits rather than a softmax. Needs ``marginal_weight``. Inside, the mean
+        sample has mass one, since entropy is not indifferent to the unit of mass; ``atoms_`` are in the units of X.
     momentum : float   Heavy ball of the barycenter iterations, in (-1, 0] (Algorithm 5).
     domain : str   "auto", "kernel" or "log".
     solver : str   "lbfgs" (strong Wolfe) or "adam".
     learning_rate, betas, schedule : Adam's; ``schedule`` is "constant", or "cosine" down to a tenth over ``max_iter``.
-    init : str   First atoms: "kmeans++" (in Wasserstein space), "extremes", "data", "random" or "uniform".
+    init : str   First atoms: "kmeans++" (in Wasserstein space), "extremes", "data", "random" or "uniform"; where they
+        have masses, chosen among the shapes of the samples, or "masses": the brightest, the darkest, and extremes.
     init_atoms, init_weights : arrays on the simplex to start from; ``init_weights`` also "random" (uniform on the
         simplex; the default), "uniform", or "near" (by the distance to each first atom).
     weight_scale : float   zeta of Schmitz et al. (2018), section 3.1: multiplies the weights' logits, so that a solver
@@ -152,6 +175,7 @@ class WassersteinDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         ``n_iter``; after warm restarts all those that the scalings have been through, ``n_iter`` for each.
     converged_, interrupted_ : bool
     domain_ : str   "kernel", "log", or "mixed": where the numbers come from.
+    mass_ : float   The unit of mass inside: the mean mass of a sample of the fit with ``free_mass``, else 1.
     n_features_in_, feature_names_in_ : bins of X, and their names where it was a data frame (``transform`` then wants
         those names; its own are ``get_feature_names_out()``).
 
@@ -179,6 +203,7 @@ class WassersteinDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         n_iter: int | None = 50,
         locality: float = 0.0,
         marginal_weight: float | None = None,
+        free_mass: bool = False,
         momentum: float = 0.0,
         domain: str = "auto",
         solver: str = "lbfgs",
@@ -210,6 +235,7 @@ class WassersteinDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         self.n_iter = n_iter
         self.locality = locality
         self.marginal_weight = marginal_weight
+        self.free_mass = free_mass
         self.momentum = momentum
         self.domain = domain
         self.solver = solver
@@ -237,7 +263,7 @@ class WassersteinDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
     # ---------------------------------------------------------------------------------------------------- public
 
     def fit(self, X: Array, y: None = None, *, sample_weight: Array | None = None) -> WassersteinDictionary:
-        """Learn atoms and weights from histograms X (n_samples, n_bins).
+        """Learn atoms and weights from histograms X (n_samples, n_bins); with ``marginal_weight`` of any masses.
 
         ``sample_weight`` (n_samples,) weighs the samples in the objective, and in the draw of the first atoms.
 
@@ -252,12 +278,14 @@ class WassersteinDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         terms = self._terms(X, self.n_iter)
         if self.n_atoms > X.shape[0]:
             raise ValueError(f"n_atoms={self.n_atoms} is more than the {X.shape[0]} samples; use fewer atoms.")
-        importance = check_importance(sample_weight, X)
+        importance, xp = check_importance(sample_weight, X), array_namespace(X)
+        mass = float(xp.mean(xp.sum(X, axis=1))) if self.free_mass else 1.0
+        X = _times(X, 1 / mass)
         if self.checkpoint is not None:
             check_writable(self.checkpoint)
         with all_or_nothing(self, but=self._has_found):
             _check_feature_names(self, frame, reset=True)
-            self.n_features_in_ = X.shape[1]
+            self.n_features_in_, self.mass_ = X.shape[1], mass
             self._keep_nothing(X)
             try:
                 saved = self._resume(X, importance)
@@ -311,8 +339,8 @@ class WassersteinDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
                 f"got shape {tuple(weights.shape)}."
             )
         check_histograms(weights, "weights")
-        atoms = xp.astype(self.atoms_, weights.dtype, copy=False)
-        return self._barycenters(atoms, weights, self._cold_n_iter())
+        atoms = _times(xp.astype(self.atoms_, weights.dtype, copy=False), 1 / self.mass_)
+        return _times(self._barycenters(atoms, weights, self._cold_n_iter()), self.mass_)
 
     def _barycenters(self, atoms: Array, weights: Array, n_iter: int | None) -> Array:
         """The barycenters (n_samples, n_bins) of this model's settings, a chunk at a time."""
@@ -380,6 +408,7 @@ class WassersteinDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
             if odd:
                 raise ValueError(f"it holds {', '.join(sorted(odd))}, which this version does not know")
             model = cls(**settings)
+            results.setdefault("mass_", 1.0)  # as in files of version 0.1
             for name in _RESULTS:
                 setattr(model, name, results[name])
             if "feature_names_in_" in results:
@@ -392,7 +421,7 @@ class WassersteinDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         shape = (self.n_atoms, self.n_features_in_)
         if self.atoms_.shape != shape or self.weights_.ndim != 2 or self.weights_.shape[1] != self.n_atoms:
             raise ValueError(f"its atoms have shape {self.atoms_.shape} and its weights {self.weights_.shape}")
-        check_histograms(self.atoms_, "atoms_")
+        (check_nonnegative if self.free_mass else check_histograms)(self.atoms_, "atoms_")
         for name in ("converged_", "interrupted_"):
             if not isinstance(getattr(self, name), bool):
                 raise TypeError(f"{name} is {getattr(self, name)!r}")
@@ -454,7 +483,8 @@ class WassersteinDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
             if self.checkpoint is not None and (last or state.t % self.checkpoint_every == 0):
                 keep(self.checkpoint, lambda: self._save_checkpoint(fit, state, curve, restart))  # noqa: B023
             if self.callback is not None:
-                self.callback(state.t, state.value, *self._unlog(state.params))
+                atoms, weights = self._unlog(state.params)
+                self.callback(state.t, state.value, _times(atoms, self.mass_), weights)
             if last:
                 return
 
@@ -494,14 +524,19 @@ class WassersteinDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         """Logits of the first atoms and weights."""
         X, xp = problem.X, array_namespace(problem.X)
         name, given = ("init", self.init) if self.init_atoms is None else ("init_atoms", self.init_atoms)
-        atoms = check_start(name, given, ATOMS, (self.n_atoms, X.shape[1]), X)
+        known = (*ATOMS, *MASSES) if self.free_mass else ATOMS
+        atoms = check_start(name, given, known, (self.n_atoms, X.shape[1]), X, masses=self.free_mass)
         given = "random" if self.init_weights is None else self.init_weights
         weights = check_start("init_weights", given, WEIGHTS, (X.shape[0], self.n_atoms), X)
         ruler = Ruler(cost, self.eps, self.n_iter or 100, self.domain, problem.mapper)
         if isinstance(atoms, str):
-            atoms = first_atoms(atoms, X, self.n_atoms, rng, ruler, problem.importance)
+            choose = first_masses if self.free_mass else first_atoms
+            atoms = choose(atoms, X, self.n_atoms, rng, ruler, problem.importance)
+        else:
+            atoms = _times(atoms, 1 / self.mass_)
         if isinstance(weights, str):
-            weights = first_weights(weights, X, atoms, rng, ruler)
+            shapes = (normalize(X), normalize(atoms)) if self.free_mass else (X, atoms)
+            weights = first_weights(weights, *shapes, rng, ruler)
         return self._log(xp.astype(atoms, X.dtype, copy=False), xp.astype(weights, X.dtype, copy=False))
 
     def _log(self, atoms: Array, weights: Array) -> Params:
@@ -511,13 +546,15 @@ class WassersteinDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         return logs[0], logs[1] / self.weight_scale
 
     def _unlog(self, params: Params) -> tuple[Array, Array]:
-        return softmax(params[0]), softmax(self.weight_scale * params[1])
+        atoms = array_namespace(params[0]).exp(params[0]) if self.free_mass else softmax(params[0])
+        return atoms, softmax(self.weight_scale * params[1])
 
     def _keep(self, X: Array, best: Best, curve: list[float], *, converged: bool) -> None:
         """Make the best so far what the estimator holds: whatever stops the fit, this is what it leaves."""
         self._best, self.loss_curve_, self.n_iter_ = best, curve, max(len(curve) - 1, 0)
         self.converged_, self.interrupted_ = converged, False
-        self.atoms_, self.weights_ = self._unlog(best.params)
+        atoms, self.weights_ = self._unlog(best.params)
+        self.atoms_ = _times(atoms, self.mass_)
         self.loss_, self.cold_n_iter_ = best.value, self._cold_n_iter()
         self.domain_ = getattr(self, "domain_", "kernel" if self.domain == "auto" else self.domain)
 
@@ -530,7 +567,7 @@ class WassersteinDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         X, cost = self._check_data(X)
         check_run(tol, max_iter, None)
         xp = array_namespace(X, self.atoms_)
-        atoms = xp.astype(self.atoms_, X.dtype, copy=False)
+        X, atoms = (_times(x, 1 / self.mass_) for x in (X, xp.astype(self.atoms_, X.dtype, copy=False)))
         terms = self._terms(X, self._cold_n_iter())
         one = xp.ones((X.shape[0],), dtype=X.dtype, device=device(X))
         with (
@@ -591,7 +628,11 @@ class WassersteinDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
             )
         if X.shape[0] < 1:
             raise ValueError("X has no samples.")
-        check_histograms(X, "X")
+        if self.marginal_weight is None:
+            check_histograms(X, "X")
+        else:  # unequal masses are what it is for
+            check_nonnegative(X, "X")
+            check_not_empty(X, "X")
         return X, cost
 
     def _check_settings(self) -> None:
@@ -610,6 +651,10 @@ class WassersteinDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
             check_count(name, getattr(self, name))
         check_run(self.sinkhorn_tol, self.sinkhorn_max_iter, self.n_iter, prefix="sinkhorn_")
         self._check_warm_restart()
+        if not isinstance(self.free_mass, bool):
+            raise ValueError(f"free_mass must be True or False; got {self.free_mass!r}.")
+        if self.free_mass and self.marginal_weight is None:
+            raise ValueError("free_mass needs marginal_weight: balanced transport has one mass, that of its samples.")
         check_seed(self.random_state)
         if self.tol is not None and not (is_number(self.tol) and self.tol >= 0):
             raise ValueError(f"tol must be non-negative, or None to run max_iter steps; got {self.tol!r}.")
@@ -738,5 +783,5 @@ sinkhorn_max_iter chunk_size n_jobs verbose callback checkpoint checkpoint_every
 
 _RESULTS = (
     "atoms_", "weights_", "loss_", "loss_curve_", "n_iter_", "cold_n_iter_", "converged_", "interrupted_", "domain_",
-    "n_features_in_",
+    "n_features_in_", "mass_",
 )  # fmt: skip

@@ -11,14 +11,16 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ._array import Array, array_namespace, as_float, detached, device, put, to_backend, to_numpy
-from ._checks import check_histograms
+from ._checks import check_histograms, check_nonnegative, check_not_empty
 from .chunks import Mapper, chunk_length, slices
 from .costs import symmetric_part
+from .histograms import normalize
 from .iterate import Accuracy
 from .losses import wasserstein
 from .scaling import Attempt, first_right, is_right, kernels_to_try
 
 ATOMS = ("kmeans++", "extremes", "data", "random", "uniform")
+MASSES = ("masses",)  # for atoms with masses of their own, besides
 WEIGHTS = ("random", "uniform", "near")
 
 
@@ -137,6 +139,39 @@ def first_atoms(
     return xp.full((n_atoms, n_bins), 1.0 / n_bins, dtype=x.dtype, device=device(x))
 
 
+def first_masses(
+    init: str,
+    x: Array,
+    n_atoms: int,
+    rng: np.random.Generator | None = None,
+    ruler: Ruler | None = None,
+    importance: Array | None = None,
+) -> Array:
+    """Atoms (n_atoms, n_bins) with masses of their own: samples that the rule ``init`` chooses by their shapes.
+
+    ``"masses"``: the brightest and the darkest, and the extremes among the shapes of the others.
+    """
+    mass = np.sum(to_numpy(x), axis=1)
+    shapes = normalize(x)
+    if init in ("random", "uniform"):  # of mass one
+        return first_atoms(init, shapes, n_atoms, rng, ruler, importance)
+    ends: list[int] = []
+    if init == "masses":
+        ends, init = [int(mass.argmax())], "extremes"
+        if n_atoms > 1:
+            ends.append(int(np.where(np.arange(len(mass)) == ends[0], np.inf, mass).argmin()))
+    xp = array_namespace(x)
+    rest = [i for i in range(len(mass)) if i not in ends]
+    rows = list(ends)
+    if n_atoms > len(ends):
+        others = xp.stack([shapes[i, :] for i in rest], axis=0)
+        counted = None if importance is None else xp.stack([importance[i] for i in rest])
+        chosen = to_numpy(first_atoms(init, others, n_atoms - len(ends), rng, ruler, counted))
+        gaps = np.abs(to_numpy(others)[None] - chosen[:, None]).sum(axis=2)
+        rows += [rest[int(i)] for i in gaps.argmin(axis=1)]
+    return xp.stack([x[i, :] for i in rows], axis=0)
+
+
 def _share(importance: Array | None) -> np.ndarray | None:
     """The samples' chances; None where all are alike, so that seeds mean what they do without weights."""
     if importance is None:
@@ -164,8 +199,10 @@ def first_weights(
     return to_backend(near / near.sum(axis=1, keepdims=True), x)
 
 
-def check_start(name: str, start: Any, known: tuple[str, ...], shape: tuple[int, int], x: Array) -> Any:
-    """A rule's name as it is, or a given start as floats of the right shape on the simplex."""
+def check_start(
+    name: str, start: Any, known: tuple[str, ...], shape: tuple[int, int], x: Array, *, masses: bool = False
+) -> Any:
+    """A rule's name as it is, or a given start as floats of the right shape, on the simplex or of any ``masses``."""
     if isinstance(start, str):
         if start not in known:
             raise ValueError(f"{name} must be one of {', '.join(known)}, or an array; got {start!r}.")
@@ -176,5 +213,9 @@ def check_start(name: str, start: Any, known: tuple[str, ...], shape: tuple[int,
     array_namespace(start, x)
     if tuple(start.shape) != shape:
         raise ValueError(f"{name} must have shape {shape}; got {tuple(start.shape)}.")
-    check_histograms(start, name)
+    if masses:
+        check_nonnegative(start, name)
+        check_not_empty(start, name)
+    else:
+        check_histograms(start, name)
     return start

@@ -10,16 +10,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ._array import as_float, softmax, to_numpy
-from ._checks import check_count
-from .barycenters import barycenter
+from ._array import as_float, to_numpy
 from .costs import LineCost
-from .dictionary import LOG_FLOOR, WassersteinDictionary
-from .gradients import softmax_vjp
-from .histograms import normalize
-from .initialise import Ruler, first_atoms
+from .dictionary import WassersteinDictionary
 from .objective import wdl_objective
-from .optimize import adam_steps, cosine, lbfgs_steps
 
 SETTINGS: dict[str, dict[str, Any]] = {
     # Fig. 2: p = 2, eps = .001 on the squared distance between bins over its maximum, rho = 0, m = 2
@@ -37,8 +31,22 @@ RECOMMENDED: dict[str, dict[str, Any]] = {
 }
 
 
+# The objective of free masses is the loss alone; its first atoms are the ends of the range of masses.
+UNBALANCED: dict[str, Any] = {
+    "free_mass": True,
+    "marginal_weight": 1.0,
+    "loss": "kl_reverse",
+    "locality": 0.0,
+    "init": "masses",
+    "init_weights": "uniform",
+    "solver": "lbfgs",
+    "max_iter": 40,
+    "tol": None,
+}
+
+
 def wahu(
-    positions: Any, *, setting: str = "salinas", recommended: bool = False, **changes: Any
+    positions: Any, *, setting: str = "salinas", recommended: bool = False, balanced: bool = True, **changes: Any
 ) -> WassersteinDictionary:
     """The Wasserstein dictionary of either of WaHU's experiments (Fullenbaum et al. (2024), section 4), not yet fitted.
 
@@ -52,6 +60,7 @@ def wahu(
     setting : "salinas" (Fig. 3) or "synthetic" (Fig. 2).
     recommended : start with weights by distance and descend by L-BFGS; for "synthetic" also start from the data's
         extremes and measure the fit by KL. ``benchmarks/bench_wahu.py`` prints what that gains.
+    balanced : False is WaHU without forcing pixels to mass one, see :func:`unbalanced_wahu`.
     changes : any parameter of :class:`wdl_tutorial.WassersteinDictionary`, in the place of the setting's own.
 
     Examples
@@ -83,6 +92,8 @@ def wahu(
     }
     if recommended:
         options |= RECOMMENDED[setting]
+    if not balanced:
+        options |= UNBALANCED
     return WassersteinDictionary(changes.pop("n_atoms", own["n_atoms"]), **(options | changes))
 
 
@@ -127,7 +138,10 @@ def unbalanced_wahu(
     loss : "kl_reverse" or "quadratic" see brightness; "wasserstein" underrates it by what it lets go.
     setting : cost, eps and inner iterations, as in :func:`wahu`.
     atoms : array, shape (n_atoms, n_bins), optional   Keep these, and find weights alone.
-    max_iter : steps of L-BFGS (of Adam where ``atoms`` are given).
+    max_iter : steps of L-BFGS.
+
+    The estimator behind it is ``wahu(positions, balanced=False)``: take that for progress, checkpoints, and the weights of
+    other samples.
 
     Returns
     -------
@@ -142,38 +156,24 @@ def unbalanced_wahu(
     True
     """
     X = _check_light(X)
-    check_count("max_iter", max_iter)
-    model = wahu(positions, setting=setting, n_atoms=n_atoms)
-    unit = float(X.sum(axis=1).mean())  # entropy is not indifferent to the unit of mass: the mean sample has mass one
-    x = X / unit
-    given = {"eps": model.eps, "n_iter": model.n_iter, "marginal_weight": marginal_weight}
-    learn = atoms is None
-    start = _first_masses(x, model) if learn else np.asarray(atoms, dtype=float) / unit
-    if start.shape != (n_atoms, X.shape[1]) or not (start >= 0).all():
+    if not isinstance(n_atoms, int | np.integer) or not 1 <= n_atoms <= len(X):
+        raise ValueError(f"n_atoms must be an integer from 1 to the {len(X)} samples; got {n_atoms!r}.")
+    settings = {"marginal_weight": marginal_weight, "loss": loss, "max_iter": max_iter, "n_jobs": n_jobs}
+    model = wahu(positions, setting=setting, balanced=False, n_atoms=n_atoms, **settings)
+    if atoms is None:
+        model.fit(X)
+        return MassDictionary(model.atoms_, model.weights_, model.inverse_transform(model.weights_), model.loss_curve_)
+    atoms = np.asarray(atoms, dtype=float)
+    if atoms.shape != (n_atoms, X.shape[1]) or not (atoms >= 0).all():
         raise ValueError(
-            f"atoms must have shape {(n_atoms, X.shape[1])} and nothing negative or NaN; got {start.shape}."
+            f"atoms must have shape {(n_atoms, X.shape[1])} and nothing negative or NaN; got {atoms.shape}."
         )
-    logits, log_atoms = np.zeros((len(x), n_atoms)), np.log(np.maximum(start, LOG_FLOOR))
-
-    def function(params):
-        atoms, weights = np.exp(params[1] if learn else log_atoms), softmax(params[0])
-        found = wdl_objective(x, atoms, weights, model.cost, loss=loss, n_jobs=n_jobs, **given)
-        grads = softmax_vjp(weights, found.grad_weights), atoms * found.grad_atoms
-        return found.value, grads if learn else grads[:1]
-
-    if learn:
-        steps = lbfgs_steps(function, (logits, log_atoms))
-    else:
-        steps = adam_steps(function, (logits,), learning_rate=cosine(0.3, 0.0, max_iter), betas=(0.9, 0.99))
-    best, curve = None, []
-    for state in steps:
-        curve.append(state.value)
-        best = state if best is None or state.value < best.value else best
-        if state.t >= max_iter or getattr(state, "stalled", False):
-            break
-    weights, atoms = softmax(best.params[0]), np.exp(best.params[1] if learn else log_atoms)
-    P = barycenter(atoms, weights, model.cost, **given).histogram
-    return MassDictionary(atoms * unit, weights, P * unit, curve)
+    unit = float(X.sum(axis=1).mean())
+    model.atoms_, model.mass_ = atoms, unit
+    weights = model.transform(X)
+    given = {"eps": model.eps, "loss": loss, "n_iter": model.n_iter, "marginal_weight": marginal_weight}
+    found = wdl_objective(X / unit, atoms / unit, weights, model.cost, n_jobs=n_jobs, **given)
+    return MassDictionary(atoms, weights, found.reconstruction * unit, [found.value])
 
 
 def _check_light(X: Any) -> np.ndarray:
@@ -186,18 +186,3 @@ def _check_light(X: Any) -> np.ndarray:
             f"got shape {X.shape}{least}. Lift it by its minimum, and mask dark pixels and NaN."
         )
     return X
-
-
-def _first_masses(x: np.ndarray, model: WassersteinDictionary) -> np.ndarray:
-    """The darkest and the brightest sample, and the extremes among the shapes of the others."""
-    n, mass = model.n_atoms, x.sum(axis=1)
-    if not isinstance(n, int | np.integer) or not 1 <= n <= len(x):
-        raise ValueError(f"n_atoms must be an integer from 1 to the {len(x)} samples; got {n!r}.")
-    ends = [int(mass.argmax()), int(mass.argmin())][:n]
-    if n <= 2:
-        return x[ends]
-    others = np.delete(x, ends, axis=0)
-    shapes = normalize(others)
-    chosen = first_atoms("extremes", shapes, n - 2, ruler=Ruler(model.cost, model.eps, model.n_iter))
-    rows = [int(np.abs(shapes - shape).sum(axis=1).argmin()) for shape in chosen]
-    return np.concatenate([x[ends], others[rows]])

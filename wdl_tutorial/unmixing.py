@@ -291,13 +291,12 @@ class _Light:
 class _Masses:
     """Weights of unbalanced atoms, whose pixels keep their brightness."""
 
-    def __init__(self, atoms: np.ndarray, positions: np.ndarray, offset: float, options: dict[str, Any]):
-        self.atoms, self.positions, self.offset, self.options = atoms, positions, offset, options
+    def __init__(self, model: Any, offset: float):
+        self.model, self.offset = model, offset
 
     def __call__(self, x: np.ndarray) -> Rows:
-        light = np.maximum(x + self.offset, 0.0)
-        found = unbalanced_wahu(light, self.positions, len(self.atoms), atoms=self.atoms, **self.options)
-        return Rows(found.weights, found.reconstruction - self.offset)
+        weights = self.model.transform(np.maximum(x + self.offset, 0.0))
+        return Rows(weights, self.model.inverse_transform(weights) - self.offset)
 
 
 def _pca(scene, n, seed, verbose, **options) -> Learned:
@@ -408,21 +407,18 @@ def _wahu(scene, n, seed, verbose, *, setting="salinas", n_training=1000, area=F
     return Learned(model.atoms_ * brightness[:, None] - offset, model, rows, fitted, rebuild)
 
 
-def _wahu_unbalanced(scene, n, seed, verbose, *, n_training=300, max_iter=40, **options) -> Learned:
+def _wahu_unbalanced(scene, n, seed, verbose, *, setting="salinas", n_training=300, **changes) -> Learned:
     """Atoms on ``n_training`` pixels, weights on all; no pixel is divided by its sum. Slow: see :func:`unbalanced_wahu`."""
     check_count("n_training", n_training)
-    x, positions = _pixels(scene), _positions(scene)
+    x = _pixels(scene)
     offset = max(0.0, -float(x.min()))
     light = x + offset
-    chosen = np.random.default_rng(seed).choice(len(x), size=min(n_training, len(x)), replace=False)
-    found = unbalanced_wahu(light[np.sort(chosen)], positions, n, max_iter=max_iter, **options)
-    rows = _Masses(found.atoms, positions, offset, options | {"max_iter": max_iter})
-    if len(chosen) == len(x):
-        whole = found
-    else:
-        whole = unbalanced_wahu(light, positions, n, atoms=found.atoms, max_iter=max_iter, **options)
-    rebuild = functools.partial(np.subtract, whole.reconstruction, offset)
-    return Learned(found.atoms - offset, found, rows, Rows(whole.weights, None), rebuild)
+    chosen = np.sort(np.random.default_rng(seed).choice(len(x), size=min(n_training, len(x)), replace=False))
+    options = {"setting": setting, "n_atoms": n, "random_state": seed, "verbose": verbose} | changes
+    model = wahu(_positions(scene), balanced=False, **options).fit(light[chosen])
+    rows = _Masses(model, offset)
+    whole = rows(x) if len(chosen) < len(x) else Rows(model.weights_, model.inverse_transform(model.weights_) - offset)
+    return Learned(model.atoms_ - offset, model, rows, Rows(whole.abundances, None), lambda: whole.reconstruction)
 
 
 def _idnet(scene, n, seed, verbose, **options) -> Learned:
@@ -478,7 +474,7 @@ BEHIND = {  # whose options a method hands on
     "glmm": linear.glmm,
     "plmm": linear.plmm,
     "wahu": (wahu, "wdl_tutorial.dictionary.WassersteinDictionary"),
-    "wahu_unbalanced": unbalanced_wahu,
+    "wahu_unbalanced": (wahu, "wdl_tutorial.dictionary.WassersteinDictionary"),
     "idnet": "wdl_tutorial.deep.IDNet",
 }
 _OURS = {
