@@ -171,7 +171,7 @@ def _torch(x):
 
 @pytest.mark.parametrize("loss", NAMES)
 def test_the_value_is_the_loop_over_samples_written_out(loss):
-    X, atoms, weights, cost = problem(1)
+    X, atoms, weights, cost = problem(1, loss=loss)
     found = wdl_objective(X, atoms, weights, cost, loss=loss, locality=0.4, domain="kernel", **SHAPE)
     kernel, accuracy = wt.gibbs_kernel(cost, EPS), losses.Accuracy(SHAPE["n_iter"])
     total = 0.0
@@ -231,7 +231,7 @@ def test_threads_change_no_bit(loss):
 
 @pytest.mark.parametrize("loss", NAMES)
 def test_converged_equals_very_many_iterations(xp, loss):
-    X, atoms, weights, cost = (xp.array(x) for x in problem(6))
+    X, atoms, weights, cost = (xp.array(x) for x in problem(6, loss=loss))
     options = {"eps": EPS, "loss": loss, "locality": 0.2}
     converged = wdl_objective(X, atoms, weights, cost, n_iter=None, tol=1e-10, **options)
     many = wdl_objective(X, atoms, weights, cost, n_iter=200, **options)
