@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import tracemalloc
 import warnings
 
 import array_api_strict
@@ -570,3 +571,254 @@ def test_a_tolerance_that_float32_cannot_reach_is_said_to_be_so():
 def test_sums_that_differ_by_more_than_the_tolerance_are_why_it_did_not_converge():
     with pytest.warns(ConvergenceWarning, match="The sums of p and q differ by 5.0e-07: use normalize"):
         wt.sinkhorn([0.3, 0.7], [0.6, 0.4 + 5e-7], EYE, eps=0.5, max_iter=50)
+
+
+# --------------------------------------------------------------------------------------- masses, sides, starts, two supports
+
+
+def kl(a, b):
+    """KL(a | b) of masses, along the last axis."""
+    return (a * np.log(a / b) - a + b).sum(-1)
+
+
+@pytest.mark.parametrize("acceleration", ["auto", None])
+@pytest.mark.parametrize("domain", ["kernel", "log"])
+@pytest.mark.parametrize("rho", [(2.0, 0.3), (None, 0.5), (0.5, None), (1.0, 1.0), 1.0], ids=str)
+def test_each_marginal_has_its_own_price(xp, rng, rho, domain, acceleration):
+    p, q = random_histograms(rng, 2, 6), 1.7 * random_histograms(rng, 2, 5)
+    cost, eps = rng.random((6, 5)), 0.2
+    found = wt.sinkhorn(
+        xp.array(p),
+        xp.array(q),
+        xp.array(cost),
+        eps=eps,
+        marginal_weight=rho,
+        tol=1e-11,
+        domain=domain,
+        acceleration=acceleration,
+    )
+    T = xp.numpy(found.plan)
+    rows, columns = T.sum(-1), T.sum(-2)
+    rho_p, rho_q = rho if isinstance(rho, tuple) else (rho, rho)
+    value = (T * cost).sum((-2, -1)) + eps * (T * (np.log(T) - 1)).sum((-2, -1))
+    for marginal, h, side, potential in ((rows, p, rho_p, found.f), (columns, q, rho_q, found.g)):
+        if side is None:
+            assert_close(marginal, h, atol=1e-9)
+        else:  # where the plan is best, its marginal is h exp(-potential / rho)
+            assert_close(marginal, h * np.exp(-xp.numpy(potential) / side), atol=1e-9)
+            value = value + side * kl(marginal, h)
+    assert_close(found.value, value, atol=1e-8)
+    if isinstance(rho, tuple) and None not in rho and rho[0] != rho[1]:
+        theirs = ot.unbalanced.sinkhorn_unbalanced(
+            p[0], q[0], cost, eps, rho, reg_type="entropy", c=np.ones((6, 5)), numItermax=20000, stopThr=1e-13
+        )
+        assert_close(T[0], theirs, atol=1e-7)
+
+
+def test_two_lumps_of_unequal_mass_meet_at_their_geometric_mean():
+    # one bin each at the distance 0: T = (p q)^(rho / (2 rho + eps)), which tends to sqrt(p q)
+    for rho in (0.5, 5.0):
+        found = wt.sinkhorn([2.0], [0.5], [[0.0]], eps=0.1, marginal_weight=rho, tol=1e-13)
+        assert float(found.plan[0, 0]) == pytest.approx((2.0 * 0.5) ** (rho / (2 * rho + 0.1)), rel=1e-10)
+        found = wt.sinkhorn([3.0], [1.0], [[0.0]], eps=0.1, marginal_weight=rho, tol=1e-13)
+        assert float(found.plan[0, 0]) == pytest.approx(3.0 ** (rho / (2 * rho + 0.1)), rel=1e-10)
+        exact = wt.sinkhorn([3.0], [1.0], [[0.0]], eps=0.1, marginal_weight=(None, rho), tol=1e-13)
+        assert float(exact.plan[0, 0]) == pytest.approx(3.0, rel=1e-12)  # all of p leaves, whatever it costs
+
+
+@pytest.mark.parametrize(
+    ("rho", "message"),
+    [
+        ((1.0,), r"must be one number, or two, \(rho_p, rho_q\); got 1 of them"),
+        ((1.0, 2.0, 3.0), "got 3 of them"),
+        ((1.0, -2.0), r"marginal_weight\[1\] must be"),
+        ((float("nan"), 1.0), r"marginal_weight\[0\] must be"),
+    ],
+)
+def test_a_pair_of_marginal_weights_says_what_does_not_fit(rho, message):
+    with pytest.raises(ValueError, match=message):
+        wt.sinkhorn(HALF, HALF, EYE, eps=0.1, marginal_weight=rho)
+
+
+def test_a_pair_of_nothing_is_balanced(rng):
+    p, q = random_histograms(rng, 2, 6)
+    plain, pair = (wt.sinkhorn(p, q, wt.GridCost(6), eps=1.0, marginal_weight=rho) for rho in (None, (None, None)))
+    assert float(plain.value) == float(pair.value)
+    with pytest.raises(ValueError, match="q must sum to 1"):
+        wt.sinkhorn(p, 2 * q, wt.GridCost(6), eps=1.0, marginal_weight=(None, None))
+
+
+@pytest.mark.parametrize(
+    ("p", "message"),
+    [([0.5, -0.5], "p must not be negative"), ([0.0, 0.0], "p sums to 0"), ([0.5, float("nan")], "p holds 1 NaN")],
+)
+def test_masses_may_be_any_but_negative_or_none(p, message):
+    with pytest.raises(ValueError, match=message):
+        wt.sinkhorn(p, [0.5, 2.0], EYE, eps=0.1, marginal_weight=1.0)
+
+
+@pytest.mark.parametrize("acceleration", ["auto", None])
+@pytest.mark.parametrize("domain", ["kernel", "log", "auto"])
+@pytest.mark.parametrize("rho", [None, 0.7])
+def test_a_solution_is_a_start_that_needs_one_look(xp, rng, domain, rho, acceleration):
+    p, q = random_histograms(rng, 2, 3, 12)
+    cost = wt.GridCost(12, spacing=0.2)
+    options = {"eps": 0.3, "marginal_weight": rho, "domain": domain, "acceleration": acceleration}
+    cold = wt.sinkhorn(xp.array(p), xp.array(q), cost, tol=1e-11, **options)
+    warm = wt.sinkhorn(xp.array(p), xp.array(q), cost, tol=1e-9, start=(cold.f, cold.g), **options)
+    assert warm.n_iter <= 10 < cold.n_iter + 10 and bool(np.all(xp.numpy(warm.converged)))
+    assert_close(warm.value, cold.value, atol=1e-9)
+    # from a problem near by: fewer iterations, the same end
+    q2 = wt.normalize(q + 1e-4 * rng.random(q.shape))
+    again, afresh = (wt.sinkhorn(xp.array(p), xp.array(q2), cost, start=s, **options) for s in ((cold.f, cold.g), None))
+    assert again.n_iter <= afresh.n_iter
+    assert_close(again.plan, afresh.plan, atol=1e-8)
+
+
+def test_a_start_says_what_does_not_fit(rng):
+    p, q = random_histograms(rng, 2, 2, 5)
+    cost, f = wt.GridCost(5), np.zeros((2, 5))
+    for start, message in (
+        (f, "start must be two arrays"),
+        ((f, f, f), "start must be two arrays"),
+        ((f[:, :4], f), r"start's f must be of shape \(2, 5\), or broadcast to it; got \(2, 4\)"),
+        ((f, np.zeros((3, 2, 5))), r"start's g must be of shape \(2, 5\), or broadcast to it; got \(3, 2, 5\)"),
+        ((f + np.nan, f), "start's f must be finite in every bin that holds mass"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            wt.sinkhorn(p, q, cost, eps=1.0, start=start)
+    with pytest.raises(ValueError, match="start and eps_scaling are two ways to begin"):
+        wt.sinkhorn(p, q, cost, eps=1.0, start=(f, f), eps_scaling=0.5)
+    hole = np.array([0.5, 0.0, 0.5])
+    found = wt.sinkhorn(hole, hole, wt.GridCost(3), eps=1.0)
+    again = wt.sinkhorn(hole, hole, wt.GridCost(3), eps=1.0, start=(found.f, found.g))  # -inf where there is no mass
+    assert_close(again.plan, found.plan, atol=1e-9)
+
+
+def test_a_divergence_of_two_supports_is_that_of_one_that_holds_both(xp, rng):
+    x, y = np.sort(rng.random(6)), np.sort(rng.random(9))
+    p, q = random_histograms(rng, 6), random_histograms(rng, 2, 9)
+    costs = [xp.array(wt.cost_matrix(a, b)) for a, b in ((x, y), (x, x), (y, y))]
+    apart = wt.sinkhorn_divergence(
+        xp.array(p), xp.array(q), costs[0], eps=0.05, cost_p=costs[1], cost_q=costs[2], tol=1e-11
+    )
+    both = np.concatenate([x, y])
+    wide = [np.concatenate([p, np.zeros(9)]), np.concatenate([np.zeros((2, 6)), q], axis=1)]
+    assert_close(apart, wt.sinkhorn_divergence(*wide, wt.cost_matrix(both), eps=0.05, tol=1e-11), atol=1e-9)
+    same = wt.sinkhorn_divergence(p, p, wt.cost_matrix(x), eps=0.05, cost_p=wt.cost_matrix(x), cost_q=wt.cost_matrix(x))
+    assert abs(float(same)) < 1e-12
+
+
+def test_a_divergence_of_two_supports_says_what_does_not_fit(rng):
+    p, q, cost = random_histograms(rng, 3), random_histograms(rng, 4), rng.random((3, 4))
+    with pytest.raises(ValueError, match="cost_p and cost_q belong together"):
+        wt.sinkhorn_divergence(p, q, cost, eps=0.1, cost_p=np.eye(3))
+    with pytest.raises(ValueError, match=r"cost must be square.*got shape \(3, 4\)"):
+        wt.sinkhorn_divergence(p, q, cost, eps=0.1)
+    with pytest.raises(ValueError, match="needs a symmetric cost"):
+        wt.sinkhorn_divergence(p, q, cost, eps=0.1, cost_p=rng.random((3, 3)), cost_q=np.eye(4))
+    with pytest.raises(ValueError, match="p has 3 bins and q 3"):
+        wt.sinkhorn_divergence(p, q, cost, eps=0.1, cost_p=np.eye(4), cost_q=np.eye(4))
+
+
+# ------------------------------------------------------------------------------------------------------ without the plan
+
+PRICED = {
+    "grid 1-D": wt.GridCost(9, spacing=0.3),
+    "grid 2-D": wt.GridCost((4, 6), power=1, spacing=(1.0, 0.5)),
+    "grid 3-D, one layer": wt.GridCost((2, 1, 5), spacing=0.7),
+    "one bin": wt.GridCost(1),
+    "line, p=1": wt.LineCost(np.cumsum(np.linspace(0.1, 1.0, 21)), scale=0.7),
+    "line, p=2": wt.LineCost(np.linspace(0, 3, 17) ** 1.5, power=2),
+    "line, one bin": wt.LineCost([2.0]),
+}
+
+
+@pytest.mark.parametrize("eps", [0.01, 1.0])
+@pytest.mark.parametrize("name", PRICED)
+def test_the_transport_cost_is_that_of_the_plan(xp, rng, name, eps):
+    cost = PRICED[name]
+    n = cost.shape[0]
+    p, q = random_histograms(rng, 2, 3, n)
+    p[0, 0], q[1, -1] = 0.0, 0.0
+    p, q = (wt.normalize(h) if n > 1 else np.ones((3, 1)) for h in (p, q))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # any scalings have a plan
+        found = wt.sinkhorn(xp.array(p), xp.array(q), cost, eps=eps, tol=1e-6, max_iter=30)
+    by_plan = (xp.numpy(found.plan) * cost.dense()).sum((-2, -1))
+    assert_close(found.transport_cost, by_plan, rtol=1e-10, atol=1e-14)
+    assert tuple(found.transport_cost.shape) == (3,)
+
+
+def test_the_transport_cost_of_a_rectangular_cost_of_both_signs_is_that_of_the_plan(xp, rng):
+    p, q, cost = random_histograms(rng, 4, 1, 7), random_histograms(rng, 3, 9), rng.normal(size=(7, 9))
+    found = wt.sinkhorn(xp.array(p), xp.array(q), xp.array(cost), eps=0.5)
+    assert_close(found.transport_cost, (xp.numpy(found.plan) * cost).sum((-2, -1)), rtol=1e-12, atol=1e-14)
+
+
+def test_a_pair_of_large_images_has_its_transport_cost(rng):
+    side = 132  # the plan would have 3e8 entries
+    p = wt.normalize(np.outer(gaussian(side, 40, 4), gaussian(side, 70, 6)).reshape(-1))
+    q = wt.normalize(np.outer(gaussian(side, 52, 4), gaussian(side, 65, 6)).reshape(-1))
+    found = wt.sinkhorn(p, q, wt.GridCost((side, side)), eps=8.0, tol=1e-7)
+    tracemalloc.start()
+    cost = float(found.transport_cost)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 100e6
+    with pytest.raises(MemoryError, match=r"the plan has 3\.0e"):
+        _ = found.plan
+    # Gaussians of one width moved by (12, 5): 12^2 + 5^2, and what the entropy adds on each axis
+    sigma2 = 8.0 / 2
+    spread = sum(2 * s**2 + sigma2 - np.sqrt(sigma2**2 + 4 * s**4) for s in (4.0, 6.0))
+    assert cost == pytest.approx(169 + spread, rel=1e-4)
+
+
+def test_a_long_line_has_its_transport_cost(rng):
+    n = 20_000
+    x = np.arange(n, dtype=float)
+    p, q = (wt.normalize(np.exp(-0.5 * ((x - m) / 900.0) ** 2)) for m in (8_000, 12_500))
+    found = wt.sinkhorn(p, q, wt.LineCost(x), eps=30.0, tol=1e-6)
+    assert float(found.transport_cost) == pytest.approx(4500, rel=2e-2)
+    assert float(found.transport_cost) >= wt.wasserstein_1d(p, q, power=1) - 1e-6
+
+
+def test_the_transport_cost_has_the_gradient_of_the_plan_in_the_cost(rng):
+    torch = pytest.importorskip("torch")
+    p, q = (torch.tensor(h) for h in random_histograms(rng, 2, 4))
+    cost = torch.tensor(wt.cost_matrix(np.arange(4.0)), requires_grad=True)
+    found = wt.sinkhorn(p, q, cost.detach(), eps=0.5)
+    found._replace(cost=cost).transport_cost.backward()
+    T = np.asarray(found.plan)
+    assert_close(cost.grad, T * (1 - cost.detach().numpy() / 0.5), rtol=1e-10)  # the zeros of the diagonal, too
+
+
+# -------------------------------------------------------------------------------------------------- eps beyond the floats
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("eps", [1.7e308, 1e306, 5e-324, 1e-310])
+@pytest.mark.parametrize("domain", ["auto", "kernel", "log"])
+def test_an_eps_beyond_the_floats_is_refused_at_every_door(eps, domain):
+    two, cost = np.eye(2), wt.cost_matrix([0, 1])
+    options = {"eps": eps, "domain": domain}
+    doors = {
+        "sinkhorn": lambda: wt.sinkhorn(HALF, [0.3, 0.7], cost, **options),
+        "divergence": lambda: wt.sinkhorn_divergence(HALF, [0.3, 0.7], wt.GridCost(2), **options),
+        "barycenter": lambda: wt.barycenter(two, HALF, cost, **options),
+        "vjp": lambda: wt.barycenter_vjp(two, [HALF], wt.LineCost([0, 1]), np.ones((1, 2)), n_iter=5, **options),
+        "objective": lambda: wt.wdl_objective(two, two, two, cost, loss="quadratic", n_iter=5, **options),
+        "fit": lambda: wt.WassersteinDictionary(1, cost=cost, **options).fit(two),
+    }
+    for call in doors.values():
+        with pytest.raises(ValueError, match=r"eps=.* is beyond float64 for costs up to 1: .* nearer to the costs"):
+            call()
+
+
+def test_an_eps_beyond_float32_is_refused_in_float32_only():
+    p, q = np.array([0.5, 0.5]), np.array([0.3, 0.7])
+    for eps in (1e36, 1e-38):
+        for cost in (wt.GridCost(2), wt.cost_matrix([0, 1]).astype(np.float32)):
+            with pytest.raises(ValueError, match="is beyond float32"):
+                wt.sinkhorn(p.astype(np.float32), q.astype(np.float32), cost, eps=eps)
+    assert_close(wt.sinkhorn(p, q, wt.GridCost(2), eps=1e36).plan, np.outer(p, q), rtol=1e-12)

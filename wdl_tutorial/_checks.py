@@ -168,13 +168,16 @@ def check_eps(eps: float) -> float:
     return number("eps", eps, above=0, advice="It is in the units of the cost; see blur_width(eps, cost).")
 
 
+def check_marginal_weight(rho: float | None, name: str = "marginal_weight") -> None:
+    """Refuse what is neither a positive number nor None."""
+    if rho is not None:
+        number(name, rho, above=0, unless=", in the units of the cost", advice="None is balanced.")
+
+
 def check_options(domain: str, marginal_weight: float | None, momentum: float) -> None:
     """The options that Sinkhorn and the barycenters share."""
     choice("domain", domain, ("auto", "kernel", "log"))
-    if marginal_weight is not None:
-        number(
-            "marginal_weight", marginal_weight, above=0, unless=", in the units of the cost", advice="None is balanced."
-        )
+    check_marginal_weight(marginal_weight)
     number(
         "momentum",
         momentum,

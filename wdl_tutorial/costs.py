@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ._array import Array, array_namespace, as_float, one_type, to_numpy
+from ._array import Array, array_namespace, as_float, number, one_type, to_numpy
 from ._checks import check_eps, check_increasing, is_number
 
 LARGEST_MATRIX = 2**31  # entries of a cost that may be built: 16 GiB
@@ -328,6 +328,16 @@ def is_symmetric(cost: Any) -> bool:
     xp = array_namespace(cost)
     rounding = 16 * float(xp.finfo(cost.dtype).eps)
     return bool(xp.all(xp.abs(cost - cost.T) <= rounding * xp.max(xp.abs(cost))))
+
+
+def largest_cost(cost: Any) -> float:
+    """The largest entry of a cost, or minus its smallest where that is more."""
+    if isinstance(cost, GridCost):
+        return float(sum((s * (n - 1)) ** cost.power for n, s in zip(cost.grid, cost.spacing)))
+    if isinstance(cost, LineCost):
+        return float(cost.scale * (cost.positions[-1] - cost.positions[0]) ** cost.power)
+    xp = array_namespace(cost)
+    return number(xp.max(xp.abs(cost)))
 
 
 def check_symmetric(cost: Any, what: str) -> None:

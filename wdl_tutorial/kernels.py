@@ -18,13 +18,14 @@ import numpy as np
 
 from ._array import Array, array_namespace, is_array, is_numpy, on_host, safe_log, to_backend, to_numpy
 from ._checks import check_eps
-from .costs import GridCost, LineCost, check_cost
+from .costs import GridCost, LineCost, check_cost, largest_cost
 
 BLOCK = 32  # bins per block of the line kernel: blocks of 24 to 50 time alike
 BAND = 24  # rows per band of a grid's kernel: 24 to 48 time alike
 LOG_BLOCK = 16  # bins per block of the log domain's fast path
 CACHE_ELEMENTS = 2**16  # temporaries of the log domain on the host, so that they stay in cache
 DEVICE_ELEMENTS = 2**26
+SLAB_ELEMENTS = 2**22  # entries of a plan that are held at once where only its cost is asked for
 
 
 def gibbs_kernel(cost: Any, eps: float, *, domain: str = "kernel"):
@@ -40,6 +41,8 @@ def gibbs_kernel(cost: Any, eps: float, *, domain: str = "kernel"):
     domain : ``"kernel"`` or ``"log"``.
     """
     eps = check_eps(eps)
+    cost = check_cost(cost)
+    check_range(eps, cost, cost if is_array(cost) else None)
     if domain not in ("kernel", "log"):
         raise ValueError(f"domain must be 'kernel' or 'log'; got {domain!r}.")
     log = domain == "log"
@@ -49,11 +52,22 @@ def gibbs_kernel(cost: Any, eps: float, *, domain: str = "kernel"):
         return (LineLogKernel if log else LineKernel)(cost.positions * (cost.scale / eps), eps)
     if isinstance(cost, LineCost):
         return (GridLogKernel if log else GridKernel)([-cost.dense() / eps], eps)
-    cost = check_cost(cost)
     line = as_line(cost)
     if line is not None:
         return (LineLogKernel if log else LineKernel)(line / eps, eps)
     return (DenseLogKernel if log else DenseKernel)(-cost / eps, eps)
+
+
+def check_range(eps: float, cost: Any, x: Array | None = None) -> None:
+    """Refuse an eps for which potentials, or costs over eps, leave the floats of ``x`` (float64 if not given)."""
+    info = np.finfo(np.float64) if x is None else array_namespace(x).finfo(x.dtype)
+    top, largest = float(info.max) / 1e4, largest_cost(cost)
+    if not (eps <= top and largest / top <= eps and eps >= float(info.smallest_normal)):
+        kind = "float64" if x is None else x.dtype
+        raise ValueError(
+            f"eps={eps:g} is beyond {kind} for costs up to {largest:.3g}: potentials, or cost / eps, would be infinite. "
+            "Take an eps nearer to the costs; see blur_width(eps, cost)."
+        )
 
 
 def as_line(cost: Array) -> np.ndarray | None:
@@ -497,6 +511,64 @@ def _add(xp, v1: Array, s1: Array, v2: Array, s2: Array) -> tuple[Array, Array]:
     return v1 * xp.exp(a - top) + v2 * xp.exp(b - top), top
 
 
+def moved_cost(cost: Any, eps: float, f: Array, g: Array) -> Array:
+    """<T, C> of T = exp((f + g - C) / eps), shape (...), without T: for f (..., n) and g (..., m).
+
+    A grid's cost is a sum over its axes: K * C is a sum of products, of one axis' kernel times its cost and the others'
+    kernels. On a line with power 1 it takes linear time. Other costs are gone through in slabs of rows.
+    """
+    xp = array_namespace(f, g)
+    if isinstance(cost, GridCost):
+        costs = cost.axis_costs()
+        plain, total = [-c / eps for c in costs], xp.zeros_like(f[..., 0])
+        for k, c in enumerate(costs):
+            with np.errstate(divide="ignore"):
+                priced = [*plain[:k], plain[k] + np.log(c), *plain[k + 1 :]]
+            if c.shape[0] > 1:  # along one bin nothing moves
+                moved = xp.exp(f / eps + GridLogKernel(priced, eps).like(f).apply(g / eps))
+                total = total + xp.sum(moved, axis=-1)
+        return total
+    if isinstance(cost, LineCost) and cost.power == 1:
+        gaps = np.diff(cost.positions * (cost.scale / eps)).tolist()
+        rows = xp.reshape(g / eps, (-1, g.shape[-1]))
+        there = _line_distances(xp, rows, gaps)
+        return eps * xp.sum(xp.exp(f / eps + xp.reshape(there, tuple(g.shape))), axis=-1)
+    dense = to_backend(cost.dense(), f) if hasattr(cost, "dense") else cost
+    step = max(1, SLAB_ELEMENTS // max(1, math.prod(g.shape)))
+    total = 0.0
+    for start in range(0, dense.shape[0], step):
+        rows = slice(start, min(start + step, dense.shape[0]))
+        some = dense[rows, :]
+        plan = xp.exp((f[..., rows, None] + g[..., None, :] - some) / eps)
+        total = total + xp.sum(plan * some, axis=(-2, -1))
+    return total
+
+
+def _line_distances(xp: Any, x: Array, gaps: list[float]) -> Array:
+    """log sum_j |t_i - t_j| exp(x_j - |t_i - t_j|) for rows x (rows, n), in linear time: two running sums a side."""
+    n = x.shape[1]
+    zero = xp.zeros_like(x[:, 0])
+    xs = [x[:, i] for i in range(n)]
+
+    def side(xs: list, gaps: list[float]) -> list[tuple[Array, Array]]:
+        found, mass, far = [(zero, zero)], (zero, zero), (zero, zero)
+        for x, gap in zip(xs, gaps):
+            value, shift = _add(xp, *_term(xp, x), *mass)
+            mass = value, shift - gap  # what lies left of the next bin, decayed to it
+            far = _add(xp, far[0], far[1] - gap, gap * mass[0], mass[1])  # and its distance to it
+            found.append(far)
+        return found
+
+    left, right = side(xs, gaps), side(xs[::-1], gaps[::-1])[::-1]
+    return xp.stack([_to_log(*_add(xp, *a, *b)) for a, b in zip(left, right)], axis=1)
+
+
+def _term(xp: Any, x: Array) -> tuple[Array, Array]:
+    """exp(x) as (value, shift), of -inf too."""
+    there = x > -float("inf")
+    return xp.where(there, xp.ones_like(x), xp.zeros_like(x)), xp.where(there, x, xp.zeros_like(x))
+
+
 def check_domain(kernel: Any, domain: str) -> None:
     """Refuse a kernel of the other domain, whose products are of another kind: the steps would go on with nonsense."""
     if kernel.domain != domain:
@@ -511,4 +583,6 @@ def kernel_for(cost: Any, eps: float, domain: str, *arrays: Array):
     if is_array(cost):  # in the wider type before it is divided: eps may leave no digit of a float32 cost / eps
         xp = array_namespace(cost, *arrays)
         cost = xp.astype(cost, xp.result_type(cost.dtype, arrays[0].dtype), copy=False)
+    else:
+        check_range(check_eps(eps), cost, arrays[0])
     return gibbs_kernel(cost, eps, domain=domain).like(arrays[0])

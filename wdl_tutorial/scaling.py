@@ -23,9 +23,25 @@ from .kernels import kernel_for
 class Variant:
     """Which iterations are meant: made once, at a public door, and handed down whole."""
 
-    marginal_weight: float | None = None  # rho of Schmitz et al. (2018), section 4.4; None is balanced
+    # rho of Schmitz et al. (2018), section 4.4; None is balanced; of Sinkhorn's marginals two, one each, of p and of q
+    marginal_weight: float | tuple[float | None, float | None] | None = None
     momentum: float = 0.0  # tau of Algorithm 5, in (-1, 0]
     debiased: bool = False  # Janati et al. (2020)
+
+    @property
+    def sides(self) -> tuple[float | None, float | None]:
+        """rho of the marginal p and of the marginal q."""
+        rho = self.marginal_weight
+        return rho if isinstance(rho, tuple) else (rho, rho)
+
+    @property
+    def balanced(self) -> bool:
+        """Are both marginals exact?"""
+        return self.sides == (None, None)
+
+    def thetas(self, eps: float) -> tuple[float, float]:
+        """:meth:`theta` of the marginal p and of the marginal q."""
+        return tuple(1.0 if rho is None else rho / (rho + eps) for rho in self.sides)
 
     def theta(self, eps: float) -> float:
         """rho / (rho + eps), the power that relaxes a marginal; 1 when it is exact."""
@@ -54,7 +70,7 @@ PLAIN = Variant()
 
 def manner(kernel: Any, variant: Variant) -> dict[str, Any]:
     """How :func:`wdl_tutorial.iterate.accelerated` extrapolates best, by measurement: the depth, how often, what is free."""
-    if variant.marginal_weight is not None:
+    if not variant.balanced:
         return {"depth": 5, "every": 3, "free": False}
     return {"depth": 8, "every": 4} if kernel.domain == "log" else {"depth": 4, "every": 3}
 
@@ -190,19 +206,21 @@ def dual_value(p: Array, q: Array, f: Array, g: Array, mass: Array, eps: float, 
     """<f, p> + <g, q> - eps sum(T), with 0 * -inf = 0; unbalanced, KL terms in the place of <., .>."""
     xp = array_namespace(p, q, f, g)
 
-    def term(h: Array, potential: Array) -> Array:
+    def term(h: Array, potential: Array, rho: float | None) -> Array:
         seen = (h > 0) & (potential > -float("inf"))
-        potential = xp.where(seen, potential, xp.zeros_like(potential))
-        if variant.marginal_weight is not None:
-            potential = potential_gradient(potential, variant)
+        potential = _relaxed(xp.where(seen, potential, xp.zeros_like(potential)), rho)
         return xp.sum(xp.where(seen, h * potential, xp.zeros_like(potential)), axis=-1)
 
-    return term(p, f) + term(q, g) - eps * mass
+    rho_p, rho_q = variant.sides
+    return term(p, f, rho_p) + term(q, g, rho_q) - eps * mass
 
 
 def potential_gradient(potential: Array, variant: Variant) -> Array:
     """The gradient of the dual value in a histogram, its potential being fixed (envelope theorem)."""
-    rho = variant.marginal_weight
+    return _relaxed(potential, variant.marginal_weight)
+
+
+def _relaxed(potential: Array, rho: float | None) -> Array:
     return potential if rho is None else -rho * array_namespace(potential).expm1(-potential / rho)
 
 

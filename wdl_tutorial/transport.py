@@ -25,10 +25,21 @@ from ._array import (
     to_backend,
     tracks,
 )
-from ._checks import check_acceleration, check_batch, check_eps, check_histograms, check_options, check_run, is_number
-from .costs import check_cost, check_symmetric
+from ._checks import (
+    check_acceleration,
+    check_batch,
+    check_eps,
+    check_histograms,
+    check_marginal_weight,
+    check_nonnegative,
+    check_not_empty,
+    check_options,
+    check_run,
+    is_number,
+)
+from .costs import check_cost, check_symmetric, largest_cost
 from .iterate import Accuracy, Plain, Run, accelerated, run, warn_not_converged
-from .kernels import check_domain, kernel_for
+from .kernels import check_domain, kernel_for, moved_cost
 from .scaling import (
     Attempt,
     Scaled,
@@ -90,9 +101,8 @@ class SinkhornResult(NamedTuple):
 
     @property
     def transport_cost(self) -> Array:
-        """<T, C>, shape (...): what the transport costs, without the entropy."""
-        plan = self.plan
-        return array_namespace(plan).sum(plan * self._dense_cost(), axis=(-2, -1))
+        """<T, C>, shape (...): what the transport costs, without the entropy. No plan is built."""
+        return moved_cost(self.cost, self.eps, self.f, self.g)
 
     def _dense_cost(self) -> Array:
         return self.cost if is_array(self.cost) else to_backend(self.cost.dense(), self.f)
@@ -125,11 +135,13 @@ def sinkhorn_steps(
     kernel : ``gibbs_kernel(cost, eps)``.
     """
     check_domain(kernel, "kernel")
-    theta = Variant(marginal_weight).theta(kernel.eps)
+    theta, theta_q = Variant(marginal_weight).thetas(kernel.eps)
     u, v = (_ones(p, q), None) if start is None else start
     while True:
         new = q / kernel.apply_t(u)  # (..., m): the columns of T now sum to q
-        v = relax(array_namespace(new).ones_like(new) if v is None else v, new**theta if theta != 1 else new, momentum)
+        v = relax(
+            array_namespace(new).ones_like(new) if v is None else v, new**theta_q if theta_q != 1 else new, momentum
+        )
         new = p / kernel.apply(v)  # (..., n): the rows of T now sum to p
         u = relax(u, new**theta if theta != 1 else new, momentum)
         yield SinkhornState(u, v)
@@ -154,11 +166,11 @@ def sinkhorn_log_steps(
     kernel : ``gibbs_kernel(cost, eps, domain="log")``.
     """
     check_domain(kernel, "log")
-    theta = Variant(marginal_weight).theta(kernel.eps)
+    theta, theta_q = Variant(marginal_weight).thetas(kernel.eps)
     log_p, log_q = safe_log(p), safe_log(q)
     log_u, log_v = (0.0 * _ones(p, q), None) if start is None else start
     while True:
-        new = theta * (log_q - kernel.apply_t(log_u))
+        new = theta_q * (log_q - kernel.apply_t(log_u))
         log_v = relax_log(array_namespace(new).zeros_like(new) if log_v is None else log_v, new, momentum)
         new = theta * (log_p - kernel.apply(log_v))
         log_u = relax_log(log_u, new, momentum)
@@ -213,7 +225,7 @@ def _extrapolated(p: Array, q: Array, kernel: Any, variant: Variant, accuracy: A
         max_iter=accuracy.max_iter,
         **manner(kernel, variant),
     )
-    state = found.state if variant.marginal_weight is not None else _even(*flat, found.state, kernel)
+    state = _even(*flat, found.state, kernel) if variant.balanced else found.state
     state = type(state)(*(xp.reshape(s, (*batch, s.shape[-1])) for s in state))
     return found.measured(state, marginal_error(p, q, kernel, variant)(state), accuracy.tol)
 
@@ -236,7 +248,7 @@ def plain_iteration(p: Array, q: Array, kernel: Any, variant: Variant):
     Proposition 3): the plan stays, and the mass of both marginals fits at once, which is what takes long at a large rho.
     """
     xp = array_namespace(p, q)
-    log, theta, rho = kernel.domain == "log", variant.theta(kernel.eps), variant.marginal_weight
+    log, balanced, theta = kernel.domain == "log", variant.balanced, variant.thetas(kernel.eps)[0]
     kind = SinkhornLogState if log else SinkhornState
 
     def problem(rows: Array | None):
@@ -244,23 +256,19 @@ def plain_iteration(p: Array, q: Array, kernel: Any, variant: Variant):
 
         def plain(x: Array, state: Any) -> Plain:
             x = x[:, 0, :]
-            start = kind(x if log else xp.exp(x), None) if state is None or rho is not None else state
+            start = kind(x if log else xp.exp(x), None) if state is None or not balanced else state
             state = next(steps_of(source, target, kernel, variant, start))
             log_u, log_v = state if log else (safe_log(state.u), state.v)
             mass = source
-            if rho is not None:
+            if not balanced:
                 log_v = log_v if log else safe_log(log_v)
                 mass = source * xp.exp(xp.where(source > 0, log_u, xp.zeros_like(log_u)) * (1.0 - 1.0 / theta))
-                shift = (
-                    rho
-                    / (2.0 * kernel.eps)
-                    * (_tilted(source, log_u, kernel, rho) - _tilted(target, log_v, kernel, rho))
-                )
+                shift = _best_translation(source, target, log_u, log_v, kernel.eps, variant)
                 log_u, log_v = log_u + shift, log_v - shift
                 state = kind(log_u, log_v) if log else kind(xp.exp(log_u), xp.exp(log_v))
 
             def dual() -> Array:
-                f, g = (kernel.eps * s for s in (log_u, log_v if log or rho is not None else safe_log(log_v)))
+                f, g = (kernel.eps * s for s in (log_u, log_v if log or not balanced else safe_log(log_v)))
                 return dual_value(source, target, f, g, xp.sum(mass, axis=-1), kernel.eps, variant) / kernel.eps
 
             return Plain(log_u[:, None, :], mass[:, None, :], mass[:, None, :], dual, state)
@@ -270,10 +278,17 @@ def plain_iteration(p: Array, q: Array, kernel: Any, variant: Variant):
     return problem
 
 
-def _tilted(h: Array, log_scaling: Array, kernel: Any, rho: float) -> Array:
-    """log <h, exp(-potential / rho)>, (rows, 1)."""
-    xp = array_namespace(h)
-    return logsumexp(safe_log(h) - xp.where(h > 0, log_scaling, xp.zeros_like(h)) * (kernel.eps / rho))[..., None]
+def _best_translation(p: Array, q: Array, log_u: Array, log_v: Array, eps: float, variant: Variant) -> Array:
+    """t / eps (rows, 1) of the translation (f + t, g - t) that raises the dual most; an exact marginal is rho = infinity."""
+
+    def tilted(h: Array, log_scaling: Array, rho: float | None) -> Array:
+        xp = array_namespace(h)
+        share = 0.0 if rho is None else eps / rho
+        return logsumexp(safe_log(h) - share * xp.where(h > 0, log_scaling, xp.zeros_like(h)))[..., None]
+
+    rho_p, rho_q = variant.sides
+    stiffness = sum(0.0 if rho is None else eps / rho for rho in (rho_p, rho_q))
+    return (tilted(p, log_u, rho_p) - tilted(q, log_v, rho_q)) / stiffness
 
 
 def marginal_error(p: Array, q: Array, kernel: Any, variant: Variant):
@@ -283,10 +298,10 @@ def marginal_error(p: Array, q: Array, kernel: Any, variant: Variant):
     then the larger of the two counts.
     """
     xp = array_namespace(p, q)
-    log, theta = kernel.domain == "log", variant.theta(kernel.eps)
+    log, (theta_p, theta_q) = kernel.domain == "log", variant.thetas(kernel.eps)
     target_p, target_q = (safe_log(p), safe_log(q)) if log else (p, q)
 
-    def violation(scaling: Array, other: Array, target: Array) -> Array:
+    def violation(scaling: Array, other: Array, target: Array, theta: float) -> Array:
         if log:
             now, new = xp.exp(scaling + other), xp.exp(theta * (target - other) + other)
         else:
@@ -295,10 +310,10 @@ def marginal_error(p: Array, q: Array, kernel: Any, variant: Variant):
 
     def error(state) -> Array:
         u, v = state
-        columns = violation(v, kernel.apply_t(u), target_q)
+        columns = violation(v, kernel.apply_t(u), target_q, theta_q)
         if variant.momentum == 0:
             return columns
-        return xp.maximum(columns, violation(u, kernel.apply(v), target_p))
+        return xp.maximum(columns, violation(u, kernel.apply(v), target_p, theta_p))
 
     return error
 
@@ -318,9 +333,10 @@ def sinkhorn(
     tol: float = 1e-9,
     max_iter: int = 10_000,
     domain: str = "auto",
-    marginal_weight: float | None = None,
+    marginal_weight: float | tuple[float | None, float | None] | None = None,
     momentum: float = 0.0,
     eps_scaling: float | None = None,
+    start: tuple[Array, Array] | None = None,
     check_every: int = 10,
     acceleration: str | None = "auto",
 ) -> SinkhornResult:
@@ -331,14 +347,18 @@ def sinkhorn(
 
     Parameters
     ----------
-    p, q : array, shape (..., n) and (..., m)   Histograms; leading axes broadcast, one problem each.
+    p, q : array, shape (..., n) and (..., m)   Histograms; leading axes broadcast, one problem each. With a
+        ``marginal_weight`` their masses may be any, and differ.
     cost : array (n, m), GridCost or LineCost.
     eps : entropic regularisation, in the units of the cost. It has no default: choosing it is the lesson.
     tol : stop when the L1 violation of the column sums is at most this, for every problem.
     max_iter : a ConvergenceWarning says so where that was not enough.
     domain : ``"kernel"``, ``"log"``, or ``"auto"``: the kernel domain, and the log domain where that was not right.
-    marginal_weight : rho of WDL section 4.4, in the units of the cost; None is balanced.
+    marginal_weight : rho of WDL section 4.4, in the units of the cost; None is balanced. A pair (rho_p, rho_q) gives each
+        marginal its own, and (None, rho_q) keeps p exact.
     momentum : tau of eqs (25)-(26), in (-1, 0]; negative accelerates.
+    start : potentials (f, g), shapes (..., n) and (..., m), to begin with instead of 0: those of a problem near by, such as
+        ``(found.f, found.g)``. They change how long it takes, not what is found. Not with ``eps_scaling``.
     eps_scaling : a factor in (0, 1), for instance 0.5: solve from a large eps down to this one by that factor, each
         start being the last solution. Needs fewer iterations when eps is small; works in the log domain.
     check_every : iterations between two looks at the error of a plain run.
@@ -367,9 +387,10 @@ def sinkhorn(
     array([[0.5, 0.5],
            [0. , 0. ]])
     """
-    p, q, cost = _inputs(p, q, cost)
+    rho = _marginal_weights(marginal_weight)
+    p, q, cost = _inputs(p, q, cost, balanced=rho is None)
     eps = check_eps(eps)
-    check_options(domain, marginal_weight, momentum)
+    check_options(domain, None, momentum)
     check_run(tol, max_iter, check_every=check_every)
     check_acceleration(acceleration)
     if eps_scaling is not None and not (is_number(eps_scaling) and 0.0 < eps_scaling < 1.0):
@@ -378,13 +399,16 @@ def sinkhorn(
         raise ValueError(
             'eps_scaling works in the log domain; use domain="auto" or "log" with it, or eps_scaling=None.'
         )
-    variant = Variant(marginal_weight, momentum)
+    begin = _start_potentials(start, p, q, eps_scaling)
+    variant = Variant(rho, momentum)
     accuracy = Accuracy(None, tol, max_iter, check_every, acceleration)
 
     def attempt(kernel: Any) -> Attempt:
-        start, spent = _anneal(p, q, cost, kernel, eps_scaling, variant, accuracy) if eps_scaling else (None, 0)
+        first, spent = _anneal(p, q, cost, kernel, eps_scaling, variant, accuracy) if eps_scaling else (None, 0)
+        if begin is not None:
+            first = _as_state(*begin, kernel)
         left = accuracy._replace(max_iter=max(1, max_iter - spent))
-        found = settle(p, q, kernel, variant, left, start=start)
+        found = settle(p, q, kernel, variant, left, start=first)
         u, v = found.state
         products = (None, None) if kernel.domain == "log" else (kernel.apply(v), kernel.apply_t(u))
         if not found.error < float("inf") or not is_right(kernel.domain, *scalings_of(p, q, found.state, products)):
@@ -398,12 +422,62 @@ def sinkhorn(
 
     kernels = kernels_to_try(cost, eps, "log" if eps_scaling else domain, p, q)
     result, _ = first_right(kernels, attempt, "sinkhorn")
-    _warn_not_converged(p, q, result, tol, variant)
+    _warn_not_converged(p, q, result, variant, accuracy, eps_scaling)
     return result
 
 
-def _inputs(p: Array, q: Array, cost: Any) -> tuple[Array, Array, Any]:
-    """Floats of one backend and type, histograms, and a cost that fits them."""
+def _marginal_weights(rho: Any) -> float | tuple[float | None, float | None] | None:
+    """A number, None, or a pair of them that are not both None."""
+    if not isinstance(rho, tuple | list):
+        check_marginal_weight(rho)
+        return rho
+    if len(rho) != 2:
+        raise ValueError(f"marginal_weight must be one number, or two, (rho_p, rho_q); got {len(rho)} of them.")
+    for side, name in zip(rho, ("marginal_weight[0]", "marginal_weight[1]")):
+        check_marginal_weight(side, name)
+    return None if rho[0] is None and rho[1] is None else rho[0] if rho[0] == rho[1] else tuple(rho)
+
+
+def _start_potentials(start: Any, p: Array, q: Array, eps_scaling: float | None) -> tuple[Array, Array] | None:
+    """The given potentials, in the type of p and q; -inf only where there is no mass."""
+    if start is None:
+        return None
+    if eps_scaling is not None:
+        raise ValueError("start and eps_scaling are two ways to begin; give one of them.")
+    if not isinstance(start, tuple | list) or len(start) != 2:
+        raise ValueError("start must be two arrays, the potentials (f, g) of an earlier result.")
+    xp = array_namespace(p, q)
+    batch = np.broadcast_shapes(tuple(p.shape[:-1]), tuple(q.shape[:-1]))
+    found = []
+    for name, x, h in (("f", start[0], p), ("g", start[1], q)):
+        x = xp.astype(as_float(x, like=p, name=f"start's {name}"), p.dtype, copy=False)
+        wanted = (*batch, h.shape[-1])
+        if x.ndim == 0 or x.shape[-1] != wanted[-1] or _broadcast(tuple(x.shape), wanted) != wanted:
+            raise ValueError(f"start's {name} must be of shape {wanted}, or broadcast to it; got {tuple(x.shape)}.")
+        if bool(xp.any(~xp.isfinite(x) & (h > 0))):
+            raise ValueError(f"start's {name} must be finite in every bin that holds mass.")
+        x = xp.where(xp.isfinite(x), x, xp.full_like(x, -float("inf")))
+        found.append(xp.broadcast_to(x, wanted))
+    return tuple(found)
+
+
+def _broadcast(shape: tuple[int, ...], wanted: tuple[int, ...]) -> tuple[int, ...] | None:
+    try:
+        return np.broadcast_shapes(shape, wanted)
+    except ValueError:
+        return None
+
+
+def _as_state(f: Array, g: Array, kernel: Any) -> SinkhornState | SinkhornLogState:
+    """Potentials as the scalings of the kernel's domain."""
+    if kernel.domain == "log":
+        return SinkhornLogState(f / kernel.eps, g / kernel.eps)
+    xp = array_namespace(f, g)
+    return SinkhornState(xp.exp(f / kernel.eps), xp.exp(g / kernel.eps))
+
+
+def _inputs(p: Array, q: Array, cost: Any, *, balanced: bool = True) -> tuple[Array, Array, Any]:
+    """Floats of one backend and type, histograms (or any masses, unbalanced), and a cost that fits them."""
     p = as_float(p, like=q)
     q = as_float(q, like=p)
     cost = check_cost(cost)
@@ -413,7 +487,11 @@ def _inputs(p: Array, q: Array, cost: Any) -> tuple[Array, Array, Any]:
             raise ValueError(f"{name} must have its bins on the last axis; got a number.")
         if 0 in x.shape:
             raise ValueError(f"{name} is empty: it has shape {tuple(x.shape)}. Give at least one row of one bin.")
-        check_histograms(x, name)
+        if balanced:
+            check_histograms(x, name)
+        else:
+            check_nonnegative(x, name)
+            check_not_empty(x, name)
     if (p.shape[-1], q.shape[-1]) != tuple(cost.shape):
         raise ValueError(
             f"cost has shape {tuple(cost.shape)} but p has {p.shape[-1]} bins and q {q.shape[-1]}; "
@@ -425,7 +503,7 @@ def _inputs(p: Array, q: Array, cost: Any) -> tuple[Array, Array, Any]:
 
 def _anneal(p: Array, q: Array, cost: Any, last: Any, factor: float, variant: Variant, accuracy: Accuracy):
     """Potentials from a large eps down to the last one before that of ``last``, as a start in the log domain."""
-    level, eps = _largest(cost), last.eps
+    level, eps = largest_cost(cost), last.eps
     start, spent, f, g = None, 0, None, None
     while level * factor > eps and spent < accuracy.max_iter // 2:
         level = level * factor
@@ -441,23 +519,23 @@ def _anneal(p: Array, q: Array, cost: Any, last: Any, factor: float, variant: Va
     return SinkhornLogState(f / eps, g / eps), spent
 
 
-def _largest(cost: Any) -> float:
-    """The largest entry of a cost."""
-    if hasattr(cost, "axis_costs"):
-        return float(sum(c.max() for c in cost.axis_costs()))
-    if hasattr(cost, "positions"):
-        return float(cost.scale * (cost.positions[-1] - cost.positions[0]) ** cost.power)
-    return float(array_namespace(cost).max(cost))
-
-
-def _warn_not_converged(p: Array, q: Array, found: SinkhornResult, tol: float, variant: Variant) -> None:
+def _warn_not_converged(
+    p: Array, q: Array, found: SinkhornResult, variant: Variant, accuracy: Accuracy, eps_scaling: float | None
+) -> None:
+    """A ConvergenceWarning where a run has not reached its tolerance, with what helps this run."""
     xp = array_namespace(p, q)
     if bool(xp.all(found.converged)):
         return
-    balanced = variant.marginal_weight is None
-    gap = number(xp.max(xp.abs(xp.sum(p, axis=-1) - xp.sum(q, axis=-1)))) if balanced else 0.0
+    tol = accuracy.tol
+    gap = number(xp.max(xp.abs(xp.sum(p, axis=-1) - xp.sum(q, axis=-1)))) if variant.balanced else 0.0
     loose = f"The sums of p and q differ by {gap:.1e}: use normalize. " if gap > tol else ""
-    remedy = f"Raise max_iter, or eps (now {found.eps:g}), or reach it in steps with eps_scaling=0.5."
+    remedy = "Raise max_iter, or eps"
+    if accuracy.acceleration is None and variant.momentum == 0.0:
+        remedy += f" (now {found.eps:g}), or leave acceleration at 'auto'."
+    elif variant.balanced and variant.momentum == 0.0 and eps_scaling is None:
+        remedy += f" (now {found.eps:g}), or reach it in steps with eps_scaling=0.5."
+    else:
+        remedy += f" (now {found.eps:g})."
     warn_not_converged("Sinkhorn", found.n_iter, found.error, tol, (too_fine(tol, p) or loose) + remedy)
 
 
@@ -472,13 +550,17 @@ def sinkhorn_divergence(
     domain: str = "auto",
     momentum: float = 0.0,
     acceleration: str | None = "auto",
+    cost_p: Any = None,
+    cost_q: Any = None,
 ) -> Array:
     """W(p, q) - W(p, p)/2 - W(q, q)/2: entropic transport with its bias taken out; zero where p equals q.
 
     Parameters
     ----------
-    p, q : array, shape (..., n)   Histograms on the same bins; leading axes broadcast.
-    cost : as in :func:`sinkhorn`, square and symmetric. The other parameters are its own, too.
+    p, q : array, shape (..., n) and (..., m)   Histograms; leading axes broadcast. On the same bins, or on two supports.
+    cost : as in :func:`sinkhorn`. Square and symmetric; or, for two supports, (n, m) from the bins of p to those of q.
+    cost_p, cost_q : arrays (n, n) and (m, m), GridCost or LineCost   Of two supports: the costs within the bins of p, and
+        within those of q, symmetric. Both or none. The other parameters are those of :func:`sinkhorn`.
 
     Returns
     -------
@@ -492,7 +574,13 @@ def sinkhorn_divergence(
     """
     options = {"eps": eps, "tol": tol, "max_iter": max_iter, "domain": domain, "momentum": momentum}
     options["acceleration"] = acceleration
-    check_symmetric(check_cost(cost, square=True), "sinkhorn_divergence")
+    if (cost_p is None) != (cost_q is None):
+        raise ValueError("cost_p and cost_q belong together: the costs within the bins of p, and within those of q.")
+    if cost_p is None:
+        cost_p = cost_q = cost = check_cost(cost, square=True)
+    for own in (cost_p, cost_q):
+        check_symmetric(check_cost(own, square=True), "sinkhorn_divergence")
     p, q, cost = _inputs(p, q, cost)
-    across, own_p, own_q = (sinkhorn(x, y, cost, **options).value for x, y in ((p, q), (p, p), (q, q)))
+    runs = ((p, q, cost), (p, p, cost_p), (q, q, cost_q))
+    across, own_p, own_q = (sinkhorn(x, y, c, **options).value for x, y, c in runs)
     return across - (own_p + own_q) / 2
