@@ -10,10 +10,12 @@ import ast
 import inspect
 import re
 from pathlib import Path
+from typing import ClassVar
 
 from docutils import nodes
 from docutils.parsers.rst import Directive
 from sphinx import addnodes
+from sphinx.transforms.post_transforms import SphinxPostTransform
 
 import wdl_tutorial
 
@@ -51,27 +53,37 @@ def reexported(path: Path) -> dict[str, str]:
     return dict(sorted(found.items(), key=lambda item: item[0].lower()))
 
 
-def public(name: str) -> list[tuple[str, Definition, Path]]:
-    """The public names of a module, where each is defined; a module's own come in the order of its file."""
-    path = source_of(name)
-    own = {} if path.name == "__init__.py" else definitions(path)
-    listed = None if path.name == "__init__.py" else names_listed(path)
-    if own and listed is None:
-        return [(key, node, path) for key, node in own.items()]
-    found = []
-    for key, module in reexported(path).items():
-        home = path.parent / f"{module}.py"
-        if home.exists() and (listed is None or key in listed):
-            found.append((key, definitions(home)[key], home))
-    return found + [(key, node, path) for key, node in own.items()]
-
-
-def names_listed(path: Path) -> list[str] | None:
+def listed(path: Path) -> list[str] | None:
     """``__all__`` of a file: a module that has it is a door, and shows what it lists of other modules too."""
     for node in ast.parse(path.read_text(encoding="utf-8")).body:
         if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "__all__":
-            return ast.literal_eval(node.value)
+            return ast.literal_eval(node.value) if isinstance(node.value, ast.List | ast.Tuple) else None
     return None
+
+
+def found_in(path: Path, key: str) -> tuple[Definition, Path] | None:
+    """A function or class of that name, in this file or in the one that it is taken from."""
+    own = definitions(path)
+    if key in own:
+        return own[key], path
+    module = reexported(path).get(key)
+    home = path.parent / f"{module.replace('.', '/')}.py" if module else None
+    return found_in(home, key) if home is not None and home.exists() and home != path else None
+
+
+def public(name: str, names: list[str] | None = None) -> list[tuple[str, Definition, Path]]:
+    """The public names of a module, where each is defined.
+
+    They are ``names``; without them those of its ``__all__``, or what the file defines, or what a package loads.
+    """
+    path = source_of(name)
+    own = list(reexported(path) if path.name == "__init__.py" else definitions(path))
+    found = []
+    for key in names or listed(path) or own:
+        place = found_in(path, key)
+        if place is not None:
+            found.append((key, *place))
+    return found
 
 
 def parameters(node: ast.FunctionDef, *, method: bool = False) -> str:
@@ -186,7 +198,7 @@ def render(docstring: str) -> list[nodes.Node]:
 
 
 def entry(owner: str, name: str, signed: str, content: list[nodes.Node], kind: str) -> addnodes.desc:
-    """A signature with a link of its own, and what is below it."""
+    """A signature with a link of its own, and what is below it; :func:`announce` makes it known to the rest of the book."""
     full = f"{owner}.{name}"
     line = addnodes.desc_signature(full, "", ids=[full], fullname=full, classes=["sig-object", "py"])
     line["_toc_parts"], line["_toc_name"] = (), ""
@@ -196,6 +208,29 @@ def entry(owner: str, name: str, signed: str, content: list[nodes.Node], kind: s
     return addnodes.desc(
         "", line, addnodes.desc_content("", *content), domain="py", objtype=kind, desctype=kind, classes=["py", kind]
     )
+
+
+def where(node: Definition, path: Path, repository: str) -> nodes.paragraph:
+    """The file and the line, linked where the book knows its repository."""
+    file, line = path.relative_to(PACKAGE.parent).as_posix(), node.lineno
+    words = f"{file}, line {line}"
+    if not repository:
+        return nodes.paragraph("", "", nodes.literal("", words), classes=["wdl-where"])
+    link = nodes.reference("", words, refuri=f"{repository.rstrip('/')}/blob/HEAD/{file}#L{line}")
+    return nodes.paragraph("", "", link, classes=["wdl-where"])
+
+
+def announce(environment, module: str, described: addnodes.desc) -> list[nodes.Node]:
+    """Put an entry, and its methods, into the inventory, the index and the search."""
+    domain, found = environment.get_domain("py"), []
+    for one in [described, *described.findall(addnodes.desc)]:
+        line = next(iter(one.findall(addnodes.desc_signature)))
+        full, kind = line["fullname"], one["objtype"]
+        if full not in domain.objects:
+            domain.note_object(full, kind, full, location=line)
+            shown = f"{full.removeprefix(f'{module}.')} (in {module})"
+            found.append(addnodes.index(entries=[("single", shown, full, "", None)]))
+    return [*found, described]
 
 
 def described(owner: str, name: str, node: Definition, path: Path) -> addnodes.desc:
@@ -214,22 +249,133 @@ def described(owner: str, name: str, node: Definition, path: Path) -> addnodes.d
 
 
 class Api(Directive):
-    """``{api} wdl_tutorial.linear``: what the module offers, one entry per public name."""
+    """``{api} wdl_tutorial.linear``: what the module offers, one entry per public name, or per name of ``:names:``."""
 
     required_arguments = 1
+    option_spec: ClassVar = {"names": str.split}
 
     def run(self) -> list[nodes.Node]:
         name = self.arguments[0]
         environment = self.state.document.settings.env
         opening = ast.get_docstring(ast.parse(source_of(name).read_text(encoding="utf-8"))) or ""
-        found = prose(opening.split("\n\n")[0])
+        found = [] if "names" in self.options else prose(opening.split("\n\n")[0])
         environment.note_dependency(str(source_of(name)))
-        for key, node, path in public(name):
+        for key, node, path in public(name, self.options.get("names")):
             environment.note_dependency(str(path))
-            found.append(described(name, key, node, path))
+            one = described(name, key, node, path)
+            one.children[-1].append(where(node, path, environment.config.wdl_repository))
+            found += announce(environment, name, one)
         return found
+
+
+class CheatSheet(Directive):
+    """``{cheatsheet} wdl_tutorial wdl_tutorial.linear``: every public name and its first sentence, in small print."""
+
+    required_arguments = 1
+    final_argument_whitespace = True
+
+    def run(self) -> list[nodes.Node]:
+        found = nodes.container(classes=["wdl-cheatsheet"])
+        for name in self.arguments[0].split():
+            found += nodes.rubric("", name.replace("wdl_tutorial", "wt"))
+            rows = nodes.definition_list()
+            for key, node, _ in public(name):
+                first = re.split(r"(?<=[.:])\s", (ast.get_docstring(node) or "").strip(), maxsplit=1)[0]
+                term = nodes.term("", "", nodes.literal("", key), nodes.inline("", short(signature(node))))
+                words = nodes.paragraph("", "", *inline(" ".join(first.rstrip(":").split())))
+                rows += nodes.definition_list_item("", term, nodes.definition("", words))
+            found += rows
+        return [found]
+
+
+def short(signed: str, length: int = 60) -> str:
+    """The arguments without their defaults, cut where they are many.
+
+    >>> short("(p, q, cost, *, eps, tol=1e-09)")
+    '(p, q, cost, *, eps, tol)'
+    """
+    plain = re.sub(r"=[^,()]*(\([^)]*\))?", "", signed)
+    return plain if len(plain) <= length else plain[:length].rsplit(",", 1)[0] + ", ...)"
+
+
+# ------------------------------------------------------------------------------------------- links to the reference
+
+NAME = re.compile(r"^wt((?:\.[A-Za-z_]\w*)+)")
+CODE = re.compile(r'<span class="n">wt</span>(?:<span class="o">\.</span><span class="n">\w+</span>)+')
+
+
+def documented(text: str, objects) -> str | None:
+    """The longest documented name that ``text``, such as ``wt.linear.fcls(X, M)``, begins with.
+
+    >>> documented("wt.linear.fcls(X, M)", {"wdl_tutorial.linear.fcls"})
+    'wdl_tutorial.linear.fcls'
+    """
+    match = NAME.match(text.strip())
+    parts = match[1].strip(".").split(".") if match else []
+    for length in range(len(parts), 0, -1):
+        full = ".".join(["wdl_tutorial", *parts[:length]])
+        if full in objects:
+            return full
+    return None
+
+
+class FirstNames(SphinxPostTransform):
+    """Link the first ``wt.name`` of each page's prose to its entry in the reference."""
+
+    default_priority = 12
+    formats = ("html",)
+
+    def run(self, **kwargs) -> None:
+        objects, seen = self.env.get_domain("py").objects, set()
+        for literal in list(self.document.findall(nodes.literal)):
+            full = documented(literal.astext(), objects)
+            if full is None or full in seen or isinstance(literal.parent, nodes.reference | nodes.title | nodes.term):
+                continue
+            seen.add(full)
+            place = objects[full]
+            uri = self.app.builder.get_relative_uri(self.env.docname, place.docname)
+            link = nodes.reference("", "", refuri=f"{uri}#{place.node_id}", internal=True, classes=["wdl-api-link"])
+            literal.replace_self(link)
+            link += literal
+
+
+def link_code(text: str, objects: dict[str, str]) -> str:
+    """Link the first use of each documented name in a page's highlighted code; ``objects``: name -> address."""
+    seen = set()
+
+    def linked(found: re.Match) -> str:
+        chain = re.findall(r'<span class="n">(\w+)</span>', found[0])
+        full = documented(".".join(chain), objects)
+        if full is None or full in seen:
+            return found[0]
+        seen.add(full)
+        kept = full.count(".") + 1  # of the chain; what comes after it stays outside of the link
+        pieces = re.findall(r'<span class="[no]">[^<]*</span>', found[0])
+        inside, outside = pieces[: 2 * kept - 1], pieces[2 * kept - 1 :]
+        return f'<a class="wdl-api-link" href="{objects[full]}">{"".join(inside)}</a>{"".join(outside)}'
+
+    return CODE.sub(linked, text)
+
+
+def link_pages(app, exception) -> None:
+    """Link names in the code of the written pages; a page that was not written again is linked already."""
+    if exception or app.builder.format != "html":
+        return
+    objects = app.env.get_domain("py").objects
+    for docname in app.env.found_docs:
+        page = Path(app.builder.get_outfilename(docname))
+        text = page.read_text(encoding="utf-8")
+        if '<a class="wdl-api-link" href' in text:
+            continue
+        relative = {n: f"{app.builder.get_relative_uri(docname, o.docname)}#{o.node_id}" for n, o in objects.items()}
+        linked = link_code(text, relative)
+        if linked != text:
+            page.write_text(linked, encoding="utf-8")
 
 
 def setup(app) -> dict:
     app.add_directive("api", Api)
+    app.add_directive("cheatsheet", CheatSheet)
+    app.add_post_transform(FirstNames)
+    app.connect("build-finished", link_pages)
     return {"version": wdl_tutorial.__version__, "parallel_read_safe": True, "parallel_write_safe": True}

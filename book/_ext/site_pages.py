@@ -19,7 +19,7 @@ from docutils import nodes
 from docutils.parsers.rst import Directive
 
 from wdl_tutorial.widgets.source import EXPORT, IMPORT, REEXPORT, read
-from wdl_tutorial.widgets.votes import questions
+from wdl_tutorial.widgets.votes import marked_up, questions
 
 HERE = Path(__file__).resolve().parent
 LONG = 200  # characters of a description
@@ -142,6 +142,22 @@ class Doors(Directive):
         return found
 
 
+class Beliefs(Directive):
+    """``{beliefs}``: what each wrong option believes, for teachers, from the table that the predictions are made from."""
+
+    def run(self) -> list[nodes.Node]:
+        rows = ["<tr><th>Chapter</th><th>It is so</th><th>Wrong option, and what it believes</th><th>Ask</th></tr>"]
+        for q in questions().values():
+            name = f'<a href="../{q.chapter}.html#wdl-vote-{q.key}">{int(q.chapter[:2])}</a>'
+            for k, wrong in enumerate(q.wrong):
+                first = f"<td rowspan={len(q.wrong)}>{name}</td><td rowspan={len(q.wrong)}>{marked_up(q.right)}</td>"
+                believes = f"{marked_up(wrong.option)} <em>{marked_up(wrong.belief)}</em>"
+                rows.append(f"<tr>{first if k == 0 else ''}<td>{believes}</td><td>{marked_up(wrong.ask)}</td></tr>")
+        head, body = rows[0], "".join(rows[1:])
+        table = f'<table class="table"><thead>{head}</thead><tbody>{body}</tbody></table>'
+        return [nodes.raw("", f'<div class="pst-scrollable-table-container">{table}</div>', format="html")]
+
+
 class Review(Directive):
     """``{votes-review}``: where this browser's reader was wrong and sure; filled by ``doors.js``."""
 
@@ -154,6 +170,7 @@ def setup(app) -> dict:
     app.add_config_value("wdl_address", "", "html")
     app.add_config_value("wdl_repository", "", "html")
     app.add_config_value("wdl_launch", "", "html")
+    app.add_directive("beliefs", Beliefs)
     app.add_directive("doors", Doors)
     app.add_directive("votes-review", Review)
     app.connect("config-inited", settle)

@@ -52,7 +52,7 @@ const hands = () => (globalThis.wdlHands ??= new Map());
 function renderVote(root, { key, question, options }, redraw) {
   const order = orderOf(options.length, recall().reader, key), vote = voteOf(key), counting = hands().get(key);
   const legend = make("legend", {}, make("strong", {}, "Your prediction"));
-  const body = make("fieldset", { class: "wdl-options" }, legend, make("p", { class: "wdl-question" }, ...inline(question)));
+  const body = make("fieldset", { class: "wdl-options" }, legend, make("p", { class: "wdl-question", hidden: !counting }, ...inline(question)));
   if (counting) body.append(...countedOptions(key, options, order, counting, redraw));
   else body.append(...order.map((index, k) => {
     const input = make("input", { type: "radio", name: root.dataset.group, value: String(index), disabled: vote !== null, "data-lm-suppress-shortcuts": "true" });
@@ -128,7 +128,7 @@ export default {
     const read = () => Object.fromEntries(["key", "question", "options", "answer", "told"].map((name) => [name, model.get(name)]));
     const part = model.get("part"), question = read();
     globalThis.wdlPredictions = (globalThis.wdlPredictions ?? 0) + 1;
-    const root = make("div", { class: "wdl-demo wdl-predict", "data-part": part, "data-key": question.key, "data-group": `wdl-predict-${globalThis.wdlPredictions}`, role: "group", "aria-label": part === "vote" ? "Your prediction" : "The answer to the prediction" });
+    const root = make("div", { class: "wdl-demo wdl-predict", "data-part": part, "data-key": question.key, "data-group": `wdl-predict-${globalThis.wdlPredictions}`, role: "group", "aria-label": part === "vote" ? `Your prediction: ${question.question}` : "The answer to the prediction" });
     if (part === "vote") root.id = idOf(question.key, "vote");
     el.append(root);
     const draw = () => {

@@ -53,7 +53,8 @@ function ticks() {
 function review(place) {
   const { votes } = recall(), sure = 60;
   const asked = page.questions.filter(([key]) => votes[key]), wrong = asked.filter(([key]) => !votes[key].right && votes[key].sure >= sure).sort(([a], [b]) => votes[b].sure - votes[a].sure);
-  const told = asked.length === 0 ? "You have not voted yet in this browser." : wrong.length === 0 ? `You have voted ${asked.length} times and were never wrong and sure. Sure or lucky?` : `You have voted ${asked.length} times. ${wrong.length === 1 ? "Once" : `${wrong.length} times`} you were wrong, and ${sure}\u00a0% sure or more:`;
+  const times = (n) => n === 1 ? "once" : `${n} times`;
+  const told = asked.length === 0 ? "You have not voted yet in this browser." : wrong.length === 0 ? `You have voted ${times(asked.length)} and were never wrong and sure. Sure or lucky?` : `You have voted ${times(asked.length)}. You were wrong, and ${sure}\u00a0% sure or more, ${times(wrong.length)}:`;
   const items = wrong.map(([key, chapter, title, question, options]) => make("li", { "data-key": key },
     make("p", {}, make("strong", {}, title), `: ${question}`),
     make("p", {}, `You said, ${votes[key].sure}\u00a0% sure: \u201c${options[votes[key].choice]}\u201d `, make("a", { href: `${page.root}${chapter}.html#wdl-answer-${key}` }, "Back to the question"))));
