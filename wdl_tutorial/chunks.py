@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from ._array import Array, is_numpy, on_host
+from ._checks import integer
 from .iterate import Line, callers_line, in_the_name_of
 
 PANEL_ELEMENTS = 2**17  # of a chunk on the host: a compromise of cache and of calls
@@ -34,9 +35,7 @@ def chunk_length(
     is better read for many columns at once; the record may then be twice as large as the matrix.
     """
     if chunk_size is not None:
-        if isinstance(chunk_size, bool) or not isinstance(chunk_size, int | np.integer) or chunk_size < 1:
-            raise ValueError(f"chunk_size must be an integer of at least 1, or None; got {chunk_size!r}.")
-        return int(chunk_size)
+        return integer("chunk_size", chunk_size, unless=", or None")
     n_bins = x.shape[-1]
     per_sample = n_atoms * n_bins
     recorded = per_sample * 2 * (n_iter or 1)

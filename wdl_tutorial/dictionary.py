@@ -34,15 +34,17 @@ from ._array import (
     to_numpy,
 )
 from ._checks import (
-    check_count,
     check_histograms,
     check_importance,
     check_nonnegative,
     check_not_empty,
     check_run,
     check_seed,
+    choice,
     generator_of,
+    integer,
     is_number,
+    number,
 )
 from .barycenters import barycenter
 from .chunks import chunk_length, slices
@@ -636,19 +638,12 @@ class WassersteinDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         return X, cost
 
     def _check_settings(self) -> None:
-        if isinstance(self.n_atoms, bool) or not isinstance(self.n_atoms, int | np.integer) or self.n_atoms < 1:
-            raise ValueError(f"n_atoms must be a positive integer; got {self.n_atoms!r}.")
-        for name, value, known in (
-            ("solver", self.solver, ("lbfgs", "adam")),
-            ("schedule", self.schedule, ("constant", "cosine")),
-        ):
-            if value not in known:
-                raise ValueError(f"{name} must be one of {', '.join(known)}; got {value!r}.")
-        for name, value in (("learning_rate", self.learning_rate), ("weight_scale", self.weight_scale)):
-            if not (is_number(value) and value > 0):
-                raise ValueError(f"{name} must be a positive number; got {value!r}.")
-        for name in ("max_iter", "n_restarts", "checkpoint_every"):
-            check_count(name, getattr(self, name))
+        for name in ("n_atoms", "max_iter", "n_restarts", "checkpoint_every"):
+            integer(name, getattr(self, name))
+        choice("solver", self.solver, ("lbfgs", "adam"))
+        choice("schedule", self.schedule, ("constant", "cosine"))
+        for name in ("learning_rate", "weight_scale"):
+            number(name, getattr(self, name), above=0)
         check_run(self.sinkhorn_tol, self.sinkhorn_max_iter, self.n_iter, prefix="sinkhorn_")
         self._check_warm_restart()
         if not isinstance(self.free_mass, bool):
@@ -656,8 +651,8 @@ class WassersteinDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         if self.free_mass and self.marginal_weight is None:
             raise ValueError("free_mass needs marginal_weight: balanced transport has one mass, that of its samples.")
         check_seed(self.random_state)
-        if self.tol is not None and not (is_number(self.tol) and self.tol >= 0):
-            raise ValueError(f"tol must be non-negative, or None to run max_iter steps; got {self.tol!r}.")
+        if self.tol is not None:
+            number("tol", self.tol, least=0, unless=", or None to run max_iter steps")
         betas = tuple(self.betas) if np.iterable(self.betas) else ()
         if len(betas) != 2 or not all(is_number(b) and 0 <= b < 1 for b in betas):
             raise ValueError(f"betas must be two numbers in [0, 1); got {self.betas!r}.")
@@ -670,10 +665,7 @@ class WassersteinDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         every = self.warm_restart
         if every is None:
             return
-        if isinstance(every, bool) or not isinstance(every, int | np.integer) or every < 1:
-            raise ValueError(
-                f"warm_restart must be a number of steps, at least 1, or None to start cold; got {every!r}."
-            )
+        integer("warm_restart", every, unless=", a number of steps, or None to start cold")
         if self.solver != "lbfgs":
             raise ValueError(f'warm_restart restarts L-BFGS; use solver="lbfgs" with it; got solver={self.solver!r}.')
         if self.n_iter is None:

@@ -386,12 +386,16 @@ def _positions(scene: Scene) -> np.ndarray:
     return np.arange(scene.cube.shape[2], dtype=float) if scene.wavelengths is None else scene.wavelengths
 
 
+def _lifted(x: np.ndarray) -> tuple[np.ndarray, float]:
+    """Pixels without anything negative, as histograms are, and by how much the whole scene was lifted for that."""
+    offset = max(0.0, -float(x.min()))
+    return x + offset, offset
+
+
 def _wahu(scene, n, seed, verbose, *, setting="salinas", n_training=1000, area=False, **changes) -> Learned:
     """Fit atoms on ``n_training`` pixels as histograms, weights on all; brightness is kept beside and put back."""
     check_count("n_training", n_training)
-    x = _pixels(scene)
-    offset = max(0.0, -float(x.min()))  # a histogram is not negative: lift the scene, as WaHU does
-    light = x + offset
+    light, offset = _lifted(_pixels(scene))
     scale = light.sum(axis=1)
     p = normalize(light)
     rng = np.random.default_rng(seed)
@@ -411,8 +415,7 @@ def _wahu_unbalanced(scene, n, seed, verbose, *, setting="salinas", n_training=3
     """Atoms on ``n_training`` pixels, weights on all; no pixel is divided by its sum. Slow: see :func:`unbalanced_wahu`."""
     check_count("n_training", n_training)
     x = _pixels(scene)
-    offset = max(0.0, -float(x.min()))
-    light = x + offset
+    light, offset = _lifted(x)
     chosen = np.sort(np.random.default_rng(seed).choice(len(x), size=min(n_training, len(x)), replace=False))
     options = {"setting": setting, "n_atoms": n, "random_state": seed, "verbose": verbose} | changes
     model = wahu(_positions(scene), balanced=False, **options).fit(light[chosen])
