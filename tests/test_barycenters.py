@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import array_api_strict
 import numpy as np
 import ot
@@ -485,3 +487,75 @@ def test_mixed_backends_and_devices_are_refused_by_name():
     there = array_api_strict.asarray([0.5, 0.5], device=array_api_strict.Device("device1"))
     with pytest.raises(TypeError, match="one device; got"):
         wt.barycenter(array_api_strict.asarray(TWO_BINS), there, wt.GridCost(2), eps=1.0)
+
+
+# ------------------------------------------------------------------------------------------------ on bins of its own
+
+X_ATOMS, X_OWN = np.linspace(0, 1, 12), np.linspace(-0.1, 1.1, 31)
+
+
+@pytest.mark.parametrize("domain", ["kernel", "log", "auto"])
+@pytest.mark.parametrize(
+    "options", [{}, {"momentum": -0.3, "tol": 1e-8}, {"acceleration": None}, {"n_iter": 3}], ids=str
+)
+def test_the_barycenter_of_two_diracs_on_bins_of_its_own_is_a_gaussian_between_them(xp, options, domain):
+    # transport from one bin has no choice: u is proportional to exp(-sum w_s C_s / eps) (Schmitz et al. (2018), (5))
+    cost, weights, eps = wt.cost_matrix(X_ATOMS, X_OWN), np.array([[0.3, 0.7], [1.0, 0.0]]), 0.05
+    two = np.eye(12)[[0, 9]]
+    found = wt.barycenter(
+        xp.array(two), xp.array(weights), None, support_cost=xp.array(cost), eps=eps, domain=domain, **options
+    )
+    expected = np.exp(-(weights @ cost[[0, 9]]) / eps)
+    assert_close(found.histogram, expected / expected.sum(1, keepdims=True), atol=1e-7)
+    assert tuple(found.histogram.shape) == (2, 31)
+
+
+@pytest.mark.parametrize("options", VARIANTS, ids=str)
+def test_a_support_cost_that_is_the_cost_changes_nothing(xp, rng, options):
+    atoms, weights = xp.array(random_histograms(rng, 3, 12)), xp.array(random_histograms(rng, 4, 3))
+    cost, options = xp.array(wt.cost_matrix(X_ATOMS)), options | {"eps": 0.1, "n_iter": 15}
+    plain = wt.barycenter(atoms, weights, cost, **options)
+    assert_close(wt.barycenter(atoms, weights, None, support_cost=cost, **options).histogram, plain.histogram, atol=0)
+
+
+@pytest.mark.parametrize("options", [{}, {"marginal_weight": 0.5}], ids=str)
+def test_a_barycenter_on_bins_of_its_own_is_best_among_the_histograms_there(rng, options):
+    atoms, weights = random_histograms(rng, 2, 12), np.array([0.4, 0.6])
+    cost, eps = wt.cost_matrix(X_ATOMS, X_OWN), 0.1
+
+    def objective(u):
+        runs = [wt.sinkhorn(a, u, cost, eps=eps, tol=1e-12, **options) for a in atoms]
+        return float(sum(w * r.value for w, r in zip(weights, runs)))
+
+    best = wt.barycenter(atoms, weights, None, support_cost=cost, eps=eps, tol=1e-12).histogram
+    if not options:
+        least = objective(best)
+        for _ in range(5):
+            assert objective(wt.normalize(best * np.exp(0.1 * rng.normal(size=31)))) > least
+    domains = [
+        wt.barycenter(atoms, weights, None, support_cost=cost, eps=eps, tol=1e-11, domain=d, **options).histogram
+        for d in ("kernel", "log")
+    ]
+    assert_close(domains[0], domains[1], atol=1e-9)
+
+
+def test_a_support_cost_says_what_does_not_fit(rng):
+    atoms, cost = random_histograms(rng, 2, 12), wt.cost_matrix(X_ATOMS, X_OWN)
+    options = {"eps": 0.1, "support_cost": cost}
+    with pytest.raises(ValueError, match="give cost=None with it"):
+        wt.barycenter(atoms, [0.5, 0.5], wt.cost_matrix(X_ATOMS), **options)
+    with pytest.raises(ValueError, match="not debiased=True"):
+        wt.barycenter(atoms, [0.5, 0.5], None, debiased=True, **options)
+    with pytest.raises(ValueError, match=r"atoms have 9 bins but cost has shape \(12, 31\)"):
+        wt.barycenter(random_histograms(rng, 2, 9), [0.5, 0.5], None, **options)
+
+
+def test_nobody_advises_a_debiased_barycenter_what_it_refuses_or_what_slows_it():
+    cost = wt.GridCost(60)
+    two = np.stack([gaussian(60, 18, 3), gaussian(60, 38, 3)])
+    with pytest.warns(ConvergenceWarning, match=r"error .* Raise max_iter, or tol\.$"):
+        found = wt.barycenter(two, [0.5, 0.5], cost, eps=6.0, debiased=True, max_iter=30)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for remedy in ({"max_iter": 10_000}, {"max_iter": 30, "tol": 1.01 * found.error}):
+            assert wt.barycenter(two, [0.5, 0.5], cost, eps=6.0, debiased=True, **remedy).converged

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -1443,3 +1444,74 @@ def test_a_file_that_cannot_be_written_is_named_before_it_is_tried(fitted, tmp_p
 def test_a_callback_that_cannot_be_called_is_refused_before_the_first_step():
     with pytest.raises(TypeError, match=r"callback must be a function .* got 3"):
         model(callback=3).fit(path())
+
+
+@pytest.mark.parametrize("init", ["kmeans++", "extremes"])
+@pytest.mark.parametrize("given", ["random", "near"])
+def test_a_fit_with_relaxed_marginals_takes_samples_of_unequal_mass_and_starts_by_their_shapes(init, given):
+    rng = np.random.default_rng(1)
+    shapes = wt.normalize(np.exp(-0.5 * ((np.arange(20) - rng.uniform(4, 16, (12, 1))) / 1.5) ** 2))
+    bright = shapes * rng.uniform(0.3, 3.0, (12, 1))
+    starts = []
+    for X in (shapes, bright):
+        model = WassersteinDictionary(
+            2,
+            cost=wt.GridCost(20),
+            eps=1.0,
+            loss="wasserstein",
+            marginal_weight=20.0,
+            init=init,
+            init_weights=given,
+            max_iter=3,
+            tol=None,
+            random_state=0,
+            callback=lambda t, value, atoms, weights: t == 0 and starts.append((atoms, weights)),
+        ).fit(X)
+    for one, other in zip(*starts):
+        assert_close(other, one, atol=1e-12)
+    options = {"eps": 1.0, "loss": "wasserstein", "marginal_weight": 20.0, "n_iter": 50}
+    at_end = wt.wdl_objective(bright, model.atoms_, model.weights_, wt.GridCost(20), **options)
+    assert model.loss_ == pytest.approx(at_end.value, rel=1e-12)
+    assert model.loss_curve_[-1] < model.loss_curve_[0] and model.transform(bright).shape == (12, 2)
+    with pytest.raises(ValueError, match="X must sum to 1"):
+        model.set_params(marginal_weight=None).fit(bright)
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_inner_runs_that_stop_short_are_told_once_a_fit_by_the_name_of_their_knob(n_jobs):
+    rng = np.random.default_rng(0)
+    X = wt.normalize(np.exp(-0.5 * ((np.arange(30) - rng.uniform(6, 24, (40, 1))) / 2.0) ** 2) + 1e-3)
+    settings = {"cost": wt.GridCost(30), "eps": 0.5, "loss": "wasserstein", "n_iter": None, "init": "data"}
+    settings |= {"max_iter": 4, "tol": None, "random_state": 0, "chunk_size": 10, "n_jobs": n_jobs}
+    model = WassersteinDictionary(2, sinkhorn_max_iter=3, **settings)
+    calls = {"fit": lambda: model.fit(X), "transform": lambda: model.transform(X[:3], max_iter=5, tol=1.0)}
+    calls |= {"inverse_transform": lambda: model.inverse_transform([[0.4, 0.6]])}
+    for name, call in calls.items():
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always")
+            call()
+        inner = [str(w.message) for w in told if "inner run" in str(w.message)]
+        assert len(inner) == 1 and len({str(w.message) for w in told}) == len(told) <= 2
+        assert re.match(
+            rf"(An|\d+) inner runs? of {name} stopped short, at worst .* iterations with error .* > ", inner[0]
+        )
+        assert "sinkhorn_tol 1.0e-09" in inner[0] and "Raise sinkhorn_max_iter, or eps" in inner[0]
+    model.set_params(sinkhorn_max_iter=10_000)  # the remedy
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model.fit(X)
+        model.inverse_transform([[0.4, 0.6]])
+
+
+def test_the_objective_tells_once_of_all_chunks_that_stopped_short():
+    rng = np.random.default_rng(0)
+    X, weights = random_histograms(rng, 20, 12), rng.dirichlet(np.ones(2), size=20)
+    options = {"eps": 0.5, "loss": "wasserstein", "n_iter": None, "chunk_size": 5}
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        wt.wdl_objective(X, X[:2], weights, wt.GridCost(12), max_iter=2, **options)
+    assert len(told) == 1 and "inner runs of wdl_objective" in str(told[0].message)
+    assert "Raise max_iter, or eps" in str(told[0].message)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        wt.wdl_objective(X, X[:2], weights, wt.GridCost(12), max_iter=10_000, **options)

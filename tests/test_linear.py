@@ -8,7 +8,7 @@ from conftest import assert_close
 from test_leastsquares import KINDS, optimality, random_problem
 
 from wdl_tutorial import ConvergenceWarning, gaussnewton, linear, metrics
-from wdl_tutorial.datasets import load_dc1, make_bilinear_scene, make_teaching_scene
+from wdl_tutorial.datasets import load_dc1, load_samson, make_bilinear_scene, make_teaching_scene
 
 
 def mixed_scene(rng, p=3, n_bands=40, n=200, noise=0.0):
@@ -435,6 +435,22 @@ def test_bilinear_mixing_adds_directions_but_no_corners():
     counts = {m: linear.estimate_n_endmembers(X, method=m).n_endmembers for m in ("hysime", "heldout", "stability")}
     assert counts["hysime"] > 3 and counts["heldout"] > 3
     assert counts["stability"] == 3
+
+
+@pytest.mark.parametrize(("power", "count"), [(1e-4, 4), (3e-6, 3)])
+def test_hysime_counts_no_direction_below_what_a_sensor_can_see(rng, power, count):
+    # the noise that its authors' code adds to every band: 1e-5 of the mean power, 50 dB
+    X, _, _ = mixed_scene(rng, p=3, n_bands=60, n=2000, noise=1e-7)
+    weak = rng.normal(size=(2000, 1)) * np.linalg.qr(rng.normal(size=(60, 1)))[0].T
+    weak *= np.sqrt(power * (X**2).mean())
+    mean_power = (X**2).mean()
+    assert (weak**2).sum(1).mean() == pytest.approx(power * mean_power, rel=0.1)
+    assert linear.estimate_n_endmembers(X + weak).n_endmembers == count
+
+
+def test_hysime_finds_the_published_count_of_samson(real_data):
+    pixels = load_samson().pixels()
+    assert linear.estimate_n_endmembers(pixels).n_endmembers == 43  # 74 with a floor of 120 dB
 
 
 def test_counts_refuse_what_they_cannot_use(rng):

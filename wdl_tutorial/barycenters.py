@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ._array import Array, array_namespace, as_float, number, one_type, safe_log, tracks
+from ._array import Array, array_namespace, as_float, device, number, one_type, safe_log, tracks
 from ._checks import (
     SUM_TOLERANCE,
     check_acceleration,
@@ -133,11 +133,11 @@ def mean_shares(log_phi: Array, weights: Array, kappa: float) -> tuple[Array, Ar
     return weights[..., None] / total * xp.exp(gap), xp.expm1(gap) / (kappa * total)
 
 
-def _start(atoms: Array, weights: Array, log: bool) -> Array:
-    """b = 1 (log b = 0) for every problem of the batch."""
+def _start(atoms: Array, weights: Array, n_bins: int, log: bool) -> Array:
+    """Scalings of 1 (logarithms of 0) for every problem of the batch."""
     xp = array_namespace(atoms, weights)
-    ones = xp.ones_like(atoms) + xp.zeros_like(weights)[..., None]
-    return ones - 1.0 if log else ones
+    batch = np.broadcast_shapes(tuple(atoms.shape[:-1]), tuple(weights.shape))
+    return xp.full((*batch, n_bins), 0.0 if log else 1.0, dtype=atoms.dtype, device=device(atoms))
 
 
 def barycenter_steps(
@@ -166,7 +166,7 @@ def barycenter_steps(
     xp = array_namespace(atoms, weights)
     variant = Variant(marginal_weight, momentum, debiased)
     theta, kappa = variant.theta(kernel.eps), variant.kappa(kernel.eps)
-    a = b = _start(atoms, weights, log=False)
+    a, b = (_start(atoms, weights, n, log=False) for n in kernel.shape)
     if debiased:
         b = b * xp.exp(0.0 * b - kernel.log_diagonal() / 2)
     bias = b[..., 0, :] if debiased else None
@@ -205,7 +205,7 @@ def barycenter_log_steps(
     variant = Variant(marginal_weight, momentum, debiased)
     theta, kappa = variant.theta(kernel.eps), variant.kappa(kernel.eps)
     log_atoms = safe_log(atoms)
-    a = b = _start(atoms, weights, log=True)
+    a, b = (_start(atoms, weights, n, log=True) for n in kernel.shape)
     if debiased:
         b = b - kernel.log_diagonal() / 2
     bias = b[..., 0, :] if debiased else None
@@ -325,7 +325,7 @@ def _extrapolated(
     rows = xp.reshape(xp.broadcast_to(weights, (*batch, n_atoms)), (-1, n_atoms))
     if atoms.ndim > 2:
         atoms = xp.reshape(xp.broadcast_to(atoms, (*batch, n_atoms, n_bins)), (-1, n_atoms, n_bins))
-    x = _start(atoms, rows, log=True) if log_b is None else xp.reshape(log_b, (-1, n_atoms, n_bins))
+    x = _start(atoms, rows, kernel.shape[1], log=True) if log_b is None else xp.reshape(log_b, (-1, n_atoms, n_bins))
     found = accelerated(
         plain_iteration(atoms, rows, kernel, variant),
         x,
@@ -436,6 +436,7 @@ def barycenter(
     debiased: bool = False,
     check_every: int = 10,
     acceleration: str | None = "auto",
+    support_cost: Any = None,
 ) -> BarycenterResult:
     """Entropic Wasserstein barycenter: argmin_u sum_s w_s W_eps(atom_s, u), Schmitz et al. (2018), eqs (5)-(8).
 
@@ -443,7 +444,7 @@ def barycenter(
     ----------
     atoms : array, shape (..., n_atoms, n_bins)   Non-negative.
     weights : array, shape (..., n_atoms)   Non-negative; zero weights are fine. Leading axes broadcast.
-    cost : array (n_bins, n_bins), GridCost or LineCost.
+    cost : array (n_bins, n_bins), GridCost or LineCost; None with a ``support_cost``.
     eps : entropic regularisation, in the units of the cost.
     n_iter : exactly this many iterations from b = 1, the papers' P^(L), whose mass is not quite one; None: to ``tol``.
     tol, max_iter : stop when every plan's marginal is within ``tol`` (L1) of its atom; a ConvergenceWarning says so
@@ -454,13 +455,15 @@ def barycenter(
     debiased : take out the blur of the entropy (Janati et al. (2020)); slower. Symmetric costs, balanced. To undo a blur is
         ill-posed: far more iterations than ``tol`` asks for bring noise, not detail.
     check_every : iterations between two looks at the error of a plain run.
+    support_cost : array (n_bins, n_support), optional   For a barycenter on bins of its own: the cost from the atoms' bins
+        to them. Not debiased, which needs the cost within them.
     acceleration : ``"auto"``: runs to ``tol`` are extrapolated, to the same fixed point, and ``n_iter`` of the result
         counts the plain iterations between; None: the paper's plain iteration. Also plain with an ``n_iter``, a
         ``momentum`` or ``debiased``, and for tensors that track gradients, whose iterations torch records.
 
     Returns
     -------
-    BarycenterResult, ``.histogram`` of shape (..., n_bins)
+    BarycenterResult, ``.histogram`` of shape (..., n_bins), or (..., n_support)
 
     Raises
     ------
@@ -478,7 +481,13 @@ def barycenter(
     >>> int(bary.argmax())
     2
     """
-    atoms, weights, cost = check_inputs(atoms, weights, cost)
+    if support_cost is not None and (cost is not None or debiased):
+        raise ValueError(
+            "support_cost takes the place of cost: give cost=None with it, and not debiased=True, which needs the cost "
+            "within the barycenter's own bins."
+        )
+    own = support_cost is None
+    atoms, weights, cost = check_inputs(atoms, weights, cost if own else support_cost, square=own)
     eps = check_eps(eps)
     check_options(domain, marginal_weight, momentum)
     check_run(tol, max_iter, n_iter, check_every=check_every)
@@ -500,16 +509,27 @@ def barycenter(
     kernels = kernels_to_try(cost, eps, domain, atoms, weights)
     found, kernel = first_right(kernels, attempt, f"barycenter ({atoms.dtype})")
     if n_iter is None:
-        warn_loose(atoms, weights, found, kernel, variant, tol)
+        warn_loose(atoms, weights, found, kernel, variant, tol, acceleration)
     return BarycenterResult(found.state.histogram, found.n_iter, found.error, found.converged, kernel.domain)
 
 
-def warn_loose(atoms: Array, weights: Array, found: Run, kernel: Any, variant: Variant, tol: float) -> None:
+def warn_loose(
+    atoms: Array,
+    weights: Array,
+    found: Run,
+    kernel: Any,
+    variant: Variant,
+    tol: float,
+    acceleration: str | None = "auto",
+) -> None:
     """A ConvergenceWarning where a barycenter has not reached its tolerance, with what to do."""
     if bool(array_namespace(atoms).all(found.converged)):
         return
     why = too_fine(tol, atoms) + ("" if variant.marginal_weight is not None else _loose_masses(atoms, weights))
-    remedy = f"{why}Raise max_iter, or eps (now {kernel.eps:g})."
+    plain = acceleration is None and variant.momentum == 0.0
+    other = "tol" if variant.debiased else f"eps (now {kernel.eps:g})"  # to undo a wider blur takes longer
+    auto = ", or leave acceleration at 'auto'" if plain and not variant.debiased else ""
+    remedy = f"{why}Raise max_iter, or {other}{auto}."
     warn_not_converged("Barycenter", found.n_iter, found.error, tol, remedy)
 
 
@@ -534,14 +554,14 @@ def _solve(atoms: Array, weights: Array, kernel: Any, variant: Variant, accuracy
     return Run(state, accuracy.n_iter, number(array_namespace(errors).max(errors)), errors <= accuracy.tol, [])
 
 
-def check_inputs(atoms: Array, weights: Array, cost: Any) -> tuple[Array, Array, Any]:
-    """Floats of one backend and type that are finite and not negative, and a square cost that fits them.
+def check_inputs(atoms: Array, weights: Array, cost: Any, *, square: bool = True) -> tuple[Array, Array, Any]:
+    """Floats of one backend and type that are finite and not negative, and a square cost, or any, that fits them.
 
     Sums are not checked: P^(L) has not mass one, and finite differences must be possible.
     """
     atoms = as_float(atoms, like=weights)
     weights = as_float(weights, like=atoms)
-    cost = check_cost(cost, square=True)
+    cost = check_cost(cost, square=square)
     array_namespace(atoms, weights, *([] if hasattr(cost, "dense") else [cost]))
     if atoms.ndim < 2 or weights.ndim < 1 or atoms.shape[-2] != weights.shape[-1]:
         raise ValueError(

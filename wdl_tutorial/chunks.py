@@ -18,7 +18,7 @@ import numpy as np
 
 from ._array import Array, is_numpy, on_host
 from ._checks import integer
-from .iterate import Line, callers_line, in_the_name_of
+from .iterate import Sender, in_the_name_of, this_sender
 
 PANEL_ELEMENTS = 2**17  # of a chunk on the host: a compromise of cache and of calls
 TAPE_ELEMENTS = 2**23  # of all recorded iterations of a chunk on the host: 64 MB a worker
@@ -86,10 +86,10 @@ def workers(n_jobs: int) -> Iterator[Mapper]:
         threadpoolctl.threadpool_limits(1, user_api="blas"),
         joblib.Parallel(n_jobs=n_jobs, prefer="threads", return_as="generator") as parallel,
     ):
-        line = callers_line()
-        yield lambda function, parts: parallel(joblib.delayed(_named)(line, function, part) for part in parts)
+        sender = this_sender()
+        yield lambda function, parts: parallel(joblib.delayed(_named)(sender, function, part) for part in parts)
 
 
-def _named(line: Line | None, function: Callable[[slice], Any], part: slice) -> Any:
-    with in_the_name_of(line):
+def _named(sender: Sender, function: Callable[[slice], Any], part: slice) -> Any:
+    with in_the_name_of(sender):
         return function(part)

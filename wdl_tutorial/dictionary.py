@@ -52,7 +52,7 @@ from .costs import check_cost
 from .gradients import softmax_vjp
 from .histograms import normalize
 from .initialise import ATOMS, MASSES, WEIGHTS, Ruler, check_start, first_atoms, first_masses, first_weights
-from .iterate import Accuracy, ConvergenceWarning, progress, warn
+from .iterate import Accuracy, ConvergenceWarning, progress, said_once, warn
 from .losses import RULES
 from .objective import (
     Objective,  # noqa: F401  (its first home)
@@ -285,7 +285,7 @@ class WassersteinDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         X = _times(X, 1 / mass)
         if self.checkpoint is not None:
             check_writable(self.checkpoint)
-        with all_or_nothing(self, but=self._has_found):
+        with said_once("fit", "sinkhorn_"), all_or_nothing(self, but=self._has_found):
             _check_feature_names(self, frame, reset=True)
             self.n_features_in_, self.mass_ = X.shape[1], mass
             self._keep_nothing(X)
@@ -328,7 +328,8 @@ class WassersteinDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         its gradient lowers it; rows that have not after ``max_iter`` evaluations are counted in a ConvergenceWarning. As
         for any atoms but two, a better minimum elsewhere cannot be ruled out.
         """
-        return self._weights_for(X, tol, max_iter)[0]
+        with said_once("transform", "sinkhorn_"):
+            return self._weights_for(X, tol, max_iter)[0]
 
     def inverse_transform(self, weights: Array) -> Array:
         """The barycenters (n_samples, n_bins) of the learned atoms with these weights."""
@@ -342,7 +343,8 @@ class WassersteinDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
             )
         check_histograms(weights, "weights")
         atoms = _times(xp.astype(self.atoms_, weights.dtype, copy=False), 1 / self.mass_)
-        return _times(self._barycenters(atoms, weights, self._cold_n_iter()), self.mass_)
+        with said_once("inverse_transform", "sinkhorn_"):
+            return _times(self._barycenters(atoms, weights, self._cold_n_iter()), self.mass_)
 
     def _barycenters(self, atoms: Array, weights: Array, n_iter: int | None) -> Array:
         """The barycenters (n_samples, n_bins) of this model's settings, a chunk at a time."""
@@ -376,7 +378,8 @@ class WassersteinDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
 
             GridSearchCV(model, {"eps": [0.01, 0.1]}, scoring=error).fit(X)
         """
-        _, values = self._weights_for(X, tol, max_iter)
+        with said_once("score", "sinkhorn_"):
+            _, values = self._weights_for(X, tol, max_iter)
         importance = check_importance(sample_weight, as_float(X, like=self.atoms_))
         return -float(array_namespace(values).sum(importance * values))
 
@@ -531,14 +534,14 @@ class WassersteinDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         given = "random" if self.init_weights is None else self.init_weights
         weights = check_start("init_weights", given, WEIGHTS, (X.shape[0], self.n_atoms), X)
         ruler = Ruler(cost, self.eps, self.n_iter or 100, self.domain, problem.mapper)
+        shapes = X if self.marginal_weight is None else normalize(X)  # a divergence is between masses of one
         if isinstance(atoms, str):
             choose = first_masses if self.free_mass else first_atoms
-            atoms = choose(atoms, X, self.n_atoms, rng, ruler, problem.importance)
+            atoms = choose(atoms, X if self.free_mass else shapes, self.n_atoms, rng, ruler, problem.importance)
         else:
             atoms = _times(atoms, 1 / self.mass_)
         if isinstance(weights, str):
-            shapes = (normalize(X), normalize(atoms)) if self.free_mass else (X, atoms)
-            weights = first_weights(weights, *shapes, rng, ruler)
+            weights = first_weights(weights, shapes, normalize(atoms) if self.free_mass else atoms, rng, ruler)
         return self._log(xp.astype(atoms, X.dtype, copy=False), xp.astype(weights, X.dtype, copy=False))
 
     def _log(self, atoms: Array, weights: Array) -> Params:

@@ -298,14 +298,64 @@ def callers_line() -> Line | None:
     return getattr(_DOOR, "line", None)
 
 
+class Missed(NamedTuple):
+    """An inner run that stopped short of its tolerance."""
+
+    what: str
+    n_iter: int
+    error: float
+    tol: float
+    remedy: str
+
+
+class Sender(NamedTuple):
+    """In whose name a worker's thread warns, and where it counts the runs that stopped short."""
+
+    line: Line | None
+    missed: list[Missed] | None
+
+
+def this_sender() -> Sender:
+    """The thread that is about to send others to work."""
+    return Sender(callers_line(), getattr(_DOOR, "missed", None))
+
+
 @contextmanager
-def in_the_name_of(line: Line | None) -> Iterator[None]:
-    """A worker's thread warns in the name of ``line``, that of the thread which sent it."""
-    before, _DOOR.line = getattr(_DOOR, "line", None), line
+def in_the_name_of(sender: Sender) -> Iterator[None]:
+    """A worker's thread warns, and counts, as the thread which sent it."""
+    before = getattr(_DOOR, "line", None), getattr(_DOOR, "missed", None)
+    _DOOR.line, _DOOR.missed = sender
     try:
         yield
     finally:
-        _DOOR.line = before
+        _DOOR.line, _DOOR.missed = before
+
+
+@contextmanager
+def said_once(what: str, prefix: str = "") -> Iterator[list[Missed]]:
+    """Of all inner runs that stop short within the block, one warning at its end: how many, the worst, what to change.
+
+    ``prefix`` is what ``tol`` and ``max_iter`` begin with at this door. Yields the list of them; a block within a block
+    leaves it to the outer one.
+    """
+    outer = getattr(_DOOR, "missed", None)
+    if outer is not None:
+        yield outer
+        return
+    _DOOR.missed = missed = []
+    try:
+        yield missed
+    finally:
+        _DOOR.missed = None
+    if missed:
+        worst = max(missed, key=lambda run: run.error / max(run.tol, 1e-300))
+        runs = f"{len(missed)} inner runs" if len(missed) > 1 else "An inner run"
+        remedy = worst.remedy.replace("max_iter", f"{prefix}max_iter").replace("raise tol", f"raise {prefix}tol")
+        warn(
+            f"{runs} of {what} stopped short, at worst {worst.what} after {worst.n_iter} iterations with error "
+            f"{worst.error:.1e} > {prefix}tol {worst.tol:.1e}. {remedy}",
+            ConvergenceWarning,
+        )
 
 
 def warn(message: str, category: type[Warning] = UserWarning) -> None:
@@ -318,7 +368,11 @@ def warn(message: str, category: type[Warning] = UserWarning) -> None:
 
 
 def warn_not_converged(what: str, n_iter: int, error: float, tol: float, remedy: str) -> None:
-    """Say what stopped short, by how much, and what to change."""
+    """Say what stopped short, by how much, and what to change; or count it, where :func:`said_once` will say it."""
+    missed = getattr(_DOOR, "missed", None)
+    if missed is not None:
+        missed.append(Missed(what, n_iter, error, tol, remedy))
+        return
     warn(
         f"{what} stopped after {n_iter} iterations with error {error:.1e} > tol {tol:.1e}. {remedy}",
         ConvergenceWarning,

@@ -905,9 +905,10 @@ def _count_hysime(X: np.ndarray) -> EndmemberCount:
     inverse = np.linalg.inv(gram + 1e-14 * np.trace(gram) * np.eye(n_bands))  # the ridge is for exact dependence
     noise = (X @ inverse) / np.diag(inverse)  # the residual of every band's regression, in one product
     variance = (noise**2).sum(axis=0) / (n_pixels - n_bands + 1)
-    variance = np.maximum(variance, 1e-12 * np.trace(gram) / gram.size)  # no sensor is better than 120 dB
     signal = X - noise
-    _, vectors = np.linalg.eigh(signal.T @ signal / n_pixels)
+    correlation = signal.T @ signal / n_pixels
+    variance = variance + 1e-5 * np.trace(correlation) / n_bands  # as the authors' code: no sensor is better than 50 dB
+    _, vectors = np.linalg.eigh(correlation)
     power = np.einsum("bk,bc,ck->k", vectors, gram / n_pixels, vectors, optimize=True)
     curve = np.sort(2 * (variance @ vectors**2) - power)
     return EndmemberCount(int((curve < 0).sum()), np.arange(1, n_bands + 1), curve, "hysime")

@@ -26,7 +26,7 @@ from ._fast import lent_buffers
 from .barycenters import check_inputs
 from .chunks import Mapper, chunk_length, slices, worker_count, workers
 from .gradients import recorded
-from .iterate import Accuracy, warn
+from .iterate import Accuracy, said_once, warn
 from .kernels import LineKernel
 from .losses import check_loss, evaluate, infinite_loss, locality_term
 from .scaling import Attempt, Variant, first_right, is_right, kernels_to_try
@@ -272,7 +272,10 @@ def wdl_objective(
     terms = Terms(eps, loss, locality, Accuracy(n_iter, tol, max_iter), variant, domain)
     check_terms(terms, X, cost)
     importance = check_importance(sample_weight, X)
-    with problem_for(X, importance, cost, terms, atoms.shape[0], chunk_size, n_jobs) as problem:
+    with (
+        said_once("wdl_objective"),
+        problem_for(X, importance, cost, terms, atoms.shape[0], chunk_size, n_jobs) as problem,
+    ):
         total = evaluate_chunks(problem, atoms, weights, keep=True)
     announce_slow(total.domain, problem)
     return Objective(total.value, total.grad_atoms, total.grad_weights, total.histogram)
