@@ -18,8 +18,7 @@ import pytest
 from conftest import assert_close, gaussian, random_histograms
 
 import wdl_tutorial as wt
-from wdl_tutorial import gradients, losses, objective
-from wdl_tutorial._fast import line
+from wdl_tutorial import losses, objective
 from wdl_tutorial.costs import symmetric_part
 from wdl_tutorial.dictionary import WassersteinDictionary
 from wdl_tutorial.losses import NAMES
@@ -1068,17 +1067,6 @@ def test_a_fit_descends_what_torch_says_in_every_variant_on_every_cost(variant, 
         short = {name: options[name] for name in ("eps", "n_iter")}
         _, held = torch_barycenters(*map(_torch, then), dense, log_b=held, **short, **inner)
     assert starts[0] is None and not (warm and starts[1] is None)
-
-
-@pytest.mark.parametrize("cost", [wt.GridCost(N, spacing=0.1), wt.LineCost(np.linspace(0, 1, N))])
-def test_the_fast_path_starts_where_the_plain_one_does(cost):
-    _, atoms, weights, _ = problem(13)
-    kernel = wt.gibbs_kernel(cost, EPS)
-    log_b = np.random.default_rng(2).normal(size=(5, 3, N))
-    fast = line.forward(atoms, weights, kernel, 4, log_b=log_b)
-    tape = gradients.record(atoms, weights, kernel, 4, log_b=log_b)
-    assert_close(fast.histogram, tape[-1].histogram, rtol=1e-12)
-    assert_close(fast.log_b(), np.log(tape[-1].b), atol=1e-12)
 
 
 @pytest.mark.parametrize("domain", ["kernel", "log"])

@@ -4,14 +4,70 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from conftest import assert_close, random_histograms
+from conftest import assert_close, gaussian, random_histograms
 
 import wdl_tutorial as wt
 from wdl_tutorial import gradients
 from wdl_tutorial._fast import image, lent_buffers, line, path_for
 from wdl_tutorial._fast.buffers import buffer
+from wdl_tutorial.iterate import nth
 from wdl_tutorial.kernels import bands
 from wdl_tutorial.scaling import PLAIN, Variant
+
+# ------------------------------------------------------------------------------------------------------------- lines
+
+COSTS = {
+    "dense": np.abs(np.subtract.outer(np.arange(70), np.arange(70))) ** 1.5 / 20 + np.tri(70) / 10,
+    "grid": wt.GridCost((7, 10), spacing=0.3),
+    "line": wt.LineCost(np.cumsum(np.linspace(0.05, 0.2, 70))),
+}
+
+
+@pytest.mark.parametrize("name", COSTS)
+@pytest.mark.parametrize("n_iter", [1, 2, 20])
+def test_the_recorded_pass_is_the_plain_barycenter_and_its_pull_the_plain_sweep(rng, name, n_iter):
+    atoms, weights = random_histograms(rng, 3, 70), random_histograms(rng, 5, 3)
+    kernel, grad = wt.gibbs_kernel(COSTS[name], 0.5), rng.standard_normal((5, 70))
+    tape = gradients.record(atoms, weights, kernel, n_iter)
+    plain = gradients.unrolled(atoms, weights, kernel, tape, grad)
+    fast = line.forward(atoms, weights, kernel, n_iter)
+    assert fast.right
+    assert_close(fast.histogram, tape[-1].histogram, rtol=1e-12)
+    grad_atoms, grad_weights = fast.pull(grad)
+    assert relative_error(grad_atoms, plain.grad_atoms.sum(0)) < 1e-12
+    assert relative_error(grad_weights, plain.grad_weights) < 1e-12
+
+
+@pytest.mark.parametrize("name", COSTS)
+def test_the_scalings_of_the_fast_path_are_the_steps_of_sinkhorn(rng, name):
+    p, q, kernel = random_histograms(rng, 4, 1, 70), random_histograms(rng, 3, 70), wt.gibbs_kernel(COSTS[name], 0.5)
+    for n_iter in (1, 9):
+        fast, plain = line.scalings(p, q, kernel, n_iter), nth(wt.sinkhorn_steps(p, q, kernel), n_iter)
+        for a, b in zip(fast, plain):
+            assert a.shape == (4, 3, 70)
+            assert_close(a, b, rtol=1e-12)
+
+
+def test_the_fast_path_knows_when_it_was_wrong():
+    atoms = np.stack([gaussian(200, 50, 5), gaussian(200, 130, 10)])
+    with np.errstate(all="ignore"):
+        done = line.forward(atoms, np.array([[0.5, 0.5]]), wt.gibbs_kernel(wt.GridCost(200), 1.0), 30)
+    assert not done.right
+
+
+@pytest.mark.parametrize("cost", [wt.GridCost(11, spacing=0.1), wt.LineCost(np.linspace(0, 1, 11))])
+def test_the_fast_path_starts_where_the_plain_one_does(cost):
+    rng = np.random.default_rng(13)
+    atoms, weights = random_histograms(rng, 3, 11), rng.dirichlet(np.full(3, 2.0), size=5)
+    kernel = wt.gibbs_kernel(cost, 0.15)
+    log_b = np.random.default_rng(2).normal(size=(5, 3, 11))
+    fast = line.forward(atoms, weights, kernel, 4, log_b=log_b)
+    tape = gradients.record(atoms, weights, kernel, 4, log_b=log_b)
+    assert_close(fast.histogram, tape[-1].histogram, rtol=1e-12)
+    assert_close(fast.log_b(), np.log(tape[-1].b), atol=1e-12)
+
+
+# ------------------------------------------------------------------------------------------------------------ images
 
 SHAPES = {"wide": (5, 11), "tall, of many bands": (60, 40), "one row": (1, 30), "one column": (33, 1)}
 

@@ -11,7 +11,6 @@ from conftest import assert_close, gaussian, random_histograms
 import wdl_tutorial as wt
 from wdl_tutorial import ConvergenceWarning, gradients, losses
 from wdl_tutorial._array import array_namespace
-from wdl_tutorial._fast import line
 from wdl_tutorial.barycenters import Adjoint, backward_step, settle, steps_of
 from wdl_tutorial.iterate import Accuracy, nth
 from wdl_tutorial.scaling import Variant
@@ -185,44 +184,6 @@ def test_the_sum_over_samples_is_the_sum_of_single_samples(rng):
 
 
 # ------------------------------------------------------------------------------------------------------ the fast path
-
-COSTS = {
-    "dense": np.abs(np.subtract.outer(np.arange(70), np.arange(70))) ** 1.5 / 20 + np.tri(70) / 10,
-    "grid": wt.GridCost((7, 10), spacing=0.3),
-    "line": wt.LineCost(np.cumsum(np.linspace(0.05, 0.2, 70))),
-}
-
-
-@pytest.mark.parametrize("name", COSTS)
-@pytest.mark.parametrize("n_iter", [1, 2, 20])
-def test_the_recorded_pass_is_the_plain_barycenter_and_its_pull_the_plain_sweep(rng, name, n_iter):
-    atoms, weights = random_histograms(rng, 3, 70), random_histograms(rng, 5, 3)
-    kernel, grad = wt.gibbs_kernel(COSTS[name], 0.5), rng.standard_normal((5, 70))
-    tape = gradients.record(atoms, weights, kernel, n_iter)
-    plain = gradients.unrolled(atoms, weights, kernel, tape, grad)
-    fast = line.forward(atoms, weights, kernel, n_iter)
-    assert fast.right
-    assert_close(fast.histogram, tape[-1].histogram, rtol=1e-12)
-    grad_atoms, grad_weights = fast.pull(grad)
-    assert relative_error(grad_atoms, plain.grad_atoms.sum(0)) < 1e-12
-    assert relative_error(grad_weights, plain.grad_weights) < 1e-12
-
-
-@pytest.mark.parametrize("name", COSTS)
-def test_the_scalings_of_the_fast_path_are_the_steps_of_sinkhorn(rng, name):
-    p, q, kernel = random_histograms(rng, 4, 1, 70), random_histograms(rng, 3, 70), wt.gibbs_kernel(COSTS[name], 0.5)
-    for n_iter in (1, 9):
-        fast, plain = line.scalings(p, q, kernel, n_iter), nth(wt.sinkhorn_steps(p, q, kernel), n_iter)
-        for a, b in zip(fast, plain):
-            assert a.shape == (4, 3, 70)
-            assert_close(a, b, rtol=1e-12)
-
-
-def test_the_fast_path_knows_when_it_was_wrong():
-    atoms = np.stack([gaussian(200, 50, 5), gaussian(200, 130, 10)])
-    with np.errstate(all="ignore"):
-        done = line.forward(atoms, np.array([[0.5, 0.5]]), wt.gibbs_kernel(wt.GridCost(200), 1.0), 30)
-    assert not done.right
 
 
 # ---------------------------------------------------------------------------------------------------------- implicit

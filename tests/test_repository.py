@@ -204,3 +204,8 @@ def test_only_one_module_knows_about_backends():
         path.name for path in PACKAGE.rglob("*.py") if re.search(rf"^\s*(import|from) {compat}", path.read_text(), re.M)
     ]
     assert users == ["_array.py"]
+
+
+def test_only_one_module_chooses_between_the_domains():
+    chooses = re.compile(r'\("kernel", "log"\) if |underflow_error\(')
+    assert [path.name for path in PACKAGE.rglob("*.py") if chooses.search(path.read_text())] == ["scaling.py"]
