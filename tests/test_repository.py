@@ -59,6 +59,7 @@ figures
 unmixing
 results
 trust
+inspection
 exercises
 classroom
 widgets

@@ -28,6 +28,7 @@ _LAZY = {
     "match_library": "libraries",
     "mixing_test": "trust",
     "doubt": "trust",
+    "inspect_cube": "inspection",
 }
 _MODULES = {
     "linear",
@@ -64,6 +65,7 @@ __all__ = [
     "doubt",
     "eps_for_blur",
     "gibbs_kernel",
+    "inspect_cube",
     "linear_mixture",
     "match_library",
     "mixing_test",

@@ -293,7 +293,7 @@ def plot_endmembers(
     names: Sequence[str] | None = None,
     reference: Array | None = None,
     direct: bool = True,
-    ylabel: str = "reflectance",
+    ylabel: str | None = None,
     ax: Any = None,
 ) -> Any:
     """Draw endmember spectra, broken where bands are missing; ``reference`` spectra lie behind them in grey.
@@ -302,8 +302,10 @@ def plot_endmembers(
     ----------
     endmembers : array, shape (n_endmembers, n_bands).   wavelengths : (n_bands,) nm.
     reference : array, shape (n_endmembers, n_bands), aligned (``metrics.match_endmembers``).
+    ylabel : "reflectance" where nothing is above 1.5 and it is not given, else "value, as in the file".
     """
     rows = _host(endmembers, "endmembers", 2)
+    ylabel = ylabel or ("reflectance" if np.nanmax(np.abs(rows)) <= 1.5 else "value, as in the file")
     x = np.arange(rows.shape[1], dtype=float) if wavelengths is None else _host(wavelengths, "wavelengths", 1)
     ax = _axes(ax)
     truth = rows[:0] if reference is None else _host(reference, "reference", 2)

@@ -1,0 +1,157 @@
+"""Every fault that is planted is found, none that is not there, and mending takes it out."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import wdl_tutorial as wt
+from wdl_tutorial.datasets import Scene
+
+
+def clean(seed=0, shape=(40, 40)):
+    rng = np.random.default_rng(seed)
+    sample = wt.datasets.load_usgs_sample()
+    scene = wt.datasets.make_bilinear_scene(shape=shape, n_endmembers=4, strength=0.0, snr_db=40, random_state=seed)
+    keep = np.flatnonzero((sample.wavelengths < 1340) | (sample.wavelengths > 5000))
+    return Scene("clean", scene.cube[..., keep] + 0.01 * rng.random(1), sample.wavelengths[keep])
+
+
+PLANTED = {
+    "fill": lambda c, rng: c.__setitem__((slice(0, 3), slice(0, 2)), -9999.0),
+    "zeros": lambda c, rng: c.__setitem__((5, slice(0, 4)), 0.0),
+    "missing values": lambda c, rng: c.__setitem__((6, 6, 3), np.nan),
+    "dead bands": lambda c, rng: c.__setitem__((..., 12), 0.25),
+    "broken bands": lambda c, rng: c.__setitem__((..., 30), rng.uniform(0, 0.8, c.shape[:2])),
+    "stripes": lambda c, rng: c.__setitem__((slice(None), 7, slice(20, 24)), c[:, 7, 20:24] + 0.08),
+    "saturated": lambda c, rng: c.__setitem__((9, slice(3, 6), slice(40, 45)), 1.4),
+    "negative values": lambda c, rng: c.__setitem__((11, 11, slice(0, 2)), -0.01),
+    "duplicates": lambda c, rng: c.__setitem__((slice(30, 33), slice(30, 33)), c[:3, 30:33]),
+    "detector step": lambda c, rng: c.__setitem__((..., slice(60, None)), c[..., 60:] * 1.2),
+    "counts": lambda c, rng: c.__imul__(1e4),
+}
+
+
+def names(inspection):
+    return {found.name for found in inspection.findings}
+
+
+def test_nothing_is_found_in_a_clean_cube():
+    for seed in range(4):
+        assert names(wt.inspect_cube(clean(seed))) == set()
+
+
+@pytest.mark.parametrize("fault", PLANTED)
+def test_a_planted_fault_is_found_and_no_other(fault):
+    scene = clean(1)
+    cube = scene.cube.copy()
+    PLANTED[fault](cube, np.random.default_rng(0))
+    assert names(wt.inspect_cube(scene._replace(cube=cube))) == {fault}
+
+
+def test_all_faults_at_once_are_found():
+    scene, rng = clean(2), np.random.default_rng(0)
+    cube = scene.cube.copy()
+    for name in (
+        "detector step",
+        "stripes",
+        "broken bands",
+        "dead bands",
+        "saturated",
+        "duplicates",
+        "negative values",
+    ):
+        PLANTED[name](cube, rng)
+    for name in ("fill", "zeros", "missing values"):
+        PLANTED[name](cube, rng)
+    found = wt.inspect_cube(scene._replace(cube=cube))
+    assert set(PLANTED) - {"counts"} <= names(found), found
+
+
+def test_bands_and_pixels_are_named_by_their_numbers():
+    scene = clean(1)
+    cube = scene.cube.copy()
+    for name in ("dead bands", "broken bands", "stripes", "fill"):
+        PLANTED[name](cube, np.random.default_rng(0))
+    found = wt.inspect_cube(scene._replace(cube=cube))
+    assert found["dead bands"].bands.tolist() == [12] and found["broken bands"].bands.tolist() == [30]
+    assert set(found["stripes"].bands.tolist()) == {20, 21, 22, 23}
+    assert np.argwhere(found["fill"].pixels).tolist() == [[r, c] for r in range(3) for c in range(2)]
+    assert "-9999 (6 pixels)" in found["fill"].words and "[7]" in found["stripes"].words
+
+
+def test_mending_takes_out_what_was_found_and_says_so():
+    scene, rng = clean(2), np.random.default_rng(0)
+    cube = scene.cube.copy()
+    for name in ("stripes", "broken bands", "dead bands", "saturated", "fill", "zeros", "missing values"):
+        PLANTED[name](cube, rng)
+    spoilt = scene._replace(cube=cube)
+    mended = wt.inspect_cube(spoilt).mend()
+    assert names(wt.inspect_cube(mended)) <= {"no data", "wavelength gaps"}
+    assert mended.cube.shape[-1] == scene.cube.shape[-1] - 2 and not mended.mask[0, 0] and not mended.mask[9, 3]
+    assert sum(note.startswith("mended:") for note in mended.notes) >= 6
+    back = mended.cube[12:, 7, 20 - 1 : 24 - 1] - scene.cube[12:, 7, 20:24]  # one band before them was dropped
+    assert np.abs(back).mean() < 0.02
+    np.testing.assert_array_equal(spoilt.cube, cube)
+
+
+def test_only_what_is_named_is_mended():
+    scene = clean(1)
+    cube = scene.cube.copy()
+    for name in ("dead bands", "fill"):
+        PLANTED[name](cube, np.random.default_rng(0))
+    found = wt.inspect_cube(scene._replace(cube=cube))
+    assert found.mend("dead bands").mask is None and found.mend("dead bands").cube.shape[-1] == cube.shape[-1] - 1
+    with pytest.raises(ValueError, match=r"\['stripes'\] was not found.*\['fill', 'dead bands'\]"):
+        found.mend("stripes")
+
+
+def test_the_teaching_scene_shows_its_broken_band_and_its_copies():
+    scene = wt.datasets.make_teaching_scene()
+    found = wt.inspect_cube(scene)
+    assert found["broken bands"].bands.tolist() == [scene.extra["bad_band"]]
+    assert "36 of 4096" in found["duplicates"].words
+
+
+def test_salinas_shows_its_negative_values_copies_and_missing_bands(real_data):
+    found = wt.inspect_cube(wt.datasets.load_salinas_a(download=False))
+    assert "183 " in found["negative values"].words and "2340 of 7138" in found["duplicates"].words
+    assert "1351.98 to 1411.74" in found["wavelength gaps"].words
+    assert not {"fill", "zeros", "saturated", "stripes", "detector step", "dead bands"} & names(found)
+
+
+def test_nothing_is_invented_in_samson_and_jasper_ridge(real_data):
+    for load in (wt.datasets.load_samson, wt.datasets.load_jasper_ridge):
+        found = names(wt.inspect_cube(load(download=False)))
+        assert not {"fill", "zeros", "negative values", "counts", "stripes", "detector step", "dead bands"} & found
+
+
+def test_noise_is_what_was_added():
+    scene = clean(3)
+    truth = np.sqrt(np.mean((scene.cube - 0.0) ** 2) / 1e4)
+    noise = wt.inspect_cube(scene).noise
+    assert 0.8 * truth < np.median(noise) < 1.25 * truth
+
+
+@pytest.mark.parametrize(
+    "scene,message",
+    [
+        (np.ones((3, 4)), "a cube"),
+        (Scene("x", np.ones((3, 4, 5)), mask=np.zeros((3, 4), dtype=bool)), "no valid pixel"),
+        (np.full((3, 4, 5), -9999.0), "all fill, zeros or missing"),
+    ],
+)
+def test_what_cannot_be_inspected_is_told(scene, message):
+    with pytest.raises(ValueError, match=message):
+        wt.inspect_cube(scene)
+
+
+def test_a_picture_marks_the_bands():
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    ax = wt.inspect_cube(wt.datasets.make_teaching_scene()).plot()
+    assert "broken bands" in [text.get_text() for text in ax.get_legend().get_texts()]
+    plt.close("all")

@@ -1,0 +1,446 @@
+"""Look before you unmix: what is wrong with a cube, each finding with what to do, and the mending done in the open."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .scenes import Scene, check_maps, slabs, valid_pixels
+
+WATER = ((1340.0, 1450.0), (1790.0, 1960.0), (2480.0, 2600.0))  # nm, where water vapour takes the light
+SOME = 20_000  # pixels from which noise and neighbours are estimated
+
+
+class Seen(NamedTuple):
+    """One thing that was found in a cube."""
+
+    name: str  # "fill", "dead bands", ...
+    words: str  # what was seen, with its number, and what to do
+    bands: np.ndarray | None = None  # 0-based, where bands are concerned
+    pixels: np.ndarray | None = None  # (rows, cols) bool, where pixels are
+    mend: str | None = None  # what :meth:`Inspection.mend` does about it: "drop", "mask", "level"; None: nothing
+
+
+class Inspection(NamedTuple):
+    """What :func:`inspect_cube` found; prints as a page."""
+
+    scene: Scene
+    findings: tuple[Seen, ...]
+    noise: np.ndarray  # (n_bands,) standard deviation of the noise, in the units of the cube
+    snr: np.ndarray  # (n_bands,) mean over noise
+
+    def __getitem__(self, name: Any) -> Any:
+        """The finding of that name, as well as the field of that number."""
+        if isinstance(name, str):
+            return next(found for found in self.findings if found.name == name)
+        return tuple.__getitem__(self, name)
+
+    def __contains__(self, name: object) -> bool:
+        return any(found.name == name for found in self.findings)
+
+    def __repr__(self) -> str:
+        """The scene in a line, its noise in another, and a line for each finding."""
+        rows, cols, bands = self.scene.cube.shape
+        lines = [f"{self.scene.name}: {rows} x {cols} pixels, {bands} bands, {self.scene.units}"]
+        lines.append(
+            f"  noise about {np.median(self.noise):.2g}, mean over noise from {self.snr.min():.3g} to {self.snr.max():.3g}"
+        )
+        lines += [f"  {found.name}: {found.words}" for found in self.findings] or ["  nothing was found"]
+        return "\n".join(lines)
+
+    def mend(self, names: str | Sequence[str] | None = None) -> Scene:
+        """The scene with what was found dropped (bands), masked (pixels) or levelled (stripes), each told in its notes.
+
+        Parameters
+        ----------
+        names : the findings to mend; all that can be where it is not given.
+
+        Raises
+        ------
+        ValueError
+            If nothing of that name was found, or it is nothing that can be mended.
+        """
+        wanted = [names] if isinstance(names, str) else names
+        chosen = [f for f in self.findings if f.mend and (wanted is None or f.name in wanted)]
+        missing = set(wanted or ()) - {f.name for f in chosen}
+        if missing:
+            able = [f.name for f in self.findings if f.mend]
+            raise ValueError(f"{sorted(missing)} was not found, or cannot be mended; what can be: {able or 'nothing'}.")
+        return _mended(self.scene, chosen)
+
+    def plot(self, ax: Any = None) -> Any:
+        """Draw the mean over noise of each band, and mark the bands that were found fault with.
+
+        Returns
+        -------
+        matplotlib axes
+        """
+        import matplotlib.pyplot as plt
+
+        ax = plt.subplots(figsize=(7, 3))[1] if ax is None else ax
+        x = np.arange(len(self.snr)) if self.scene.wavelengths is None else self.scene.wavelengths
+        ax.plot(x, self.snr, color="#0072B2", linewidth=1.2)
+        for marker, found in zip("osD^vP", (f for f in self.findings if f.bands is not None)):
+            ax.plot(x[found.bands], self.snr[found.bands], marker, label=found.name, markersize=5, color="#D55E00")
+        ax.set(xlabel="band" if self.scene.wavelengths is None else "wavelength (nm)", ylabel="mean over noise")
+        ax.set_ylim(bottom=0)
+        if any(f.bands is not None for f in self.findings):
+            ax.legend(frameon=False, fontsize=8)
+        return ax
+
+
+def inspect_cube(scene: Scene | np.ndarray) -> Inspection:
+    """What is wrong with this cube? Each finding with its number and with what to do; nothing is changed.
+
+    Looked for: counts in the place of reflectance; fill that is not masked; pixels of zeros; missing values; negative and
+    saturated values; dead bands, and bands of noise alone; striped columns; pixels that are copies of others; a border
+    without data; bands inside the gaps of water vapour; gaps in the wavelengths; steps between detectors; bands with
+    little signal; and coarse steps of the values.
+
+    Parameters
+    ----------
+    scene : Scene, or a cube (rows, cols, bands).
+
+    Returns
+    -------
+    Inspection. ``inspection.mend()`` gives the scene without what can be mended.
+
+    Raises
+    ------
+    ValueError
+        If there are no three axes, or no valid pixel.
+
+    Examples
+    --------
+    >>> from wdl_tutorial.datasets import make_teaching_scene
+    >>> found = inspect_cube(make_teaching_scene())
+    >>> [f.name for f in found.findings if f.bands is not None and f.name != "wavelength gaps"]
+    ['broken bands']
+    >>> found["broken bands"].bands
+    array([75])
+    """
+    scene = scene if isinstance(scene, Scene) else Scene("cube", np.asarray(scene))
+    if scene.cube.ndim != 3:
+        raise ValueError(
+            f"scene must be a Scene or a cube (rows, cols, bands); got an array of shape {scene.cube.shape}."
+        )
+    check_maps(scene)
+    valid = valid_pixels(scene).reshape(scene.cube.shape[:2])
+    if not valid.any():
+        raise ValueError(f"the scene has no valid pixel: all {valid.size} entries of its mask are False.")
+    facts = _counted(scene, valid)
+    sound = valid & ~facts["holed"] & ~facts["fill"] & ~facts["black"]
+    if not sound.any():
+        raise ValueError("no valid pixel holds numbers that vary from band to band: it is all fill, zeros or missing.")
+    noise, mean, likeness = _noise_of(scene, sound)
+    findings = [
+        _is_reflectance(scene, facts),
+        *_pixels_found(facts),
+        *_values_found(scene, facts),
+        *_bands_found(scene, facts, noise, mean, likeness),
+        _striped(scene, sound, noise),
+        _copies(scene, sound),
+        *_axis_found(scene, sound),
+    ]
+    snr = np.divide(mean, noise, out=np.full(noise.shape, 1e6), where=noise > 0)
+    return Inspection(
+        scene, tuple(found for found in findings if found is not None), noise, np.minimum(np.abs(snr), 1e6)
+    )
+
+
+# ---------------------------------------------------------------------------------------------- counting
+
+
+def _counted(scene: Scene, valid: np.ndarray) -> dict[str, Any]:
+    """Counts by pixel and by band, slab by slab."""
+    shape, bands = scene.cube.shape[:2], scene.cube.shape[2]
+    facts: dict[str, Any] = {key: np.zeros(shape, dtype=bool) for key in ("holed", "fill", "black", "negative")}
+    facts |= {key: np.zeros(bands, dtype=np.int64) for key in ("low", "zero", "least", "most")}
+    top, bottom, n = np.full(bands, -np.inf), np.full(bands, np.inf), 0
+    facts["values"] = {}
+    for rows in slabs(scene.cube.shape):
+        part = np.asarray(scene.cube[rows], dtype=float)
+        here = valid[rows]
+        finite = np.isfinite(part)
+        facts["holed"][rows] = here & ~finite.all(axis=-1)
+        flat = here & (part == part[..., :1]).all(axis=-1) & (bands > 2)
+        facts["black"][rows] = here & finite.all(axis=-1) & ~np.where(finite, part, 1.0).any(axis=-1)
+        facts["fill"][rows] = flat & ~facts["black"][rows]
+        for value, count in zip(*np.unique(part[facts["fill"][rows]][:, 0], return_counts=True)):
+            facts["values"][float(value)] = facts["values"].get(float(value), 0) + int(count)
+        good = part[here & ~facts["holed"][rows] & ~facts["fill"][rows] & ~facts["black"][rows]]
+        n += len(good)
+        if not len(good):
+            continue
+        facts["negative"][rows] = here & (np.where(finite, part, 0.0) < 0).any(axis=-1)
+        facts["low"] += (good < 0).sum(axis=0)
+        facts["zero"] += (good == 0).sum(axis=0)
+        top, bottom = np.maximum(top, good.max(axis=0)), np.minimum(bottom, good.min(axis=0))
+    facts |= {"top": top, "bottom": bottom, "n": n, "valid": valid}
+    return facts
+
+
+def _noise_of(scene: Scene, sound: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Noise and mean of each band, and how much each is like its neighbours, from some of the pixels."""
+    from .trust import band_noise
+
+    flat = scene.cube.reshape(-1, scene.cube.shape[2])
+    chosen = np.flatnonzero(sound)
+    chosen = np.sort(np.random.default_rng(0).permutation(chosen)[:SOME])
+    x = np.asarray(flat[chosen], dtype=float)
+    varies = x.std(axis=0) > 0
+    noise = np.zeros(x.shape[1])
+    if varies.sum() > 2:
+        noise[varies] = band_noise(x[:, varies])
+    centred = (x - x.mean(axis=0)) / np.where(varies, x.std(axis=0), 1.0)
+    beside = np.abs((centred[:, 1:] * centred[:, :-1]).mean(axis=0)) if x.shape[1] > 1 else np.zeros(0)
+    likeness = np.maximum(np.r_[0.0, beside], np.r_[beside, 0.0]) if x.shape[1] > 1 else np.ones(1)
+    return noise, x.mean(axis=0), likeness
+
+
+# ---------------------------------------------------------------------------------------------- findings
+
+
+def _is_reflectance(scene: Scene, facts: dict[str, Any]) -> Seen | None:
+    high = float(np.median(facts["top"]))
+    if high > 1.5 and scene.units == "reflectance":
+        factor = "100" if high < 150 else "1e4, or what its header says"
+        return Seen(
+            "counts", f"values reach {high:.4g}, so they are no reflectance: divide them by their scale ({factor})."
+        )
+    if scene.units != "reflectance" and high > 1.5:
+        return Seen(
+            "counts", f"values reach {high:.4g} ({scene.units}): give scale=... before comparing with a library."
+        )
+    return None
+
+
+def _pixels_found(facts: dict[str, Any]) -> list[Seen | None]:
+    found: list[Seen | None] = []
+    told = ", ".join(f"{value:g} ({n} pixels)" for value, n in sorted(facts["values"].items(), key=lambda i: -i[1])[:3])
+    for key, name, words in (
+        ("fill", "fill", f"one value in every band: {told}. Mask them."),
+        ("black", "zeros", "pixels of zeros. Mask them."),
+        ("holed", "missing values", "pixels with NaN or infinite values. Mask them, or drop their bands."),
+    ):
+        n = int(facts[key].sum())
+        if n:
+            found.append(Seen(name, f"{n} {words}" if key != "fill" else words, pixels=facts[key], mend="mask"))
+    border = ~facts["valid"]
+    if border.any():
+        found.append(Seen("no data", f"{border.mean():.1%} of the pixels are masked already.", pixels=border))
+    return found
+
+
+def _values_found(scene: Scene, facts: dict[str, Any]) -> list[Seen | None]:
+    found: list[Seen | None] = []
+    low, n = int(facts["low"].sum()), facts["n"] * len(facts["low"])
+    if low:
+        bands = np.flatnonzero(facts["low"])
+        found.append(
+            Seen(
+                "negative values",
+                f"{low} ({low / n:.2g} of all) in {bands.size} bands: noise where they are few and small, an overdone "
+                "atmospheric correction where they are many. Keep them for least squares; histograms lift the scene.",
+                pixels=facts["negative"],
+            )
+        )
+    found.append(_saturated(scene, facts))
+    return found
+
+
+def _saturated(scene: Scene, facts: dict[str, Any]) -> Seen | None:
+    """The highest value of all, held many times over, in several bands of a pixel: the sensor had no higher one."""
+    ceiling = float(facts["top"].max())
+    hit = np.zeros(scene.cube.shape[:2], dtype=bool)
+    for rows in slabs(scene.cube.shape):
+        at_top = np.asarray(scene.cube[rows]) == ceiling
+        hit[rows] = (at_top.sum(axis=-1) >= 2) & facts["valid"][rows] & ~facts["fill"][rows]
+    if ceiling <= 0 or not hit.any():
+        return None
+    words = f"{int(hit.sum())} pixels hold the highest value, {ceiling:g}, in two bands or more: cut off. Mask them."
+    return Seen("saturated", words, pixels=hit, mend="mask")
+
+
+def _bands_found(
+    scene: Scene, facts: dict[str, Any], noise: np.ndarray, mean: np.ndarray, likeness: np.ndarray
+) -> list[Seen | None]:
+    dead = facts["top"] == facts["bottom"]
+    found: list[Seen | None] = [_bands("dead bands", dead, "hold one value in every pixel. Drop them.", scene, "drop")]
+    usual = float(np.median(likeness[~dead])) if (~dead).any() else 0.0
+    broken = ~dead & (likeness < 0.4) & (usual > 0.7)
+    found.append(_bands("broken bands", broken, "are unlike both their neighbours: noise. Drop them.", scene, "drop"))
+    weak = ~dead & ~broken & (np.abs(mean) < 3 * noise)
+    found.append(_bands("weak bands", weak, "have a mean below three times their noise. Drop them.", scene, "drop"))
+    if scene.wavelengths is not None:
+        nm = np.asarray(scene.wavelengths)
+        inside = np.any([(nm > low) & (nm < high) for low, high in WATER[:2]], axis=0)
+        inside &= ~dead & ~broken & ~weak & (np.abs(mean) < 15 * noise)
+        words = "lie where water vapour takes the light, and are noisy. Drop them."
+        found.append(_bands("water bands", inside, words, scene, "drop"))
+    if scene.cube.dtype.kind in "iu":
+        levels = facts["top"] - facts["bottom"] + 1
+        coarse = ~dead & (levels < 32)
+        found.append(_bands("coarse bands", coarse, "hold fewer than 32 steps of their values.", scene, None))
+    return found
+
+
+def _bands(name: str, which: np.ndarray, words: str, scene: Scene, mend: str | None) -> Seen | None:
+    places = np.flatnonzero(which)
+    if not places.size:
+        return None
+    listed = _runs(places)
+    if scene.wavelengths is not None:
+        ends = f" ({scene.wavelengths[places[0]]:g} to {scene.wavelengths[places[-1]]:g} nm)" if places.size > 1 else ""
+        listed += ends or f" ({scene.wavelengths[places[0]]:g} nm)"
+    return Seen(name, f"{places.size} of them, {listed}, {words}", bands=places, mend=mend)
+
+
+def _runs(places: np.ndarray) -> str:
+    """Numbers as ranges: 3, 7-9."""
+    groups = np.split(places, np.flatnonzero(np.diff(places) > 1) + 1)
+    told = [f"{g[0]}-{g[-1]}" if g.size > 1 else f"{g[0]}" for g in groups]
+    return ", ".join(told[:8]) + (", ..." if len(told) > 8 else "")
+
+
+def _striped(scene: Scene, sound: np.ndarray, noise: np.ndarray) -> Seen | None:
+    """Columns that lie apart from both their neighbours, by as much in every row: a detector of their own."""
+    rows, cols, bands = scene.cube.shape
+    if cols < 5 or rows < 8:
+        return None
+    flagged, columns = np.zeros(bands, dtype=bool), set()
+    hidden = ~sound
+    for k in range(bands):
+        band = np.asarray(scene.cube[..., k], dtype=float).copy()
+        band[hidden] = np.nan
+        apart = band[:, 1:-1] - 0.5 * (band[:, :-2] + band[:, 2:])
+        full = np.isfinite(apart).sum(axis=0) >= max(8, rows // 2)
+        if full.sum() < 3:
+            continue
+        one = np.where(full, np.nanmedian(np.where(full, apart, 0.0), axis=0), 0.0)
+        sign = np.where(full, np.nanmean(np.sign(np.where(full, apart, 0.0)) == np.sign(one), axis=0), 0.0)
+        usual = 1.4826 * float(np.median(np.abs(one[full])))
+        size = np.abs(one)
+        beside = np.maximum(np.r_[0.0, size[:-1]], np.r_[size[1:], 0.0])  # a stripe leaves half of itself on both sides
+        hit = (
+            full & (sign > 0.95) & (size > 6 * usual) & (size > 2 * noise[k]) & (noise[k] > 0) & (size > 0.75 * beside)
+        )
+        flagged[k] = hit.any()
+        columns |= set((np.flatnonzero(hit) + 1).tolist())
+    if not flagged.any():
+        return None
+    places = np.flatnonzero(flagged)
+    words = (
+        f"bands {_runs(places)} have columns {sorted(columns)[:6]} that lie apart from their neighbours in every row."
+    )
+    words += " Level them."
+    return Seen("stripes", words, bands=places, mend="level")
+
+
+def _copies(scene: Scene, sound: np.ndarray) -> Seen | None:
+    flat = np.ascontiguousarray(scene.cube.reshape(-1, scene.cube.shape[2])[sound.reshape(-1)])
+    keys = flat.view(np.dtype((np.void, flat.dtype.itemsize * flat.shape[1]))).ravel()
+    _, first = np.unique(keys, return_index=True)
+    extra = len(flat) - len(first)
+    if not extra:
+        return None
+    words = (
+        f"{extra} of {len(flat)} pixels are copies of others to the last bit: a random split into training and test would "
+        "leak. Split by place."
+    )
+    return Seen("duplicates", words)
+
+
+def _axis_found(scene: Scene, sound: np.ndarray) -> list[Seen | None]:
+    if scene.wavelengths is None:
+        return [Seen("no wavelengths", "no library can be compared. Give wavelengths=... to load_cube.")]
+    nm = np.asarray(scene.wavelengths, dtype=float)
+    if nm.size < 4:
+        return []
+    steps = np.diff(nm)
+    usual = np.median(steps)
+    gaps = np.flatnonzero(steps > 3 * usual)
+    found: list[Seen | None] = []
+    if gaps.size:
+        told = ", ".join(f"{nm[k]:g} to {nm[k + 1]:g} nm" for k in gaps[:4])
+        found.append(
+            Seen("wavelength gaps", f"no bands from {told}: transport across a gap pays its length.", bands=gaps)
+        )
+    found.append(_detector_step(scene, sound, steps, usual))
+    return found
+
+
+def _detector_step(scene: Scene, sound: np.ndarray, steps: np.ndarray, usual: float) -> Seen | None:
+    """A jump between two bands, by the same part of the light in nearly all pixels, where spectra are smooth around it."""
+    flat = scene.cube.reshape(-1, scene.cube.shape[2])
+    chosen = np.sort(np.random.default_rng(0).permutation(np.flatnonzero(sound))[:SOME])
+    x = np.asarray(flat[chosen], dtype=float)
+    light = np.maximum(np.abs(x).mean(axis=1, keepdims=True), 1e-300)
+    jump = np.diff(x, axis=1) / light
+    around = 0.5 * (jump[:, :-2] + jump[:, 2:])  # what the slopes on both sides foretell
+    extra = jump[:, 1:-1] - around
+    middle = np.median(extra, axis=0)
+    same = np.mean(np.sign(extra) == np.sign(middle), axis=0)
+    level = 1.4826 * np.median(np.abs(middle)) + 1e-12
+    even = (steps[1:-1] < 2 * usual) & (steps[:-2] < 2 * usual) & (steps[2:] < 2 * usual)
+    beside = np.maximum(np.abs(np.median(jump[:, :-2], axis=0)), np.abs(np.median(jump[:, 2:], axis=0)))
+    calm = beside < 0.3 * np.abs(middle)  # a ramp over several bands is no step
+    hit = even & calm & (same > 0.98) & (np.abs(middle) > 0.05) & (np.abs(middle) > 8 * level)
+    places = np.array([k for k in np.flatnonzero(hit) + 1 if _stays(x / light, k, float(middle[k - 1]))], dtype=int)
+    if not places.size:
+        return None
+    nm = scene.wavelengths
+    told = ", ".join(f"{nm[k]:g} and {nm[k + 1]:g} nm" for k in places[:3])
+    return Seen(
+        "detector step",
+        f"the spectra jump between {told} in nearly every pixel. Scale one side to the other.",
+        bands=places,
+    )
+
+
+def _stays(x: np.ndarray, k: int, jump: float) -> bool:
+    """Whether the spectra stay where the jump behind band ``k`` took them: an absorption comes back within some bands."""
+    before, after = x[:, max(0, k - 7) : k + 1], x[:, k + 1 : k + 9]
+    if before.shape[1] < 3 or after.shape[1] < 3:
+        return False
+    slope = np.median(np.diff(before, axis=1), axis=1) if before.shape[1] > 2 else 0.0
+    steps = np.arange(1, after.shape[1] + 1)
+    kept = np.median(after - (before[:, -1:] + slope[:, None] * steps), axis=0)
+    return bool(np.all(kept / jump > 0.5))
+
+
+# ---------------------------------------------------------------------------------------------- mending
+
+
+def _mended(scene: Scene, findings: Sequence[Seen]) -> Scene:
+    cube, mask = np.array(scene.cube, dtype=float), valid_pixels(scene).reshape(scene.cube.shape[:2])
+    notes, dropped = list(scene.notes), set()
+    for found in findings:
+        if found.mend == "mask":
+            mask = mask & ~found.pixels
+            notes.append(f"mended: {int(found.pixels.sum())} pixels of {found.name} are masked")
+        elif found.mend == "drop":
+            dropped |= set(found.bands.tolist())
+            notes.append(f"mended: {found.name} are dropped (0-based: {found.bands.tolist()})")
+        elif found.mend == "level":
+            for k in found.bands:
+                cube[..., k] -= _column_offsets(np.where(mask, cube[..., k], np.nan))
+            notes.append(f"mended: the columns of bands {_runs(found.bands)} are levelled")
+    cube[~mask] = np.nan
+    whole = scene._replace(cube=cube, mask=None if mask.all() else mask, notes=tuple(notes))
+    return whole.drop_bands(sorted(dropped))
+
+
+def _column_offsets(band: np.ndarray) -> np.ndarray:
+    """How far each column lies from its neighbours, in the median over the rows, where that stands out; zero elsewhere."""
+    cols = band.shape[1]
+    apart = np.zeros(cols)
+    for c in range(cols):
+        beside = band[:, [j for j in (c - 2, c - 1, c + 1, c + 2) if 0 <= j < cols]]
+        seen = np.isfinite(band[:, c]) & np.isfinite(beside).any(axis=1)
+        if seen.any():
+            apart[c] = np.median(band[seen, c] - np.nanmedian(beside[seen], axis=1))
+    level = 1.4826 * np.median(np.abs(apart - np.median(apart)))
+    return np.where(np.abs(apart) > 6 * level, apart, 0.0)
