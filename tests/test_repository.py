@@ -60,6 +60,7 @@ unmixing
 results
 trust
 inspection
+planning
 exercises
 classroom
 widgets

@@ -29,6 +29,7 @@ _LAZY = {
     "mixing_test": "trust",
     "doubt": "trust",
     "inspect_cube": "inspection",
+    "estimate_run": "planning",
 }
 _MODULES = {
     "linear",
@@ -64,6 +65,7 @@ __all__ = [
     "displacement",
     "doubt",
     "eps_for_blur",
+    "estimate_run",
     "gibbs_kernel",
     "inspect_cube",
     "linear_mixture",
