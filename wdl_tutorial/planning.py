@@ -48,8 +48,8 @@ def estimate_run(
 
     Two runs on parts of the scene, of some hundred and of some more pixels, are timed, and a straight line through them is
     followed to the number of pixels: learning costs the same for many pixels ("wahu" learns from ``n_training`` of them),
-    the rest grows with them. Memory is what those runs allocate, likewise. A scene of which the parts are not typical, and a fit
-    that stops early, take other times.
+    the rest grows with them. Memory is what those runs allocate, likewise. Where the parts are not typical of
+    the scene, or a fit stops early, it takes another time.
 
     Parameters
     ----------
