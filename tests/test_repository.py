@@ -61,6 +61,7 @@ results
 trust
 inspection
 planning
+shell
 exercises
 classroom
 widgets

@@ -8,6 +8,11 @@ from collections.abc import Sequence
 
 # command -> module whose main(arguments) runs it, and what it is for
 COMMANDS = {
+    "unmix": ("shell", "a cube to maps of what is in every pixel, as GeoTIFF or ENVI"),
+    "inspect": ("shell", "what is wrong with a cube, and what to do"),
+    "estimate": ("shell", "seconds and memory of a run, before it runs"),
+    "convert": ("shell", "a cube to another format, mended"),
+    "library": ("shell", "list a spectral library, convert it, bring it to the bands of a cube"),
     "check": ("classroom", "an exercise's hidden cases, for one notebook or a class"),
     "doctor": ("doctor", "is this machine ready? packages, numbers, threads, data, notebooks"),
     "reproduce": ("reproduce.__main__", "every figure and table of the four papers: hours"),
@@ -25,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"there is no command {given[0]!r}; there are {', '.join(COMMANDS)}.", file=sys.stderr)
         return 2
     module = importlib.import_module(f"wdl_tutorial.{COMMANDS[given[0]][0]}")
-    return module.main(given[1:])
+    return module.main(*([given[0]] if COMMANDS[given[0]][0] == "shell" else []), given[1:])
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from . import envi, geotiff
 from .rawfiles import check_new, written_whole
 
 if TYPE_CHECKING:
+    from .scenes import Scene
     from .unmixing import Unmixing
 
 SUFFIXES = (".tif", ".tiff", ".hdr", ".img", ".npz")
@@ -118,3 +119,61 @@ def _save_json(found: Unmixing, path: Path, bands: list[str]) -> None:
     )
     with written_whole(path) as part:
         part.write_text(text + "\n", encoding="utf-8")
+
+
+def save_cube(scene: Scene, path: str | Path, *, overwrite: bool = False) -> list[Path]:
+    """A scene as a file that :func:`wdl_tutorial.datasets.load_cube` and other programs read: ENVI (``.hdr``, ``.img``),
+    GeoTIFF (``.tif``) or ``.npz``.
+
+    Values, wavelengths, widths, band names and the map are kept; masked pixels are NaN, which is the no-data value.
+    ``.npz`` does not hold the map.
+
+    Raises
+    ------
+    FileExistsError, OSError, ValueError
+        As :func:`save`.
+    """
+    path = Path(path).expanduser()
+    suffix = path.suffix.lower()
+    if suffix not in SUFFIXES:
+        raise ValueError(f"{path} ends in {path.suffix!r}; cubes are saved as {', '.join(SUFFIXES)}.")
+    bands = scene.cube.shape[2]
+    files = [path.with_suffix(".hdr"), path.with_suffix(".img")] if suffix in (".hdr", ".img") else [path]
+    check_new(files, overwrite)
+    cube = np.array(np.ma.filled(scene.cube, np.nan) if np.ma.isMaskedArray(scene.cube) else scene.cube)
+    if scene.mask is not None and cube.dtype.kind == "f":
+        cube[~np.asarray(scene.mask, dtype=bool)] = np.nan
+    nm, fwhm = scene.wavelengths, scene.fwhm
+    names = list(scene.band_names) if scene.band_names else _band_names(nm, bands)
+    if suffix == ".npz":
+        facts = {"cube": cube, "wavelengths": nm, "fwhm": fwhm}
+        with written_whole(path) as part:
+            np.savez_compressed(part, **{key: value for key, value in facts.items() if value is not None})
+        return files
+    if suffix in (".tif", ".tiff"):
+        tags = [
+            {} if nm is None else {"wavelength": repr(float(x)), "wavelength_units": "Nanometers"}
+            for x in _each(nm, bands)
+        ]
+        for tag, width in zip(tags, _each(fwhm, bands)):
+            tag |= {} if fwhm is None else {"fwhm": repr(float(width))}
+        return geotiff.write(
+            path, cube, names, geo=scene.geo, nodata=np.nan, tags={"units": scene.units}, band_tags=tags
+        )
+    entries: dict[str, Any] = {"band names": names, "data ignore value": "nan"}
+    if scene.units.startswith("reflectance"):
+        entries["reflectance scale factor"] = "1"
+    if nm is not None:
+        entries |= {"wavelength units": "Nanometers", "wavelength": nm}
+    if fwhm is not None:
+        entries["fwhm"] = fwhm
+    envi.write_image(path.with_suffix(".hdr"), cube, entries, scene.geo)
+    return files
+
+
+def _each(values: Any, n: int) -> Any:
+    return [0.0] * n if values is None else values
+
+
+def _band_names(nm: Any, n: int) -> list[str]:
+    return [f"band {k}" if nm is None else f"{nm[k]:g} nm" for k in range(n)]
