@@ -78,6 +78,7 @@ PROMISES = {
     "datasets.make_bilinear_scene": lambda: 0,
     "datasets.make_variable_scene": lambda: 0,
     "datasets.make_teaching_scene": lambda: 0,
+    "wahu": lambda positions, *, setting="salinas", recommended=False, balanced=True: 0,
     "unmix": lambda scene, method="wahu", n_endmembers=ANY: 0,
     "compare": lambda scene: 0,
 }  # fmt: skip

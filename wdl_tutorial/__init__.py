@@ -25,6 +25,7 @@ _LAZY = {
     "wdl_objective": "objective",
     "unmix": "unmixing",
     "compare": "unmixing",
+    "wahu": "presets",
     "match_library": "libraries",
     "mixing_test": "trust",
     "doubt": "trust",
@@ -77,6 +78,7 @@ __all__ = [
     "sinkhorn_log_steps",
     "sinkhorn_steps",
     "unmix",
+    "wahu",
     "wasserstein_1d",
     "wdl_objective",
 ]
