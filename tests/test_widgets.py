@@ -457,6 +457,26 @@ def test_the_player_takes_figures_arrays_and_bytes(agg):
     assert player.first_picture() == player.frames[2]
 
 
+def test_a_figure_takes_a_third_of_its_bytes_and_looks_the_same(agg):
+    pytest.importorskip("anywidget")
+    import io
+
+    import matplotlib.pyplot as plt
+    from matplotlib.image import imread
+
+    figure, ax = plt.subplots(figsize=(5, 4))
+    for row in np.random.default_rng(0).random((40, 100)):
+        ax.plot(np.cumsum(row), color="0.7", linewidth=0.4)
+    ax.plot(np.arange(100) / 2)
+    plain = io.BytesIO()
+    figure.savefig(plain, format="png", dpi=100, bbox_inches=None)
+    (small,) = wt.widgets.FramePlayer([figure], ["lines"]).frames
+    assert len(small) < 0.5 * len(plain.getvalue())
+    before, after = (imread(io.BytesIO(data))[..., :3] for data in (plain.getvalue(), small))
+    assert before.shape == after.shape
+    assert np.abs(before - after).mean() < 0.005
+
+
 @pytest.mark.parametrize(
     "frames, captions, options, message",
     [

@@ -7,6 +7,7 @@ from the docstring's own layout (NumPy sections, doctests, indented blocks), so 
 from __future__ import annotations
 
 import ast
+import functools
 import inspect
 import re
 from pathlib import Path
@@ -32,6 +33,7 @@ def source_of(name: str) -> Path:
     return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
 
 
+@functools.cache
 def definitions(path: Path) -> dict[str, Definition]:
     """The public functions and classes that a file defines at its top level."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
@@ -42,6 +44,7 @@ def definitions(path: Path) -> dict[str, Definition]:
     }
 
 
+@functools.cache
 def reexported(path: Path) -> dict[str, str]:
     """Name -> module, for the names that an ``__init__.py`` imports or loads at first use."""
     found = {}
@@ -53,6 +56,7 @@ def reexported(path: Path) -> dict[str, str]:
     return dict(sorted(found.items(), key=lambda item: item[0].lower()))
 
 
+@functools.cache
 def listed(path: Path) -> list[str] | None:
     """``__all__`` of a file: a module that has it is a door, and shows what it lists of other modules too."""
     for node in ast.parse(path.read_text(encoding="utf-8")).body:
