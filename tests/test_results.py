@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+import subprocess
 
 import numpy as np
 import pytest
@@ -107,3 +109,17 @@ def test_a_folder_that_is_missing_and_another_suffix_are_told(found, tmp_path):
         found.save(tmp_path / "maps.png")
     with pytest.raises(ValueError, match="doubt must have one value per pixel"):
         found.save(tmp_path / "maps.npz", doubt=np.zeros((9, 8)))
+
+
+@pytest.mark.skipif(shutil.which("gdalinfo") is None, reason="GDAL's command line is not installed")
+@pytest.mark.parametrize("name", ["maps.tif", "maps.hdr"])
+def test_gdal_s_own_command_line_reads_the_maps(name, found, tmp_path):
+    found.save(tmp_path / name)
+    path = tmp_path / name.replace(".hdr", ".img")
+    told = json.loads(
+        subprocess.run(["gdalinfo", "-json", str(path)], capture_output=True, text=True, check=True).stdout
+    )
+    assert [band["description"] for band in told["bands"]] == [*found.names, "error", "valid"]
+    a, b, c, d, e, f = PLACE
+    np.testing.assert_allclose(told["geoTransform"], [c, a, b, f, d, e], rtol=1e-12)
+    assert 'ID["EPSG",32733]' in told["coordinateSystem"]["wkt"] or "32733" in json.dumps(told)

@@ -43,6 +43,9 @@ _MODULES = {
     "deep",
     "exercises",
     "trust",
+    "inspection",
+    "libraries",
+    "planning",
 }
 
 __all__ = [
