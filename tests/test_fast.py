@@ -7,10 +7,10 @@ import pytest
 from conftest import assert_close, gaussian, random_histograms
 
 import wdl_tutorial as wt
-from wdl_tutorial import gradients
+from wdl_tutorial import barycenters, gradients, transport
 from wdl_tutorial._fast import image, lent_buffers, line, path_for
 from wdl_tutorial._fast.buffers import buffer
-from wdl_tutorial.iterate import nth
+from wdl_tutorial.iterate import Accuracy, nth
 from wdl_tutorial.kernels import bands
 from wdl_tutorial.scaling import PLAIN, Variant
 
@@ -200,3 +200,26 @@ def test_the_door_knows_what_its_twins_do_not(rng):
         assert path_for(line_kernel, variant, x) is None
     assert path_for(wt.gibbs_kernel(wt.GridCost(70), 4.0, domain="log"), PLAIN, x) is None
     assert path_for(line_kernel, PLAIN, x, torch.ones(70)) is None
+
+
+@pytest.mark.parametrize("cost", COSTS)
+def test_the_twins_of_one_plain_iteration_lead_where_the_plain_ones_do(cost):
+    draw = np.random.default_rng(0)
+    atoms, weights, p, q = (random_histograms(draw, *shape) for shape in ((3, 70), (4, 3), (5, 70), (5, 70)))
+    q[1, :20], atoms[0, 50:] = 0.0, 0.0
+    q, atoms = wt.normalize(q), wt.normalize(atoms)
+    kernel, accuracy, variant = wt.gibbs_kernel(COSTS[cost], 0.5), Accuracy(None, 1e-12), Variant()
+    path = path_for(kernel, variant, p)
+    for settle, given, twin in (
+        (transport.settle, (p, q), path.sinkhorn_iteration),
+        (barycenters.settle, (atoms, weights), path.barycenter_iteration),
+    ):
+        with np.errstate(all="ignore"):
+            plain = settle(*given, kernel, variant, accuracy)
+            fast = settle(*given, kernel, variant, accuracy, twin=twin)
+        assert fast.converged.all() and abs(fast.n_iter - plain.n_iter) <= 6
+        for a, b in zip(fast.state, plain.state):
+            if a is not None and settle is transport.settle:
+                assert_close(a, b, rtol=1e-9)
+        if settle is barycenters.settle:
+            assert_close(fast.state.histogram, plain.state.histogram, atol=1e-11)

@@ -234,7 +234,7 @@ def test_an_extrapolation_that_lowers_the_dual_value_is_undone():
             step = 0.1 if here < 1.0 else -0.1 * here
             new = x + step
             dual = lambda: np.array([-abs(float(new[0, 0, 0]) - 1.0)])  # noqa: E731
-            return Plain(new, np.ones_like(x), np.ones_like(x), dual, SinkhornState(new[:, 0], new[:, 0]))
+            return Plain(new, np.ones_like(x), np.ones((1, 1, 1)), dual, SinkhornState(new[:, 0], new[:, 0]))
 
         return plain
 
@@ -245,7 +245,7 @@ def test_an_extrapolation_that_lowers_the_dual_value_is_undone():
 def test_a_run_that_is_nan_from_the_start_stops_at_once(xp):
     def problem(rows):
         def plain(x, state):
-            return Plain(x * float("nan"), x * float("nan"), x, lambda: x[:, 0, 0], SinkhornState(x, x))
+            return Plain(x * float("nan"), x * float("nan"), x[:, :, :1], lambda: x[:, 0, 0], SinkhornState(x, x))
 
         return plain
 

@@ -230,6 +230,32 @@ def to_numpy(x: Any) -> np.ndarray:
     return np.asarray(x)
 
 
+def rows_last(x: Array) -> bool:
+    """True for a NumPy array that is a view with the first axis innermost in memory, as the fast paths hold it."""
+    return is_numpy(x) and x.ndim > 1 and x.strides[0] == x.itemsize and x.shape[0] > 1
+
+
+def take_rows(x: Array, rows: Array) -> Array:
+    """These rows (first axis), in the order of memory that ``x`` has."""
+    if rows_last(x):
+        return np.take(x.T, rows, axis=-1).T
+    return array_namespace(x).take(x, rows, axis=0)
+
+
+def row_products(xs: list[Array], ys: list[Array]) -> Array:
+    """(rows, len(xs), len(ys)): the inner products, row by row, of arrays (rows, ...)."""
+    xp, rows = array_namespace(xs[0]), xs[0].shape[0]
+    if rows_last(xs[0]):
+        flat = [[a.T.reshape(-1, rows) for a in arrays] for arrays in (xs, ys)]
+        found = np.empty((rows, len(xs), len(ys)), xs[0].dtype)
+        for i, a in enumerate(flat[0]):
+            for j, b in enumerate(flat[1]):
+                np.einsum("kr,kr->r", a, b, out=found[:, i, j])
+        return found
+    left, right = (xp.stack([xp.reshape(a, (rows, -1)) for a in arrays], axis=1) for arrays in (xs, ys))
+    return xp.matmul(left, xp.matrix_transpose(right))
+
+
 def number(x: Array) -> float:
     """A one-element array as a Python float; of a torch tensor that tracks gradients, its value."""
     return float(to_numpy(x))

@@ -12,7 +12,7 @@ The variants change one line each: ``marginal_weight`` turns the geometric mean 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -289,15 +289,23 @@ def steps_of(
 
 
 def settle(
-    atoms: Array, weights: Array, kernel: Any, variant: Variant, accuracy: Accuracy, log_b: Array | None = None
+    atoms: Array,
+    weights: Array,
+    kernel: Any,
+    variant: Variant,
+    accuracy: Accuracy,
+    *,
+    log_b: Array | None = None,
+    twin: Callable | None = None,
 ) -> Run:
     """Iterate to the tolerance: every barycenter of the package that has one passes here.
 
     ``log_b`` (..., n_atoms, n_bins): the logarithm of the scalings to start from, instead of b = 1.
+    ``twin`` stands in for :func:`plain_iteration`, and gives the start in its own layout.
     """
     plain = variant.momentum != 0.0 or variant.debiased or tracks(atoms, weights)
     if accuracy.extrapolated and not plain:
-        return _extrapolated(atoms, weights, kernel, variant, accuracy, log_b)
+        return _extrapolated(atoms, weights, kernel, variant, accuracy, log_b, twin)
     return run(
         steps_of(atoms, weights, kernel, variant, _begun(log_b, kernel)),
         fixed_point_error(atoms, kernel, variant),
@@ -316,7 +324,13 @@ def _begun(log_b: Array | None, kernel: Any) -> BarycenterState | None:
 
 
 def _extrapolated(
-    atoms: Array, weights: Array, kernel: Any, variant: Variant, accuracy: Accuracy, log_b: Array | None
+    atoms: Array,
+    weights: Array,
+    kernel: Any,
+    variant: Variant,
+    accuracy: Accuracy,
+    log_b: Array | None,
+    twin: Callable | None,
 ) -> Run:
     """:func:`settle` by :func:`wdl_tutorial.iterate.accelerated`: the batch as rows, and back."""
     xp = array_namespace(atoms, weights)
@@ -326,13 +340,17 @@ def _extrapolated(
     if atoms.ndim > 2:
         atoms = xp.reshape(xp.broadcast_to(atoms, (*batch, n_atoms, n_bins)), (-1, n_atoms, n_bins))
     x = _start(atoms, rows, kernel.shape[1], log=True) if log_b is None else xp.reshape(log_b, (-1, n_atoms, n_bins))
+    problem, x = (plain_iteration(atoms, rows, kernel, variant), x) if twin is None else twin(atoms, rows, kernel, x)
     found = accelerated(
-        plain_iteration(atoms, rows, kernel, variant),
+        problem,
         x,
         tol=accuracy.tol,
         max_iter=accuracy.max_iter,
         **manner(kernel, variant),
     )
+    if twin is not None:  # which keeps no more than it goes on from
+        begin = _begun(found.state.logs[:, :, :n_bins], kernel)
+        found = found._replace(state=next(steps_of(atoms, rows, kernel, variant, begin)))
     state = BarycenterState(*(None if s is None else xp.reshape(s, (*batch, *s.shape[1:])) for s in found.state))
     return found.measured(state, fixed_point_error(atoms, kernel, variant)(state), accuracy.tol)
 
@@ -367,7 +385,7 @@ def plain_iteration(atoms: Array, weights: Array, kernel: Any, variant: Variant)
                 values = dual_value(own, none, f, none, xp.sum(mass, axis=-1), kernel.eps, variant)
                 return xp.sum(some * values, axis=-1) / kernel.eps
 
-            return Plain(log_b, mass, mass * heavy, dual, state)
+            return Plain(log_b, mass, heavy, dual, state)
 
         return plain
 

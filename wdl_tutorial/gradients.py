@@ -284,8 +284,10 @@ def recorded(
     def summed(sweep: Sweep) -> tuple[Array, Array]:
         return xp.sum(sweep.grad_atoms, axis=0), sweep.grad_weights
 
+    path = path_for(kernel, variant, atoms, weights)
     if accuracy.n_iter is None:
-        found = settle(atoms, weights, kernel, variant, accuracy)
+        twin = path and path.barycenter_iteration
+        found = settle(atoms, weights, kernel, variant, accuracy, twin=twin)
         right = state_is_right(found.state, atoms, kernel)
         if right:
             warn_loose(atoms, weights, found, kernel, variant, accuracy.tol)
@@ -295,7 +297,6 @@ def recorded(
             return summed(implicit(atoms, weights, kernel, found.state, grad, variant=variant, **stop)[0])
 
         return Recorded(found.state.histogram, right, pull, None)
-    path = path_for(kernel, variant, atoms, weights)
     if path is not None:
         done = path.forward(atoms, weights, kernel, accuracy.n_iter, log_b=log_b)
         return Recorded(done.histogram, done.right, done.pull, done.log_b)

@@ -8,6 +8,7 @@ one iteration at a time and extrapolates between them.
 from __future__ import annotations
 
 import itertools
+import math
 import sys
 import threading
 import warnings
@@ -15,7 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-from ._array import Array, array_namespace, device, number
+from ._array import Array, array_namespace, device, number, on_host, row_products, take_rows
 
 
 class ConvergenceWarning(UserWarning):
@@ -91,10 +92,10 @@ class Plain(NamedTuple):
     """One plain iteration of a batch of problems, as :func:`accelerated` reads it; rows are problems."""
 
     logs: Array  # (rows, parts, n)   logarithms of the scalings it ends with, all that the next iteration reads
-    mass: (
-        Array  # the marginal they leave: sum mass |1 - exp(-change of logs)| is its L1 violation before this iteration
+    mass: Array  # the marginal they leave; sum mass |1 - exp(-change of logs)| is how far off it was before
+    factor: (
+        Array  # (rows or 1, parts or 1, 1)   times the mass, it is the weight of the norm in which changes are small
     )
-    weight: Array  # of the inner product in which changes are small: the mass, a little more where it may be 0
     dual: Callable[[], Array]  # (rows,)   the dual value in units of eps, which plain iterations increase
     state: Any  # a NamedTuple for the caller; its arrays have the rows on their first axis
 
@@ -108,6 +109,7 @@ class _Memory(NamedTuple):
     jump: Array  # (rows, parts, n)   the last extrapolation
     slope: Array  # (rows,)   of where the iterations led, along it
     reach: Array  # (rows,)   the longest next extrapolation, in iterations
+    age: Array  # (rows,)   how many of the newest pairs are of the way that was not undone
     last: tuple[Array, Array] | None  # the last iteration: by how much it changed the logs, and its end
     pairs: tuple[tuple[Array, Array], ...]  # and the differences of such pairs, oldest first
 
@@ -146,12 +148,12 @@ def accelerated(
     rows = xp.arange(x.shape[0], device=device(x))
     none, waiting = xp.zeros_like(x[:, 0, 0]), rows >= 0
     far = none + float("inf")
-    memory = _Memory(x, far, -far, xp.zeros_like(x), none, none + FIRST_REACH, None, ())
+    memory = _Memory(x, far, -far, xp.zeros_like(x), none, none + FIRST_REACH, none, None, ())
     plain, state, left, trace = problem(None), None, [], []
     for n_iter in range(1, max_iter + 1):
         step = plain(x, state)
-        moves = xp.where(step.mass > 0, step.logs - x, xp.zeros_like(x))
-        memory = _remembered(memory, step, moves, depth, free)
+        moves = _felt(step.logs - x, step.mass)
+        memory = _remembered(memory, step, moves, depth)
         x, state = step.logs, step.state
         if n_iter % every and n_iter < max_iter:
             continue
@@ -169,9 +171,17 @@ def accelerated(
                 held = (rows, waiting, x, memory, errors, dual, step._replace(dual=None, state=None))
                 rows, waiting, x, memory, errors, dual, step = _take(held, busy)
                 plain = problem(rows)
-        x, memory = _extrapolated(x, memory, step, errors, dual)
+        x, memory = _extrapolated(x, memory, step, errors, dual, free)
         state = None
     return _gathered(left, n_iter, tol, trace)
+
+
+def _felt(change: Array, mass: Array) -> Array:
+    """A change, 0 where there is no mass: there the logarithms may be -inf, and their difference no number."""
+    xp = array_namespace(change)
+    if on_host(change) and math.isfinite(number(xp.sum(change))):
+        return change  # all of them are numbers, and those without mass will count with weight 0
+    return xp.where(mass > 0, change, xp.zeros_like(change))
 
 
 def _violation(mass: Array, moves: Array) -> Array:
@@ -180,59 +190,62 @@ def _violation(mass: Array, moves: Array) -> Array:
     return xp.max(xp.sum(mass * xp.maximum(moves, xp.expm1(-moves)), axis=-1), axis=-1)
 
 
-def _remembered(memory: _Memory, step: Plain, moves: Array, depth: int, free: bool) -> _Memory:
+def _remembered(memory: _Memory, step: Plain, moves: Array, depth: int) -> _Memory:
     """The memory with the difference of this iteration from the last one."""
-    pairs = memory.pairs
-    if memory.last is not None:
-        xp = array_namespace(moves)
-        pair = moves - memory.last[0], step.logs - memory.last[1]
-        change, end = (xp.where((step.mass > 0) & xp.isfinite(a), a, xp.zeros_like(a)) for a in pair)
-        if free:
-            total = xp.sum(step.mass, axis=-1, keepdims=True)
-            total = xp.where(total > 0, total, xp.ones_like(total))
-            end = end - xp.sum(step.mass * end, axis=-1, keepdims=True) / total
-        pairs = (*pairs, (change, end))[-depth:]
-    return memory._replace(last=(moves, step.logs), pairs=pairs)
+    if memory.last is None:
+        return memory._replace(last=(moves, step.logs))
+    pair = moves - memory.last[0], _felt(step.logs - memory.last[1], step.mass)
+    return memory._replace(last=(moves, step.logs), pairs=(*memory.pairs, pair)[-depth:], age=memory.age + 1.0)
 
 
-def _extrapolated(x: Array, memory: _Memory, step: Plain, errors: Array, dual: Array) -> tuple[Array, _Memory]:
+def _extrapolated(
+    x: Array, memory: _Memory, step: Plain, errors: Array, dual: Array, free: bool
+) -> tuple[Array, _Memory]:
     """Where to go on from after the iteration that ended at ``x``, in every row: further on, or back."""
     xp = array_namespace(x)
-    moves, pairs = memory.last[0], memory.pairs
-
-    def along(jump: Array) -> Array:
-        return xp.sum(step.mass * moves * jump, axis=(-2, -1))
-
+    (moves, logs), pairs, age = memory.last, memory.pairs, memory.age
+    weighted = step.mass * moves
     rounding = 2.0**8 * float(xp.finfo(x.dtype).eps) * xp.abs(dual)
     better = (errors <= GROWTH * memory.error) & (dual >= memory.dual - rounding)  # NaN is not
-    better = better & (along(memory.jump) >= -BACKWARDS * memory.slope)
-    on = better[:, None, None]
-    x = xp.where(on, x, memory.back)
-    pairs = tuple(tuple(xp.where(on, a, xp.zeros_like(a)) for a in pair) for pair in pairs)
-    share, length = _combination(pairs, xp.where(on, moves, xp.zeros_like(x)), step.weight)
+    better = better & (row_products([weighted], [memory.jump])[:, 0, 0] >= -BACKWARDS * memory.slope)
+    if not bool(xp.all(better)):
+        on = better[:, None, None]
+        x, age = xp.where(on, x, memory.back), xp.where(better, age, xp.full_like(age, -1.0))
+        if not bool(xp.all(xp.isfinite(errors))):
+            moves, logs, weighted = (xp.where(on, a, b) for a, b in ((moves, 0.0 * x), (logs, x), (weighted, 0.0 * x)))
+            pairs = tuple(tuple(xp.where(on, a, xp.zeros_like(a)) for a in pair) for pair in pairs)
+    share = _combination(pairs, age, weighted, step)
     reach = xp.where(better, xp.clip(2.0 * memory.reach, max=LONGEST_REACH), memory.reach / 4.0)
-    share = share / xp.clip(length / reach, min=1.0)[:, None]
-    jump = -sum((share[:, i][:, None, None] * end for i, (_, end) in enumerate(pairs)), xp.zeros_like(x))
+    share = share / xp.clip(xp.sum(xp.abs(share), axis=1) / reach, min=1.0)[:, None]
+    jump = xp.zeros_like(x)
+    for i, (_, end) in enumerate(pairs):
+        jump = jump - share[:, i][:, None, None] * end
+    if free:
+        total = xp.sum(step.mass, axis=-1, keepdims=True)
+        total = xp.where(total > 0, total, xp.ones_like(total))
+        jump = jump - xp.sum(step.mass * jump, axis=-1, keepdims=True) / total
+    slope = row_products([weighted], [jump])[:, 0, 0]
     error = xp.where(better, errors, xp.full_like(errors, float("inf")))
     dual = xp.where(better, dual, memory.dual)
-    return x + jump, _Memory(x, error, dual, jump, along(jump), reach, memory.last, pairs)
+    return x + jump, _Memory(x, error, dual, jump, slope, reach, age, (moves, logs), pairs)
 
 
-def _combination(pairs: tuple, moves: Array, weight: Array) -> tuple[Array, Array]:
-    """The shares (rows, depth) of the pairs that leave least of ``moves``, and the sum of their sizes (rows,)."""
-    xp = array_namespace(moves)
+def _combination(pairs: tuple, age: Array, weighted: Array, step: Plain) -> Array:
+    """The shares (rows, depth) of the pairs that leave least of the moves, which come times their mass."""
+    xp, depth = array_namespace(age), len(pairs)
     if not pairs:
-        return moves[:, :0, 0], xp.zeros_like(moves[:, 0, 0])
-    rows, size = moves.shape[0], moves.shape[1] * moves.shape[2]
-    changes = xp.stack([xp.reshape(change, (rows, size)) for change, _ in pairs], axis=1)  # (rows, depth, size)
-    weighted = changes * xp.reshape(weight, (rows, 1, size))
-    gram = xp.matmul(weighted, xp.matrix_transpose(changes))
-    right = xp.matmul(weighted, xp.reshape(moves, (rows, size, 1)))
-    info = xp.finfo(moves.dtype)
+        return xp.zeros((age.shape[0], 0), dtype=age.dtype, device=device(age))
+    changes, weight = [change for change, _ in pairs], step.mass * step.factor
+    gram = row_products([weight * change for change in changes], changes)
+    right = row_products(changes, [weighted * step.factor])
+    older = xp.arange(depth - 1, -1, -1, dtype=age.dtype, device=device(age))  # than how many others
+    known = older[None, :] < age[:, None]
+    gram = xp.where(known[:, :, None] & known[:, None, :], gram, xp.zeros_like(gram))
+    right = xp.where(known[:, :, None], right, xp.zeros_like(right))
+    info = xp.finfo(age.dtype)
     ridge = 2.0**12 * float(info.eps) * xp.linalg.trace(gram) + float(info.smallest_normal)
-    eye = xp.eye(len(pairs), dtype=moves.dtype, device=device(moves))
-    share = xp.linalg.solve(gram + ridge[:, None, None] * eye, right)[:, :, 0]
-    return share, xp.sum(xp.abs(share), axis=1)
+    eye = xp.eye(depth, dtype=age.dtype, device=device(age))
+    return xp.linalg.solve(gram + ridge[:, None, None] * eye, right)[:, :, 0]
 
 
 def _take(tree: Any, rows: Array) -> Any:
@@ -242,7 +255,7 @@ def _take(tree: Any, rows: Array) -> Any:
     if isinstance(tree, tuple):
         held = [_take(a, rows) for a in tree]
         return type(tree)(*held) if hasattr(tree, "_fields") else tuple(held)
-    return array_namespace(tree).take(tree, rows, axis=0)
+    return tree if tree.shape[0] == 1 else take_rows(tree, rows)
 
 
 def _gathered(left: list, n_iter: int, tol: float, trace: list) -> Run:

@@ -97,7 +97,8 @@ def _settled(p: Array, q: Array, kernel: Any, accuracy: Accuracy, variant: Varia
     if variant.marginal_weight is None:
         # a barycenter misses a little of its mass: the columns of a balanced plan then tend to that much of q
         columns = q * (xp.sum(p, axis=-1, keepdims=True) / xp.sum(q, axis=-1, keepdims=True))
-    found = settle(p, q, kernel, variant, accuracy, columns=columns)
+    path = path_for(kernel, variant, p, q)
+    found = settle(p, q, kernel, variant, accuracy, columns=columns, twin=path and path.sinkhorn_iteration)
     if found.error < float("inf") and not bool(xp.all(found.converged)):
         warn_not_converged("Sinkhorn", found.n_iter, found.error, accuracy.tol, "Raise max_iter, or eps.")
     return found.state

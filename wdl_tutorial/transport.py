@@ -8,7 +8,7 @@ the paper, where a is our v and b our u. Source ``p`` (rows) comes last, so its 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -194,13 +194,15 @@ def settle(
     *,
     start: SinkhornState | SinkhornLogState | None = None,
     columns: Array | None = None,
+    twin: Callable | None = None,
 ) -> Run:
     """Iterate to the tolerance: every Sinkhorn run of the package that has one passes here.
 
-    ``columns`` are the column sums that the plan tends to, where they are not ``q``.
+    ``columns`` are the column sums that the plan tends to, where they are not ``q``; ``twin`` stands in for
+    :func:`plain_iteration`, and gives the start in its own layout.
     """
     if accuracy.extrapolated and variant.momentum == 0.0 and not tracks(p, q):
-        return _extrapolated(p, q if columns is None else columns, kernel, variant, accuracy, start)
+        return _extrapolated(p, q if columns is None else columns, kernel, variant, accuracy, start, twin)
     error = marginal_error(p, q if columns is None else columns, kernel, variant)
     return run(
         steps_of(p, q, kernel, variant, start),
@@ -211,21 +213,28 @@ def settle(
     )
 
 
-def _extrapolated(p: Array, q: Array, kernel: Any, variant: Variant, accuracy: Accuracy, start: Any) -> Run:
+def _extrapolated(
+    p: Array, q: Array, kernel: Any, variant: Variant, accuracy: Accuracy, start: Any, twin: Callable | None
+) -> Run:
     """:func:`settle` by :func:`wdl_tutorial.iterate.accelerated`: the batch as rows, and back."""
     xp = array_namespace(p, q)
     batch = np.broadcast_shapes(tuple(p.shape[:-1]), tuple(q.shape[:-1]))
     flat = [xp.reshape(xp.broadcast_to(h, (*batch, h.shape[-1])), (-1, h.shape[-1])) for h in (p, q)]
     x = xp.zeros_like(flat[0]) if start is None else start[0] if kernel.domain == "log" else safe_log(start[0])
     x = xp.reshape(xp.broadcast_to(x, (*batch, x.shape[-1])) if start is not None else x, (-1, 1, x.shape[-1]))
+    problem, x = (plain_iteration(*flat, kernel, variant), x) if twin is None else twin(*flat, kernel, x)
     found = accelerated(
-        plain_iteration(*flat, kernel, variant),
+        problem,
         x,
         tol=accuracy.tol,
         max_iter=accuracy.max_iter,
         **manner(kernel, variant),
     )
-    state = _even(*flat, found.state, kernel) if variant.balanced else found.state
+    state = found.state
+    if twin is not None:  # which keeps no more than it goes on from
+        begin = SinkhornState(xp.exp(state.logs[:, 0, : flat[0].shape[-1]]), None)
+        state = next(steps_of(*flat, kernel, variant, begin))
+    state = _even(*flat, state, kernel) if variant.balanced else state
     state = type(state)(*(xp.reshape(s, (*batch, s.shape[-1])) for s in state))
     return found.measured(state, marginal_error(p, q, kernel, variant)(state), accuracy.tol)
 
@@ -271,7 +280,7 @@ def plain_iteration(p: Array, q: Array, kernel: Any, variant: Variant):
                 f, g = (kernel.eps * s for s in (log_u, log_v if log or not balanced else safe_log(log_v)))
                 return dual_value(source, target, f, g, xp.sum(mass, axis=-1), kernel.eps, variant) / kernel.eps
 
-            return Plain(log_u[:, None, :], mass[:, None, :], mass[:, None, :], dual, state)
+            return Plain(log_u[:, None, :], mass[:, None, :], xp.ones_like(mass[:1, None, :1]), dual, state)
 
         return plain
 

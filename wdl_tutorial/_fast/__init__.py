@@ -18,10 +18,12 @@ __all__ = ["Path", "lent_buffers", "path_for"]
 
 
 class Path(NamedTuple):
-    """What stands in for the plain iterations at a fixed number of them."""
+    """What stands in for the plain iterations: at a fixed number of them, and between two extrapolations."""
 
     scalings: Callable  # for `sinkhorn_steps`
     forward: Callable  # for `barycenter_steps`, with the way back
+    sinkhorn_iteration: Callable  # for `transport.plain_iteration`
+    barycenter_iteration: Callable  # for `barycenters.plain_iteration`
 
 
 def path_for(kernel: Any, variant: Variant, *arrays: Array) -> Path | None:
@@ -33,4 +35,5 @@ def path_for(kernel: Any, variant: Variant, *arrays: Array) -> Path | None:
         return None
     if not all(is_numpy(x) for x in arrays):
         return None
-    return Path(line.scalings, image.forward if image.fits(kernel) else line.forward)
+    forward = image.forward if image.fits(kernel) else line.forward
+    return Path(line.scalings, forward, line.sinkhorn_iteration, line.barycenter_iteration)

@@ -7,10 +7,13 @@ the kernel domain, without momentum or relaxed marginals, at a fixed number of i
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..barycenters import LIGHT
+from ..iterate import Plain
 from ..scaling import Scaled, is_right, least_mass
 from ..transport import SinkhornState
 from .buffers import Claim, buffer, claim
@@ -65,6 +68,92 @@ def scalings(p: np.ndarray, q: np.ndarray, kernel: Any, n_iter: int) -> Sinkhorn
         kernel.columns(layout.panel(v), layout.panel(product))
         np.divide(p, product, out=u[inner])
     return SinkhornState(layout.join(u[inner]), layout.join(v[inner]))
+
+
+class Logs(NamedTuple):
+    """What the twins of `plain_iteration` leave: the logarithms that a plain iteration goes on from."""
+
+    logs: np.ndarray  # (rows, parts, padded bins)
+
+
+def logical(x: np.ndarray) -> np.ndarray:
+    """(blocks, size, parts, rows) as the view (rows, parts, padded bins) that `accelerated` reads."""
+    return x.reshape(-1, *x.shape[2:]).transpose(2, 1, 0)
+
+
+def sinkhorn_iteration(p: np.ndarray, q: np.ndarray, kernel: Any, x: np.ndarray) -> tuple[Callable, np.ndarray]:
+    """`transport.plain_iteration`, balanced, and its start x (rows, 1, n_bins), with the rows innermost in memory."""
+    layout, kind = Layout(p.shape[-1], *kernel.blocks), p.dtype
+    held = [layout.split(h) for h in (p, q)]  # (blocks, size, rows)
+    inner = (slice(None), slice(0, layout.size))
+
+    def problem(rows: np.ndarray | None):
+        source, target = (h if rows is None else np.take(h, rows, axis=-1) for h in held)
+        n = source.shape[-1]
+        u, v = (np.empty((layout.blocks, layout.size + layout.carries, n), kind) for _ in range(2))
+        product, mass = np.empty_like(source), source.reshape(-1, n).copy()
+        mass[layout.n_bins :] = 0.0
+        mass = mass.T[:, None, :]
+
+        def plain(x: np.ndarray, state: Any) -> Plain:
+            if state is None:  # else u holds exp(x)
+                np.exp(x[:, 0, :].T.reshape(source.shape), out=u[inner])
+            kernel.columns_t(u, product)
+            np.divide(target, product, out=v[inner])
+            kernel.columns(v, product)
+            np.divide(source, product, out=u[inner])
+            logs = logical(np.log(u[inner])[:, :, None, :])
+
+            def dual() -> np.ndarray:
+                log_v = np.log(np.where(target > 0, v[inner], 1.0)).reshape(-1, n)[: layout.n_bins]
+                there = np.where(mass > 0, mass * logs, 0.0).sum(axis=(1, 2))
+                return there + (target.reshape(-1, n)[: layout.n_bins] * log_v).sum(axis=0)
+
+            return Plain(logs, mass, np.ones((1, 1, 1), kind), dual, Logs(logs))
+
+        return plain
+
+    return problem, logical(layout.split(x.transpose(1, 0, 2)))
+
+
+def barycenter_iteration(
+    atoms: np.ndarray, weights: np.ndarray, kernel: Any, x: np.ndarray
+) -> tuple[Callable, np.ndarray]:
+    """`barycenters.plain_iteration`, balanced, and its start x (rows, n_atoms, n_bins), the rows innermost in memory."""
+    layout, kind = Layout(atoms.shape[1], *kernel.blocks), atoms.dtype
+    d, n_atoms = layout.split(atoms)[..., None], atoms.shape[0]
+    real = np.arange(layout.blocks * layout.size).reshape(layout.blocks, layout.size, 1) < layout.n_bins
+    inner = (slice(None), slice(0, layout.size))
+
+    def problem(rows: np.ndarray | None):
+        w = np.ascontiguousarray((weights if rows is None else weights[rows]).T)
+        n = w.shape[1]
+        b, a = (np.empty((layout.blocks, layout.size + layout.carries, n_atoms, n), kind) for _ in range(2))
+        product, p = (np.empty((layout.blocks, layout.size, *shape), kind) for shape in ((n_atoms, n), (n,)))
+        heavy = (w.T + LIGHT)[..., None]
+
+        def plain(x: np.ndarray, state: Any) -> Plain:
+            if state is None:  # else b holds exp(x)
+                np.exp(x.transpose(2, 1, 0).reshape(product.shape), out=b[inner])
+            kernel.columns(layout.panel(b), layout.panel(product))
+            np.divide(d, product, out=a[inner])
+            kernel.columns_t(layout.panel(a), layout.panel(product))
+            logs = np.log(product)
+            np.einsum("bsmn,mn->bsn", logs, w, out=p)
+            np.subtract(p[:, :, None, :], logs, out=logs)
+            mass = np.exp(p)
+            np.divide(mass[:, :, None, :], product, out=b[inner])
+            mass = logical(np.broadcast_to((mass * real)[:, :, None, :], product.shape))
+
+            def dual() -> np.ndarray:
+                some = np.where(d > 0, d, 0.0) * np.log(np.where(d > 0, a[inner], 1.0)) * real[..., None]
+                return (w * some.sum(axis=(0, 1))).sum(axis=0) - mass[:, 0, :].sum(axis=1)
+
+            return Plain(logical(logs), mass, heavy, dual, Logs(logical(logs)))
+
+        return plain
+
+    return problem, logical(layout.split(x.transpose(1, 0, 2)))
 
 
 class Pass(NamedTuple):
