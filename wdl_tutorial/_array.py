@@ -6,6 +6,7 @@ so that NumPy, CuPy, torch and ``array-api-strict`` arrays run through the same 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import array_api_compat as compat
@@ -213,6 +214,27 @@ def put(x: Array, where: Any, rows: Array) -> Array:
 def tracks(*arrays: Any) -> bool:
     """True where torch would record what is done with any of ``arrays``, to differentiate it."""
     return any(compat.is_torch_array(x) and x.requires_grad for x in arrays)
+
+
+def with_gradient(value: Array, inputs: tuple[Array, ...], pull: Callable[[Array], tuple[Array, ...]]) -> Array:
+    """``value`` as a function of the tensors ``inputs`` to torch, which asks ``pull`` for its gradient in them.
+
+    ``pull`` maps a gradient in ``value`` to gradients in the inputs, by hand: nothing is recorded.
+    """
+    import torch
+
+    class ByHand(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, *tensors: Any) -> Any:
+            return value.clone()
+
+        @staticmethod
+        @torch.autograd.function.once_differentiable
+        def backward(ctx: Any, grad: Any) -> tuple:
+            found = pull(grad)
+            return tuple(g if needed else None for g, needed in zip(found, ctx.needs_input_grad))
+
+    return ByHand.apply(*inputs)
 
 
 def detached(x: Any) -> Any:

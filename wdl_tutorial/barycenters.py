@@ -17,7 +17,18 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ._array import Array, array_namespace, as_float, device, number, one_type, safe_log, tracks
+from ._array import (
+    Array,
+    array_namespace,
+    as_float,
+    detached,
+    device,
+    number,
+    one_type,
+    safe_log,
+    tracks,
+    with_gradient,
+)
 from ._checks import (
     SUM_TOLERANCE,
     check_acceleration,
@@ -477,11 +488,15 @@ def barycenter(
         to them. Not debiased, which needs the cost within them.
     acceleration : ``"auto"``: runs to ``tol`` are extrapolated, to the same fixed point, and ``n_iter`` of the result
         counts the plain iterations between; None: the paper's plain iteration. Also plain with an ``n_iter``, a
-        ``momentum`` or ``debiased``, and for tensors that track gradients, whose iterations torch records.
+        ``momentum`` or ``debiased``.
 
     Returns
     -------
     BarycenterResult, ``.histogram`` of shape (..., n_bins), or (..., n_support)
+
+    Of torch tensors that track gradients, ``histogram`` does too. Converged runs of one set of atoms record no iteration:
+    their gradient is implicit, by :func:`wdl_tutorial.barycenter_vjp`. Those with an ``n_iter`` are recorded, each of
+    them, as are debiased runs, batches of atoms, and a cost that tracks.
 
     Raises
     ------
@@ -519,6 +534,10 @@ def barycenter(
         check_symmetric(cost, "debiased=True")
     variant = Variant(marginal_weight, momentum, debiased)
     accuracy = Accuracy(n_iter, tol, max_iter, check_every, acceleration)
+    given, implicit = (atoms, weights), n_iter is None and atoms.ndim == 2 and weights.ndim <= 2 and not debiased
+    implicit = implicit and support_cost is None and tracks(atoms, weights) and not tracks(cost)
+    if implicit:
+        atoms, weights = detached(atoms), detached(weights)
 
     def attempt(kernel: Any) -> Attempt:
         found = _solve(atoms, weights, kernel, variant, accuracy)
@@ -528,7 +547,26 @@ def barycenter(
     found, kernel = first_right(kernels, attempt, f"barycenter ({atoms.dtype})")
     if n_iter is None:
         warn_loose(atoms, weights, found, kernel, variant, tol, acceleration)
-    return BarycenterResult(found.state.histogram, found.n_iter, found.error, found.converged, kernel.domain)
+    histogram = found.state.histogram
+    if implicit:
+        options = {"eps": eps, "n_iter": None, "domain": domain, "marginal_weight": marginal_weight}
+        histogram = _implicit(
+            histogram, *given, cost, options | {"momentum": momentum, "tol": tol, "max_iter": max_iter}
+        )
+    return BarycenterResult(histogram, found.n_iter, found.error, found.converged, kernel.domain)
+
+
+def _implicit(histogram: Array, atoms: Array, weights: Array, cost: Any, options: dict[str, Any]) -> Array:
+    """The converged barycenters, whose gradient torch asks of :func:`barycenter_vjp` when it wants it."""
+    from .gradients import barycenter_vjp
+
+    def pull(grad: Array) -> tuple[Array, Array]:
+        rows = detached(weights) if weights.ndim == 2 else detached(weights)[None, :]
+        grad = grad if grad.ndim == 2 else grad[None, :]
+        by_atoms, by_weights = barycenter_vjp(detached(atoms), rows, cost, grad, **options)
+        return by_atoms, by_weights if weights.ndim == 2 else by_weights[0, :]
+
+    return with_gradient(histogram, (atoms, weights), pull)
 
 
 def warn_loose(

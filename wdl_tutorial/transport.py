@@ -17,6 +17,7 @@ from ._array import (
     Array,
     array_namespace,
     as_float,
+    detached,
     is_array,
     logsumexp,
     number,
@@ -373,12 +374,17 @@ def sinkhorn(
     check_every : iterations between two looks at the error of a plain run.
     acceleration : ``"auto"``: the iterations are extrapolated, to the same fixed point; ``n_iter`` counts the plain ones
         between. Balanced, of the constant that f and g are free to exchange it takes the one with <f, p> = <g, q>.
-        None: the paper's plain iteration. Also plain with a ``momentum``, at ``tol=0`` (exactly ``max_iter`` iterations),
-        and for tensors that track gradients, whose iterations torch records.
+        None: the paper's plain iteration. Also plain with a ``momentum``, and at ``tol=0`` (exactly ``max_iter``
+        iterations).
 
     Returns
     -------
     SinkhornResult
+
+    Of torch tensors that track gradients, ``value`` does too, whatever the number of iterations, and nothing else: no
+    iteration is recorded, and its gradient is the envelope's, with the potentials held constant (f in p, g in q, the plan
+    in a dense cost; 0 in empty bins, where there is none). At convergence that is the gradient. To differentiate through
+    the iterations themselves, draw them from :func:`sinkhorn_steps`.
 
     Raises
     ------
@@ -397,7 +403,8 @@ def sinkhorn(
            [0. , 0. ]])
     """
     rho = _marginal_weights(marginal_weight)
-    p, q, cost = _inputs(p, q, cost, balanced=rho is None)
+    given = _inputs(p, q, cost, balanced=rho is None)
+    p, q, cost = (detached(x) for x in given)
     eps = check_eps(eps)
     check_options(domain, None, momentum)
     check_run(tol, max_iter, check_every=check_every)
@@ -432,7 +439,22 @@ def sinkhorn(
     kernels = kernels_to_try(cost, eps, "log" if eps_scaling else domain, p, q)
     result, _ = first_right(kernels, attempt, "sinkhorn")
     _warn_not_converged(p, q, result, variant, accuracy, eps_scaling)
-    return result
+    return result._replace(value=_envelope(result, *given, variant)) if tracks(*given) else result
+
+
+def _envelope(result: SinkhornResult, p: Array, q: Array, cost: Any, variant: Variant) -> Array:
+    """The same value, as a function of what tracks gradients, the potentials being constants (envelope theorem)."""
+    f, g, eps = result.f, result.g, result.eps
+
+    def dual(p: Array, q: Array) -> Array:
+        return dual_value(p, q, f, g, 0.0, eps, variant)
+
+    value = result.value + (dual(p, q) - dual(detached(p), detached(q)))
+    if tracks(cost):
+        xp = array_namespace(f, g, cost)
+        mass = xp.sum(xp.exp((f[..., :, None] + g[..., None, :] - cost) / eps), axis=(-2, -1))
+        value = value - eps * (mass - detached(mass))
+    return value
 
 
 def _marginal_weights(rho: Any) -> float | tuple[float | None, float | None] | None:
@@ -459,7 +481,7 @@ def _start_potentials(start: Any, p: Array, q: Array, eps_scaling: float | None)
     batch = np.broadcast_shapes(tuple(p.shape[:-1]), tuple(q.shape[:-1]))
     found = []
     for name, x, h in (("f", start[0], p), ("g", start[1], q)):
-        x = xp.astype(as_float(x, like=p, name=f"start's {name}"), p.dtype, copy=False)
+        x = xp.astype(as_float(detached(x), like=p, name=f"start's {name}"), p.dtype, copy=False)
         wanted = (*batch, h.shape[-1])
         if x.ndim == 0 or x.shape[-1] != wanted[-1] or _broadcast(tuple(x.shape), wanted) != wanted:
             raise ValueError(f"start's {name} must be of shape {wanted}, or broadcast to it; got {tuple(x.shape)}.")
