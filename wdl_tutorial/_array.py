@@ -172,6 +172,23 @@ def _computable(x: Array) -> Array:
     return x.astype(x.dtype.newbyteorder("=")) if is_numpy(x) and not x.dtype.isnative else x
 
 
+def double(x: Array) -> Array:
+    """``x`` as float64, for what needs its sixteen digits.
+
+    Raises
+    ------
+    TypeError
+        Where JAX has float64 switched off: it would give float32 under that name.
+    """
+    xp = array_namespace(x)
+    if compat.is_jax_array(x) and xp.empty(0).dtype != xp.float64:
+        raise TypeError(
+            "this needs float64, which JAX has switched off. Say jax.config.update('jax_enable_x64', True) before any "
+            "array is made, or give NumPy arrays."
+        )
+    return xp.astype(x, xp.float64, copy=False)
+
+
 def one_type(*arrays: Array) -> tuple[Array, ...]:
     """The arrays, of one backend, in the widest of their floating types."""
     xp = array_namespace(*arrays)

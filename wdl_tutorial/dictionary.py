@@ -513,7 +513,7 @@ class WassersteinDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
     def _cold_value(self, X: Array, importance: Array, params: Params, steps: int) -> float:
         """The objective from b = 1."""
         terms = self._terms(X, self._cold_n_iter(steps))
-        cost = detached(check_cost(self.cost, square=True))
+        cost = check_cost(detached(self.cost), square=True)
         with problem_for(X, importance, cost, terms, self.n_atoms, self.chunk_size, self.n_jobs) as problem:
             return evaluate_chunks(problem, *self._unlog(params)).value
 
@@ -618,10 +618,10 @@ class WassersteinDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
 
     def _check_data(self, X: Array) -> tuple[Array, Any]:
         like = getattr(self, "atoms_", None)
-        cost = detached(check_cost(self.cost, square=True))
+        cost = check_cost(detached(self.cost), square=True)
         if is_complex(X):
             raise ValueError("Complex data not supported: X must hold histograms, real and non-negative.")
-        X = detached(as_float(X, like=cost if is_array(cost) else like))
+        X = as_float(detached(X), like=cost if is_array(cost) else like)
         array_namespace(X, *([cost] if is_array(cost) else []))
         if X.ndim != 2:
             raise ValueError(
@@ -683,7 +683,7 @@ class WassersteinDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         accuracy = Accuracy(n_iter, self.sinkhorn_tol, self.sinkhorn_max_iter)
         variant = Variant(self.marginal_weight, self.momentum)
         terms = Terms(self.eps, self.loss, self.locality, accuracy, variant, self.domain)
-        check_terms(terms, X, check_cost(self.cost, square=True))
+        check_terms(terms, X, check_cost(detached(self.cost), square=True))
         return terms
 
     def _check_fitted(self) -> None:
@@ -701,7 +701,8 @@ class WassersteinDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         be taken up by the next.
         """
         free = ("checkpoint", "checkpoint_every", "callback", "verbose", "n_jobs")
-        new = {k: p.default for k, p in inspect.signature(type(self)).parameters.items() if k not in _FIRST_SETTINGS}
+        given = {**inspect.signature(WassersteinDictionary).parameters, **inspect.signature(type(self)).parameters}
+        new = {k: p.default for k, p in given.items() if k not in _FIRST_SETTINGS}
         settings = {
             k: v
             for k, v in self.get_params(deep=False).items()

@@ -349,8 +349,9 @@ def barycenter_vjp(
     >>> bool(slope[0, 1] > slope[0, 0])  # more of the right atom moves the mean to the right
     True
     """
-    atoms, weights, cost = (detached(x) for x in check_inputs(atoms, weights, cost))  # gradients here are by hand
-    atoms, weights, grad = one_type(atoms, weights, detached(as_float(grad, like=atoms)))
+    atoms, weights, cost, grad = (detached(x) for x in (atoms, weights, cost, grad))  # gradients here are by hand
+    atoms, weights, cost = check_inputs(atoms, weights, cost)
+    atoms, weights, grad = one_type(atoms, weights, as_float(grad, like=atoms))
     if atoms.ndim != 2 or weights.ndim != 2 or tuple(grad.shape) != (weights.shape[0], atoms.shape[1]):
         raise ValueError(
             f"barycenter_vjp needs atoms (n_atoms, n_bins), weights (n_samples, n_atoms) and grad (n_samples, n_bins); "

@@ -209,7 +209,7 @@ def check_start(
         return start
     if start is None:
         raise ValueError(f"{name} must be one of {', '.join(known)}, or an array; got None.")
-    start = detached(as_float(start, like=x))
+    start = as_float(detached(start), like=x)
     array_namespace(start, x)
     if tuple(start.shape) != shape:
         raise ValueError(f"{name} must have shape {shape}; got {tuple(start.shape)}.")

@@ -21,6 +21,7 @@ from ._array import (
     array_namespace,
     as_float,
     backend_name,
+    double,
     is_array,
     is_numpy,
     number,
@@ -196,11 +197,6 @@ def _warn_units(X: Array, endmembers: Array) -> None:
         )
 
 
-def _double(x: Array) -> Array:
-    xp = array_namespace(x)
-    return xp.astype(x, xp.float64, copy=False)
-
-
 def _chunks(n: int, per_pixel: int) -> Iterator[slice]:
     """Slices over ``n`` pixels that keep the solver's factors, ``per_pixel`` numbers each, at about 64 MB."""
     size = max(256, 8_000_000 // max(per_pixel, 1))
@@ -365,7 +361,7 @@ def vca(
         snr_db = finite_number("snr_db", snr_db, unless=", infinite, or None to estimate it")
     n_endmembers = _count(n_endmembers, X, least=2)
     xp = array_namespace(X)
-    pixels = _double(X)
+    pixels = double(X)
     projected, denoised, usable, snr_db = _project(pixels, n_endmembers, snr_db)
     indices = _corners(projected, usable, n_endmembers, generator_of(random_state))
     chosen = xp.take(denoised if denoise else pixels, to_backend(indices, X), axis=0)
@@ -529,7 +525,7 @@ def fcls(X: Array, endmembers: Array) -> Unmixed:
 def _solve_pixels(X: Array, endmembers: Array, *, sum_to_one: bool) -> Array:
     """The exact abundances, in the dtype of X, chunk by chunk, each chunk checked."""
     xp = array_namespace(X, endmembers)
-    full = _double(endmembers)
+    full = double(endmembers)
     n_endmembers = full.shape[0]
     if sum_to_one and n_endmembers == 1:
         return xp.ones_like(X[:, :1])
@@ -539,7 +535,7 @@ def _solve_pixels(X: Array, endmembers: Array, *, sum_to_one: bool) -> Array:
     projections = xp.concat([basis, xp.matrix_transpose(full)], axis=1)
     parts = []
     for rows in _chunks(X.shape[0], 3 * n_endmembers**2 + X.shape[1]):
-        both = _double(X[rows, :]) @ projections  # one pass over the pixels: to solve, and to check
+        both = double(X[rows, :]) @ projections  # one pass over the pixels: to solve, and to check
         targets, cross = both[:, : columns.shape[1]] - centre @ basis, both[:, columns.shape[1] :]
         found = leastsquares.solve(columns, targets, n_simplex=n_endmembers if sum_to_one else 0)
         _check_optimal(full, cross, found, sum_to_one, rows.start)
@@ -601,7 +597,7 @@ def bilinear(
     """
     X, endmembers = _pixels_and_endmembers(X, endmembers)
     xp = array_namespace(X, endmembers)
-    full = _double(endmembers)
+    full = double(endmembers)
     _check_bilinear(full, model)
     max_iter, tol = integer("max_iter", max_iter), finite_number("tol", tol, least=0, most=1)
     _warn_units(X, endmembers)
@@ -610,7 +606,7 @@ def bilinear(
     largest = xp.max(xp.sum(full * full, axis=1))
     parts = []
     for rows in _chunks(X.shape[0], 4 * (p + n_pairs * reduced.free_gamma) * (p + 2 * basis.shape[1])):
-        pixels = _double(X[rows, :])
+        pixels = double(X[rows, :])
         start = _bilinear_start(pixels, full, n_pairs * reduced.free_gamma)
         scale = xp.clip(xp.sum(pixels * pixels, axis=1), min=largest)
         parts.append(gaussnewton.fit(pixels @ basis, start, reduced, scale=scale, tol=tol, max_iter=max_iter))
@@ -767,7 +763,7 @@ def plmm(
     X, endmembers, abundances, _ = _variable_start(X, endmembers, start)
     price, reference_price = _price("price", price), _price("reference_price", reference_price)
     steps = variability.perturbed_steps(
-        _double(X), _double(endmembers), abundances, price=price, reference_price=reference_price
+        double(X), double(endmembers), abundances, price=price, reference_price=reference_price
     )
     return _variable("PLMM", X, steps, tol, max_iter)
 
@@ -784,10 +780,10 @@ def _refuse_dark(endmembers: Array) -> None:
 
 def _scaled(name, X, endmembers, length, price, start, tol, max_iter) -> VariableResult:
     X, endmembers, abundances, factors = _variable_start(X, endmembers, start)
-    reference = _double(endmembers)
+    reference = double(endmembers)
     smoother = variability.factor_smoother(reference, length)
     price = _price("price", price)
-    steps = variability.scaled_steps(_double(X), reference, abundances, factors, price=price, smoother=smoother)
+    steps = variability.scaled_steps(double(X), reference, abundances, factors, price=price, smoother=smoother)
     found = _variable(name, X, steps, tol, max_iter)
     return found._replace(factors=found.factors[:, :, 0]) if name == "ELMM" else found
 
@@ -802,7 +798,7 @@ def _variable_start(X: Array, endmembers: Array, start: str) -> tuple[Array, Arr
     choice("start", start, ("fcls", "nnls"))
     _warn_units(X, endmembers)
     xp = array_namespace(X, endmembers)
-    pixels, full = _double(X), _double(endmembers)
+    pixels, full = double(X), double(endmembers)
     if start == "fcls":
         first = _solve_pixels(pixels, full, sum_to_one=True)
         return X, endmembers, first, xp.ones_like(first)[:, :, None]

@@ -258,8 +258,9 @@ def wdl_objective(
     Objective : value (float), grad_atoms (n_atoms, n_bins), grad_weights (n_samples, n_atoms), reconstruction
         (n_samples, n_bins). Gradients are partial derivatives; only signs and finiteness of the inputs are checked.
     """
-    atoms, weights, cost = (detached(x) for x in check_inputs(atoms, weights, cost))  # gradients here are by hand
-    X, atoms, weights = one_type(detached(as_float(X, like=atoms)), atoms, weights)
+    X, atoms, weights, cost = (detached(x) for x in (X, atoms, weights, cost))  # gradients here are by hand
+    atoms, weights, cost = check_inputs(atoms, weights, cost)
+    X, atoms, weights = one_type(as_float(X, like=atoms), atoms, weights)
     if atoms.ndim != 2 or weights.ndim != 2 or tuple(X.shape) != (weights.shape[0], atoms.shape[1]):
         raise ValueError(
             "wdl_objective needs X (n_samples, n_bins), atoms (n_atoms, n_bins) and weights (n_samples, n_atoms); "

@@ -3,6 +3,7 @@ answers disagree, and may this one be used?"""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -11,8 +12,9 @@ import numpy as np
 from . import linear, metrics
 from ._array import to_numpy
 from .histograms import continuum_removed, normalize
+from .iterate import ConvergenceWarning, warn
 from .scenes import Scene
-from .unmixing import Unmixing, unmix
+from .unmixing import Unmixing, one_by_one, unmix
 
 SHARES = np.linspace(0.0, 1.0, 101)  # the weights of the second spectrum that are tried
 ENOUGH = 0.05  # false alarms above this share: the test has nothing to say
@@ -270,10 +272,14 @@ def doubt(
     if len(given) * len(seeds) < 2:
         raise ValueError(f"doubt needs two runs at least; got {len(given)} methods and {len(seeds)} seeds.")
     plan = [(method, seed, chosen) for method, chosen in given.items() for seed in seeds]
-    runs = [
-        unmix(scene, method, n_endmembers, random_state=seed, mask=mask, **(options | chosen))
-        for method, seed, chosen in tqdm(plan, desc="doubt", disable=not verbose)
-    ]
+    run = functools.partial(unmix, scene, n_endmembers=n_endmembers, mask=mask)
+    calls = [functools.partial(run, method=m, random_state=seed, **(options | chosen)) for m, seed, chosen in plan]
+    runs = one_by_one(tqdm(calls, desc="doubt", disable=not verbose))
+    if len(runs) < len(plan) or runs[-1].interrupted:
+        runs = [one for one in runs if not one.interrupted]  # an unfinished fit differs for no reason of the scene's
+        if len(runs) < 2:
+            raise KeyboardInterrupt
+        warn(f"doubt was interrupted: it is of the first {len(runs)} of {len(plan)} runs.", ConvergenceWarning)
     names = tuple(f"{run.method}, seed {seed}" for run, (_, seed, _) in zip(runs, plan))
     stack, first = aligned(runs)
     return Doubt(disagreement(stack), tuple(runs), names, stack, runs[first].names)

@@ -27,6 +27,7 @@ from ._array import as_float, to_numpy
 from ._checks import check_count, choice, shown
 from .datasets import Scene
 from .histograms import area_fractions, normalize
+from .iterate import ConvergenceWarning, warn
 from .libraries import Spectra, load_usgs_sample
 from .presets import RECOMMENDED, SETTINGS, MassDictionary, unbalanced_wahu, wahu  # noqa: F401  (their first home)
 from .scenes import Geo, check_maps, valid_pixels
@@ -92,7 +93,13 @@ class Unmixing(NamedTuple):
         """Method, sizes and diagnostics: no arrays."""
         told = ", ".join(f"{name} {value:.3g}" for name, value in self.diagnostics.items())
         shape = " x ".join(map(str, self.abundances.shape))
+        told += " (interrupted)" if self.interrupted else ""
         return f"Unmixing({self.method!r}, abundances {shape}, {self.endmembers.shape[-1]} bands: {told})"
+
+    @property
+    def interrupted(self) -> bool:
+        """True where Ctrl-C ended the fit behind this: what it holds is the best found until then."""
+        return bool(getattr(self.model, "interrupted_", False))
 
     @property
     def reconstruction(self) -> np.ndarray:
@@ -129,10 +136,8 @@ class Unmixing(NamedTuple):
         scene = _masked(_same_bands(self, _as_scene(scene)), mask)
         _check_pixels(scene)
         if scene.units != self.units:
-            warnings.warn(
+            warn(
                 f"the scene is in {scene.units!r}, the endmembers are in {self.units!r}: bring one to the other's units.",
-                UserWarning,
-                stacklevel=2,
             )
         start = time.perf_counter()
         kept = self.learned._replace(fitted=None, reconstruct=None, indices=None)
@@ -202,11 +207,9 @@ def _check_pixels(scene: Scene) -> None:
         flat = (x[:, 0] < 0) & (x == x[:, :1]).all(axis=1)
         fill, value = fill + int(flat.sum()), float(x[flat.argmax(), 0]) if flat.any() else value
     if fill:
-        warnings.warn(
+        warn(
             f"{fill} valid pixels hold one value, {value:g}, in every band: it is fill, and would become an endmember. Mask "
             f"them: mask=(cube != {value:g}).any(axis=-1), or load_cube(..., fill=...).",
-            UserWarning,
-            stacklevel=3,
         )
     if not n:
         raise ValueError(f"the scene has no valid pixel: all {np.size(scene.mask)} entries of its mask are False.")
@@ -271,11 +274,9 @@ class _Light:
         light = x + self.offset
         below = light < 0
         if below.any():
-            warnings.warn(
+            warn(
                 f"{int(below.sum())} values lie below the darkest value that the atoms were learned from "
                 f"({-self.offset:g}) and are set to it.",
-                UserWarning,
-                stacklevel=2,
             )
             light = np.maximum(light, 0.0)
         weights, scale = self.model.transform(normalize(light)), light.sum(axis=1)
@@ -344,11 +345,9 @@ def _nnls(scene, n, seed, verbose, endmembers=None, snr_db=None) -> Learned:
     found = _solved(scene, n, seed, endmembers, snr_db, linear.nnls, _Nnls)
     length = np.linalg.norm(found.endmembers, axis=1)
     if length.min() < 0.01 * length.max():
-        warnings.warn(
+        warn(
             f"endmember {int(length.argmin())} (0-based) is darker than 1 % of the brightest: NNLS divided by its sum gives "
             "such a shade whatever noise is left. Leave it out, as the sum carries the shade, or use fcls.",
-            UserWarning,
-            stacklevel=4,
         )
     return found
 
@@ -589,11 +588,9 @@ def unmix(
     name = getattr(method, "__name__", type(method).__name__) if callable(method) else method
     below = np.flatnonzero((learned.endmembers < 0).all(axis=1)) if name != "pca" else np.empty(0, int)
     if below.size:
-        warnings.warn(
+        warn(
             f"endmember {below[0]} (0-based) is negative in every band (about {np.median(learned.endmembers[below[0]]):g}): "
             "pixels of fill were not masked. Give mask=..., or load_cube(..., fill=...).",
-            UserWarning,
-            stacklevel=2,
         )
     return _finished(scene, name, learned, start, _settings(scene, name, n, random_state, options))
 
@@ -808,11 +805,9 @@ def _check_brightness(scene: Scene, endmembers: np.ndarray) -> None:
         most / float(np.abs(endmembers).max() or 1.0),
     )
     if ratio > 20 or top < 1 / 30:
-        warnings.warn(
+        warn(
             f"the scene reaches {most:.3g} (mean {mean:.3g}) and the endmembers {np.abs(endmembers).max():.3g}: one of them "
             "seems to be in counts or percent. Divide it by its scale to reflectance (often 1e4, or 100).",
-            UserWarning,
-            stacklevel=6,
         )
 
 
@@ -847,6 +842,7 @@ class Comparison(NamedTuple):
     """A tidy table: one dict per method and seed. ``print`` shows medians, and ranges over the seeds."""
 
     rows: tuple[dict[str, Any], ...]
+    interrupted: str = ""  # what Ctrl-C left unfinished or undone; nothing where it did not come
 
     def medians(self) -> dict[str, dict[str, float]]:
         """method -> metric -> median over the seeds."""
@@ -873,7 +869,8 @@ class Comparison(NamedTuple):
 
         table = [["", *groups], *([name, *(cell(values.get(name)) for values in groups.values())] for name in names)]
         widths = [max(len(row[k]) for row in table) for k in range(len(table[0]))]
-        return "\n".join("  ".join(text.rjust(w) for text, w in zip(row, widths)) for row in table)
+        lines = ["  ".join(text.rjust(w) for text, w in zip(row, widths)) for row in table]
+        return "\n".join([*lines, f"interrupted: {self.interrupted}"] if self.interrupted else lines)
 
 
 def compare(
@@ -898,6 +895,9 @@ def compare(
     Returns
     -------
     Comparison
+
+    Ctrl-C stops the loop, not the method alone: what is there is returned with a warning, and says ``interrupted``; before
+    there is anything, it is passed on.
     """
     scene = _as_scene(scene)
     seeds = list(random_state) if np.iterable(random_state) else [random_state]
@@ -905,12 +905,39 @@ def compare(
     if not seeds or not methods:
         raise ValueError(f"compare needs at least one method and one seed; got {len(methods)} and {len(seeds)}.")
     options = methods if isinstance(methods, dict) else {name: {} for name in methods}
-    rows = []
-    for seed in seeds:
-        for name, chosen in options.items():
-            found = unmix(scene, name, n_endmembers, random_state=seed, verbose=verbose, **chosen)
-            rows.append({"method": name, "seed": seed} | against_truth(scene, found) | found.diagnostics)
-    return Comparison(tuple(rows))
+    plan = [(name, seed) for seed in seeds for name in options]
+    run = functools.partial(unmix, scene, n_endmembers=n_endmembers, verbose=verbose)
+    runs = one_by_one([functools.partial(run, method=name, random_state=s, **options[name]) for name, s in plan])
+    rows = [
+        {"method": name, "seed": seed} | against_truth(scene, found) | found.diagnostics
+        for (name, seed), found in zip(plan, runs)
+    ]
+    return Comparison(tuple(rows), _left_undone(plan, runs))
+
+
+def one_by_one(calls: Sequence[Callable[[], Unmixing]]) -> list[Unmixing]:
+    """What the calls return, until Ctrl-C: then what there is by now, the last of them perhaps of an unfinished fit."""
+    done: list[Unmixing] = []
+    for call in calls:
+        try:
+            done.append(call())
+        except KeyboardInterrupt:
+            if not done:
+                raise
+            break
+        if done[-1].interrupted:
+            break
+    return done
+
+
+def _left_undone(plan: list[tuple[str, int]], runs: list[Unmixing]) -> str:
+    """What an interrupted comparison lacks, said aloud too."""
+    told = [f"{name} (seed {seed}) is of an unfinished fit" for (name, seed), run in zip(plan, runs) if run.interrupted]
+    if len(runs) < len(plan):
+        told.append("not run: " + ", ".join(f"{name} (seed {seed})" for name, seed in plan[len(runs) :]))
+    if told:
+        warn(f"compare was interrupted: {'; '.join(told)}.", ConvergenceWarning)
+    return "; ".join(told)
 
 
 def against_truth(scene: Scene, found: Unmixing) -> dict[str, float]:
