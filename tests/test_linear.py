@@ -619,3 +619,21 @@ def test_no_warning_is_raised_on_an_ordinary_scene():
         endmembers = linear.vca(scene.pixels(), 3, random_state=0).endmembers
         for method in UNMIX:
             assert np.isfinite(method(scene.pixels(), endmembers).abundances).all()
+
+
+@pytest.mark.parametrize("snr_db", [None, 0])
+def test_vca_in_blocks_takes_the_same_pixels_as_vca(snr_db):
+    for scene in (make_bilinear_scene(shape=(20, 20), random_state=0), make_teaching_scene()):
+        X = scene.pixels()
+        for seed in range(3):
+            whole = linear.vca(X, 3, random_state=seed, snr_db=snr_db)
+            parts = linear.vca_in_blocks(
+                lambda X=X: (X[k : k + 77] for k in range(0, len(X), 77)), 3, random_state=seed, snr_db=snr_db
+            )
+            np.testing.assert_array_equal(parts.indices, whole.indices)
+            np.testing.assert_allclose(parts.endmembers, whole.endmembers, atol=1e-9)
+
+
+def test_vca_in_blocks_refuses_what_vca_refuses():
+    with pytest.raises(ValueError, match="n_endmembers is 9, more than X has pixels"):
+        linear.vca_in_blocks(lambda: iter([np.ones((4, 12))]), 9)

@@ -478,3 +478,26 @@ def test_a_result_survives_pickling(scene):
     found = wt.unmix(scene, "wahu", **SMALL["wahu"])
     again = pickle.loads(pickle.dumps(found))
     np.testing.assert_array_equal(again.reconstruction, found.reconstruction)
+
+
+def test_a_large_cube_of_integers_is_unmixed_beside_less_than_its_own_float32_size():
+    """512 x 512 x 200 as int16: in a process of its own, whose other memory is told apart by what it had before."""
+    import subprocess
+    import sys
+
+    code = """
+import resource, numpy as np, wdl_tutorial as wt
+from wdl_tutorial import linear
+rng = np.random.default_rng(0)
+ends = rng.uniform(500, 6000, (4, 200))
+cube = np.empty((512, 512, 200), dtype="i2")
+for row in cube:
+    row[:] = rng.dirichlet([0.3] * 4, 512) @ ends + rng.normal(0, 20, (512, 200))
+wt.unmix(cube[:8, :8], "nnls", 4)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+found = wt.unmix(cube, "nnls", 4)
+after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+print((after - before) * 1024 / (cube.size * 4))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert float(done.stdout) < 1.5, done.stderr

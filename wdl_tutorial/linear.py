@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -77,7 +77,7 @@ class VCAResult(NamedTuple):
     """Endmembers found among the pixels."""
 
     endmembers: Array  # (n_endmembers, n_bands)
-    indices: np.ndarray  # (n_endmembers,) which pixels they are
+    indices: np.ndarray  # (n_endmembers,) which rows of X they are: of ``scene.pixels()`` they count valid pixels only
     snr_db: float  # the signal-to-noise ratio that chose the projection
 
 
@@ -383,8 +383,13 @@ def _project(pixels: Array, k: int, snr_db: float | None) -> tuple[Array, Array,
 
 def _principal(pixels: Array, k: int) -> tuple[Array, Array]:
     """The k leading eigenvectors of pixels^T pixels / n, (n_bands, k), and all eigenvalues; signs fixed."""
-    xp = array_namespace(pixels)
-    values, vectors = xp.linalg.eigh(xp.matrix_transpose(pixels) @ pixels / pixels.shape[0])
+    return _leading(array_namespace(pixels).matrix_transpose(pixels) @ pixels / pixels.shape[0], k)
+
+
+def _leading(gram: Array, k: int) -> tuple[Array, Array]:
+    """The k leading eigenvectors of a symmetric matrix, and all its eigenvalues, largest first; signs fixed."""
+    xp = array_namespace(gram)
+    values, vectors = xp.linalg.eigh(gram)
     vectors = xp.flip(vectors, axis=1)[:, :k]
     largest = xp.take_along_axis(vectors, xp.argmax(xp.abs(vectors), axis=0)[None, :], axis=0)
     return vectors * xp.sign(largest), xp.flip(values, axis=0)  # a seed means the same on every backend
@@ -392,11 +397,14 @@ def _principal(pixels: Array, k: int) -> tuple[Array, Array]:
 
 def _estimate_snr(pixels: Array, mean: Array, k: int) -> float:
     """10 log10 of signal power over noise power, the signal being what k principal directions and the mean hold."""
-    xp = array_namespace(pixels)
-    _, values = _principal(pixels - mean, k)
+    return _snr(mean, _principal(pixels - mean, k)[1], k)
+
+
+def _snr(mean: Array, values: Array, k: int) -> float:
+    xp = array_namespace(mean)
     noise = number(xp.sum(values[k:]))
     total = number(xp.sum(values)) + number(xp.sum(mean * mean))
-    signal = (total - noise) - k / pixels.shape[1] * total
+    signal = (total - noise) - k / mean.shape[0] * total
     if noise <= 1e-12 * total:
         return math.inf
     return 10 * math.log10(signal / noise) if signal > 0 else -math.inf
@@ -406,20 +414,32 @@ def _project_through_origin(pixels: Array, k: int) -> tuple[Array, Array, Array]
     xp = array_namespace(pixels)
     basis, _ = _principal(pixels, k)
     inside = pixels @ basis
-    mean = xp.mean(inside, axis=0)
-    along = inside @ mean
-    usable = along > 0.01 * xp.mean(along)
-    projected = inside / xp.where(usable, along, xp.ones_like(along))[:, None]
+    projected, usable = _seen_from_origin(inside)
     return projected, inside @ xp.matrix_transpose(basis), usable
+
+
+def _seen_from_origin(inside: Array) -> tuple[Array, Array]:
+    """Pixels divided by their component along the mean, and which of them may be."""
+    xp = array_namespace(inside)
+    along = inside @ xp.mean(inside, axis=0)
+    usable = along > 0.01 * xp.mean(along)
+    return inside / xp.where(usable, along, xp.ones_like(along))[:, None], usable
 
 
 def _project_around_mean(pixels: Array, mean: Array, k: int) -> tuple[Array, Array, Array]:
     xp = array_namespace(pixels)
     basis, _ = _principal(pixels - mean, k - 1)
     inside = (pixels - mean) @ basis
+    lifted, usable = _lifted(inside)
+    return lifted, inside @ xp.matrix_transpose(basis) + mean, usable
+
+
+def _lifted(inside: Array) -> tuple[Array, Array]:
+    """Pixels with one coordinate more, the largest radius: all of them may be endmembers."""
+    xp = array_namespace(inside)
     radius = xp.sqrt(xp.max(xp.sum(inside * inside, axis=1)))
     lifted = xp.concat([inside, xp.broadcast_to(radius, (inside.shape[0], 1))], axis=1)
-    return lifted, inside @ xp.matrix_transpose(basis) + mean, xp.ones_like(inside[:, 0], dtype=xp.bool)
+    return lifted, xp.ones_like(inside[:, 0], dtype=xp.bool)
 
 
 def _corners(projected: Array, usable: Array, k: int, rng: np.random.Generator) -> np.ndarray:
@@ -443,6 +463,51 @@ def _corners(projected: Array, usable: Array, k: int, rng: np.random.Generator) 
         indices.append(best)
         found = np.stack([to_numpy(projected[i, :]) for i in indices], axis=1)
     return np.array(indices)
+
+
+def vca_in_blocks(
+    blocks: Callable[[], Iterable[np.ndarray]],
+    n_endmembers: int,
+    *,
+    random_state: int | np.random.Generator | None = None,
+    snr_db: float | None = None,
+) -> VCAResult:
+    """:func:`vca` of pixels that never lie in memory together: NumPy blocks of them, gone through four times.
+
+    Parameters
+    ----------
+    blocks : called for an iterator over arrays (n, n_bands), the same ones each time.
+
+    Returns
+    -------
+    VCAResult. The indices count the pixels of all blocks in order; the endmembers are those of :func:`vca` up to rounding.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer pixels or bands than ``n_endmembers``, or they span too few directions.
+    """
+    n = sum(len(x) for x in blocks())
+    mean = sum(x.sum(axis=0) for x in blocks()) / n
+    k = _count(n_endmembers, np.broadcast_to(mean, (n, len(mean))), least=2)
+    around, along = np.zeros((len(mean), len(mean))), np.empty(n)
+    start = 0
+    for x in blocks():
+        centred = x - mean
+        around += centred.T @ centred
+        along[start : start + len(x)] = x @ mean
+        start += len(x)
+    around /= n
+    if snr_db is None:
+        snr_db = _snr(mean, _leading(around, k)[1], k)
+    behind = float(np.mean(along < -0.01 * along.mean()))
+    from_origin = snr_db >= 15 + 10 * math.log10(k) and behind <= 0.01
+    basis = _leading(around + np.outer(mean, mean), k)[0] if from_origin else _leading(around, k - 1)[0]
+    origin = np.zeros_like(mean) if from_origin else mean
+    inside = np.concatenate([(x - origin) @ basis for x in blocks()])
+    projected, usable = _seen_from_origin(inside) if from_origin else _lifted(inside)
+    indices = _corners(projected, usable, k, generator_of(random_state))
+    return VCAResult(inside[indices] @ basis.T + origin, indices, snr_db)
 
 
 # -------------------------------------------------------------------------------------------------------- NNLS, FCLS

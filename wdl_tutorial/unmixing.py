@@ -33,6 +33,7 @@ from .presets import RECOMMENDED, SETTINGS, MassDictionary, unbalanced_wahu, wah
 from .scenes import Geo, check_maps, valid_pixels
 
 BLOCK = 1 << 24  # bytes of float64 pixels that are unmixed at once
+MANY = 8_000_000  # values from which on VCA, too, goes through the pixels in blocks
 
 
 class Rows(NamedTuple):
@@ -182,6 +183,10 @@ def _blocks(scene: Scene) -> Iterator[tuple[slice, np.ndarray]]:
         yield part, np.asarray(flat[valid[part]], dtype=float)  # in half precision histograms do not sum to one
 
 
+def _just_pixels(scene: Scene) -> Iterator[np.ndarray]:
+    return (x for _, x in _blocks(scene))
+
+
 def _pixels(scene: Scene) -> np.ndarray:
     """All valid pixels at once, float64, for a method that has to see them together."""
     return np.asarray(scene.pixels(), dtype=float)
@@ -314,7 +319,11 @@ def _nmf(scene, n, seed, verbose, **options) -> Learned:
 def _corners(scene, n, seed, endmembers, snr_db) -> Learned:
     """Endmembers: those that are given, by numbers, as a library or by name, or the pixels at the corners (VCA)."""
     if endmembers is None:
-        found = linear.vca(_pixels(scene), n, snr_db=snr_db, random_state=seed)
+        if scene.cube.size <= MANY:
+            found = linear.vca(_pixels(scene), n, snr_db=snr_db, random_state=seed)
+        else:
+            blocks = functools.partial(_just_pixels, scene)
+            found = linear.vca_in_blocks(blocks, n, snr_db=snr_db, random_state=seed)
         return Learned(found.endmembers, found, None, indices=found.indices)
     if snr_db is not None:
         raise ValueError(f"snr_db={snr_db!r} is for VCA, which does not run where endmembers are given. Leave one out.")
