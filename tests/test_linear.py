@@ -637,3 +637,46 @@ def test_vca_in_blocks_takes_the_same_pixels_as_vca(snr_db):
 def test_vca_in_blocks_refuses_what_vca_refuses():
     with pytest.raises(ValueError, match="n_endmembers is 9, more than X has pixels"):
         linear.vca_in_blocks(lambda: iter([np.ones((4, 12))]), 9)
+
+
+def pure_and_mixed(seed=0, n=3, pixels=300):
+    rng = np.random.default_rng(seed)
+    ends = rng.random((n, 20)) + 0.1
+    shares = np.concatenate([np.eye(n), rng.dirichlet(np.ones(n), pixels)])
+    order = rng.permutation(len(shares))
+    return (shares @ ends)[order], {int(np.flatnonzero(order == k)[0]) for k in range(n)}
+
+
+@pytest.mark.parametrize("n", [2, 3, 5])
+def test_nfindr_takes_the_pure_pixels_whose_simplex_is_the_largest(n):
+    for seed in range(4):
+        X, pure = pure_and_mixed(seed, n)
+        assert set(linear.nfindr(X, n, random_state=seed).indices.tolist()) == pure
+
+
+def test_atgp_takes_pure_pixels_and_the_brightest_first():
+    X, pure = pure_and_mixed()
+    found = linear.atgp(X, 3)
+    assert found.indices[0] == np.argmax(np.linalg.norm(X, axis=1))
+    assert set(found.indices.tolist()) == pure
+    with pytest.raises(ValueError, match="span only 3 directions"):
+        linear.atgp(X, 4)
+
+
+def test_sparse_is_the_soft_threshold_where_spectra_are_orthonormal(xp):
+    x = np.random.default_rng(0).random((7, 6))
+    found = linear.sparse(xp.array(x), xp.array(np.eye(6)), penalty=0.3)
+    np.testing.assert_allclose(xp.numpy(found.abundances), np.maximum(x - 0.3, 0.0), atol=1e-9)
+
+
+def test_sparse_without_a_penalty_is_nnls_and_with_one_meets_the_conditions_of_its_minimum():
+    rng = np.random.default_rng(1)
+    library, X = rng.random((8, 15)), rng.random((20, 15))
+    np.testing.assert_allclose(
+        linear.sparse(X, library, penalty=0.0).abundances, linear.nnls(X, library).abundances, atol=1e-8
+    )
+    a = linear.sparse(X, library, penalty=0.2).abundances
+    slope = (a @ library - X) @ library.T + 0.2
+    assert slope.min() > -1e-7 and np.abs(slope * a).max() < 1e-7
+    with pytest.raises(ValueError, match="penalty"):
+        linear.sparse(X, library, penalty=-1.0)

@@ -40,7 +40,29 @@ def test_a_method_gives_maps_endmembers_reconstruction_and_diagnostics(scene, me
 
 
 def test_every_method_is_covered_here_or_in_the_tests_of_its_network():
-    assert set(METHODS) == set(SMALL) | {"idnet"}
+    assert set(METHODS) == set(SMALL) | {"idnet", "sparse"}
+
+
+def test_sparse_chooses_from_a_library_and_needs_one(scene):
+    library = wt.datasets.load_usgs_sample()
+    found = wt.unmix(scene, "sparse", endmembers=library, penalty=0.05)
+    free = wt.unmix(scene, "nnls", endmembers=library)
+    used = lambda run: (run.abundances > 1e-6).sum(axis=-1).mean()  # noqa: E731
+    assert used(found) < used(free) and found.names == library.names
+    best = np.argsort(found.abundances.mean(axis=(0, 1)))[-3:]
+    assert {library.names[k] for k in best} == set(scene.endmember_names)
+    with pytest.raises(ValueError, match="sparse needs endmembers"):
+        wt.unmix(scene, "sparse", 3)
+
+
+@pytest.mark.parametrize("corners", ["nfindr", "atgp"])
+def test_other_finders_of_corners_stand_beside_vca(scene, corners):
+    found = wt.unmix(scene, "fcls", 3, corners=corners)
+    pixels = scene.cube.reshape(72, -1)[found.indices]
+    np.testing.assert_array_equal(pixels, found.endmembers)
+    assert corners.upper()[:2] in found.describe().upper() and found.report().verdict
+    with pytest.raises(ValueError, match="corners must be"):
+        wt.unmix(scene, "fcls", 3, corners="magic")
 
 
 @pytest.mark.parametrize("method", ["elmm", "glmm", "plmm"])

@@ -510,6 +510,88 @@ def vca_in_blocks(
     return VCAResult(inside[indices] @ basis.T + origin, indices, snr_db)
 
 
+class Corners(NamedTuple):
+    """Pixels that were chosen as endmembers."""
+
+    endmembers: np.ndarray  # (n_endmembers, n_bands)
+    indices: np.ndarray  # (n_endmembers,) which rows of X they are
+
+
+def atgp(X: Array, n_endmembers: int) -> Corners:
+    """NumPy. The automatic target generator: again and again the pixel that lies farthest from the span of those before it.
+
+    Orthogonal projection, without a random number (Ren and Chang, 2003, doi:10.1109/TAES.2003.1261124). It likes bright and
+    rare pixels, and takes an outlier for a target.
+
+    Raises
+    ------
+    ValueError
+        If X is not two-dimensional, holds NaN, is smaller than ``n_endmembers``, or spans too few directions.
+
+    Examples
+    --------
+    >>> atgp([[1.0, 0, 0], [0, 3, 0], [0.5, 0.5, 0], [0, 0, 2]], 3).indices
+    array([1, 3, 0])
+    """
+    X = _host_pixels(X, "atgp").astype(np.float64)
+    n = _count(n_endmembers, X)
+    left, indices = X.copy(), []
+    size = float(np.sqrt((X**2).sum(axis=1).max()))
+    for _ in range(n):
+        length = (left**2).sum(axis=1)
+        best = int(length.argmax())
+        if length[best] <= (1e-9 * size) ** 2:
+            raise ValueError(
+                f"the pixels of X span only {len(indices)} directions, so {n} targets cannot be told apart. Ask for fewer."
+            )
+        direction = left[best] / np.sqrt(length[best])
+        left -= (left @ direction)[:, None] * direction
+        indices.append(best)
+    return Corners(X[indices], np.array(indices))
+
+
+def nfindr(
+    X: Array, n_endmembers: int, *, random_state: int | np.random.Generator | None = None, max_iter: int = 20
+) -> Corners:
+    """NumPy. N-FINDR: the pixels whose simplex has the largest volume (Winter, 1999, doi:10.1117/12.366289).
+
+    In the n_endmembers - 1 leading principal components each corner in turn is replaced by the pixel that enlarges the
+    simplex most, until none does: the volume is a determinant, linear in each corner. It starts from the corners that
+    :func:`vca` finds, so that a seed matters little.
+
+    Warns
+    -----
+    ConvergenceWarning
+        If corners still move after ``max_iter`` rounds.
+
+    Examples
+    --------
+    >>> X = [[1, 0, 0], [0, 1, 0], [0.5, 0.5, 0], [0.2, 0.3, 0.5], [0, 0, 1]]
+    >>> sorted(nfindr(X, 3, random_state=0).indices.tolist())
+    [0, 1, 4]
+    """
+    X = _host_pixels(X, "nfindr").astype(np.float64)
+    n, rounds = _count(n_endmembers, X, least=2), integer("max_iter", max_iter, least=1)
+    indices = vca(X, n, random_state=random_state, snr_db=0).indices.copy()
+    basis, _ = _principal(X - X.mean(axis=0), n - 1)
+    inside = np.concatenate(
+        [np.ones((len(X), 1)), (X - X.mean(axis=0)) @ basis], axis=1
+    )  # a volume is |det| of n of these
+    for _ in range(rounds):
+        before = indices.copy()
+        for k in range(n):
+            others = np.delete(inside[indices], k, axis=0)
+            cofactors = np.linalg.svd(others)[2][-1]  # orthogonal to the others: the determinant is linear along it
+            best = int(np.abs(inside @ cofactors).argmax())
+            if np.abs(inside[best] @ cofactors) > (1 + 1e-12) * np.abs(inside[indices[k]] @ cofactors):
+                indices[k] = best
+        if np.array_equal(before, indices):
+            break
+    else:
+        warn_not_converged(f"N-FINDR's corners still move after {rounds} rounds. Raise max_iter.")
+    return Corners(X[indices], indices)
+
+
 # -------------------------------------------------------------------------------------------------------- NNLS, FCLS
 
 
@@ -553,6 +635,36 @@ def nnls(X: Array, endmembers: Array, *, normalize: bool = False) -> Unmixed:
             )
         abundances = abundances / xp.where(total > 0, total, xp.ones_like(total))
     return Unmixed(abundances, endmembers)
+
+
+def sparse(X: Array, endmembers: Array, *, penalty: float) -> Unmixed:
+    """Few spectra of a large library: min 1/2 ||x - a @ endmembers||^2 + penalty sum(a) over a >= 0, exactly.
+
+    The problem of SUnSAL (Bioucas-Dias and Figueiredo, 2010, doi:10.1109/WHISPERS.2010.5594963), solved as :func:`nnls` with
+    one band more, in which every spectrum has a small value s and every pixel -penalty / s: what it adds is
+    penalty sum(a) + (s sum(a))^2 / 2, up to a constant.
+
+    Parameters
+    ----------
+    X : array, shape (n_pixels, n_bands).   endmembers : array, shape (n_endmembers, n_bands), a library.
+    penalty : in units of the squares of X; 0 is NNLS. Where it reaches X @ spectrum, the spectrum is not used.
+
+    Returns
+    -------
+    Unmixed. Abundances do not sum to one: the penalty makes them smaller.
+
+    Examples
+    --------
+    >>> sparse([[0.2, 0.6]], [[1.0, 0.0], [0.0, 1.0]], penalty=0.3).abundances.round(6) + 0.0
+    array([[0. , 0.3]])
+    """
+    penalty = finite_number("penalty", penalty, least=0)
+    X, endmembers = _pixels_and_endmembers(X, endmembers)
+    xp = array_namespace(X, endmembers)
+    small = 1e-5 * max(number(xp.max(xp.abs(endmembers))), 1e-300)
+    more = xp.concat([endmembers, small * xp.ones_like(endmembers[:, :1])], axis=1)
+    pixels = xp.concat([X, (-penalty / small) * xp.ones_like(X[:, :1])], axis=1)
+    return Unmixed(_solve_pixels(pixels, more, sum_to_one=False), endmembers)
 
 
 def fcls(X: Array, endmembers: Array) -> Unmixed:

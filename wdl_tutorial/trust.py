@@ -383,7 +383,7 @@ def report(found: Unmixing, *, others: Sequence[Unmixing] = ()) -> Report:
     findings = [_units(found, x), _converged(found), _misfit(found, x, rebuilt, noise)]
     if found.method != "pca":
         m = found.endmembers
-        vca = found.indices is not None
+        vca = found.indices is not None and found.settings["options"].get("corners", "vca") == "vca"
         findings += [_outside(x, m, noise), _superfluous(m, noise), _unused(a, found.names)]
         findings += [_beside_nnls(x, a, m), _brightness(x, a, found.names)]
         findings += _seeds(found, x, others, vca)
@@ -560,11 +560,14 @@ def _seeds(found: Unmixing, x: np.ndarray, others: Sequence[Unmixing], vca: bool
 
 CITED = {
     "vca": "vertex component analysis (Nascimento and Bioucas-Dias, 2005, doi:10.1109/TGRS.2005.844293)",
+    "nfindr": "N-FINDR (Winter, 1999, doi:10.1117/12.366289)",
+    "atgp": "the automatic target generation process (Ren and Chang, 2003, doi:10.1109/TAES.2003.1261124)",
     "pca": "principal component analysis",
     "nmf": "non-negative matrix factorisation (Lee and Seung, 1999, doi:10.1038/44565)",
     "fcls": "fully constrained least squares (Heinz and Chang, 2001, doi:10.1109/36.911111)",
     "nnls": "non-negative least squares (Lawson and Hanson, 1974), divided by their sum",
     "bilinear": "a bilinear mixing model (Fan et al., 2009, doi:10.1080/01431160802558659)",
+    "sparse": "sparse regression with a library (Bioucas-Dias and Figueiredo, 2010, doi:10.1109/WHISPERS.2010.5594963)",
     "elmm": "the extended linear mixing model (Drumetz et al., 2016, doi:10.1109/TIP.2016.2579259)",
     "glmm": "the generalised linear mixing model (Imbiriba et al., 2018)",
     "plmm": "the perturbed linear mixing model (Thouvenin et al., 2016, doi:10.1109/TSP.2015.2486746)",
@@ -582,7 +585,8 @@ def describe(found: Unmixing) -> str:
     method = CITED.get(found.method, f"the method {found.method}")
     origin = f", with {len(found.endmembers)} endmembers"
     if found.indices is not None:
-        origin += f" found among the pixels by {CITED['vca']}"
+        finder = told["options"].get("corners", "vca")
+        origin += f" found among the pixels by {CITED.get(finder, finder)}"
     elif "endmembers" in told["options"]:
         origin += " that were given" + (f" ({', '.join(found.names)})" if found.names[0] != "endmember 1" else "")
     options = {k: v for k, v in told["options"].items() if k != "endmembers"}

@@ -316,8 +316,13 @@ def _nmf(scene, n, seed, verbose, **options) -> Learned:
     return Learned(found.endmembers, found, rows, Rows(found.abundances, None), found.reconstruct)
 
 
-def _corners(scene, n, seed, endmembers, snr_db) -> Learned:
-    """Endmembers: those that are given, by numbers, as a library or by name, or the pixels at the corners (VCA)."""
+def _corners(scene, n, seed, endmembers, snr_db, corners="vca") -> Learned:
+    """Endmembers: those that are given, by numbers, as a library or by name, or pixels at the corners."""
+    choice("corners", corners, ("vca", "nfindr", "atgp"))
+    if endmembers is None and corners != "vca":
+        x = _pixels(scene)
+        found = linear.atgp(x, n) if corners == "atgp" else linear.nfindr(x, n, random_state=seed)
+        return Learned(found.endmembers, found, None, indices=found.indices)
     if endmembers is None:
         if scene.cube.size <= MANY:
             found = linear.vca(_pixels(scene), n, snr_db=snr_db, random_state=seed)
@@ -341,17 +346,17 @@ def _corners(scene, n, seed, endmembers, snr_db) -> Learned:
     return Learned(endmembers, endmembers, None, names=names)
 
 
-def _solved(scene, n, seed, endmembers, snr_db, solve, kind=_Solver, **options) -> Learned:
-    corners = _corners(scene, n, seed, endmembers, snr_db)
+def _solved(scene, n, seed, endmembers, snr_db, corners, solve, kind=_Solver, **options) -> Learned:
+    corners = _corners(scene, n, seed, endmembers, snr_db, corners)
     return corners._replace(rows=kind(solve, corners.endmembers, options))
 
 
-def _fcls(scene, n, seed, verbose, endmembers=None, snr_db=None) -> Learned:
-    return _solved(scene, n, seed, endmembers, snr_db, linear.fcls)
+def _fcls(scene, n, seed, verbose, endmembers=None, snr_db=None, corners="vca") -> Learned:
+    return _solved(scene, n, seed, endmembers, snr_db, corners, linear.fcls)
 
 
-def _nnls(scene, n, seed, verbose, endmembers=None, snr_db=None) -> Learned:
-    found = _solved(scene, n, seed, endmembers, snr_db, linear.nnls, _Nnls)
+def _nnls(scene, n, seed, verbose, endmembers=None, snr_db=None, corners="vca") -> Learned:
+    found = _solved(scene, n, seed, endmembers, snr_db, corners, linear.nnls, _Nnls)
     length = np.linalg.norm(found.endmembers, axis=1)
     if length.min() < 0.01 * length.max():
         warn(
@@ -361,8 +366,14 @@ def _nnls(scene, n, seed, verbose, endmembers=None, snr_db=None) -> Learned:
     return found
 
 
-def _bilinear(scene, n, seed, verbose, endmembers=None, snr_db=None, **options) -> Learned:
-    return _solved(scene, n, seed, endmembers, snr_db, linear.bilinear, **options)
+def _bilinear(scene, n, seed, verbose, endmembers=None, snr_db=None, corners="vca", **options) -> Learned:
+    return _solved(scene, n, seed, endmembers, snr_db, corners, linear.bilinear, **options)
+
+
+def _sparse(scene, n, seed, verbose, endmembers=None, penalty=1e-3) -> Learned:
+    if endmembers is None:
+        raise ValueError("sparse needs endmembers=..., a library: it chooses from it. See wt.datasets.load_library.")
+    return _solved(scene, n, seed, endmembers, None, "vca", linear.sparse, penalty=penalty)
 
 
 def _variable(scene, n, seed, endmembers, snr_db, solve, options) -> Learned:
@@ -470,6 +481,7 @@ METHODS: dict[str, Callable[..., Learned]] = {
     "fcls": _fcls,
     "nnls": _nnls,
     "bilinear": _bilinear,
+    "sparse": _sparse,
     "elmm": _elmm,
     "glmm": _glmm,
     "plmm": _plmm,
@@ -547,7 +559,8 @@ def unmix(
     ----------
     scene : a Scene, or a cube (rows, cols, bands) in reflectance.
     method : "pca", "nmf", "fcls" and "nnls" (with VCA's endmembers, or ``endmembers=``; ``snr_db=0`` for a scene with
-        water or shadow, see :func:`wdl_tutorial.linear.vca`), "bilinear" (likewise),
+        water or shadow, see :func:`wdl_tutorial.linear.vca`; ``corners="nfindr"`` or ``"atgp"`` for other finders),
+        "bilinear" (likewise), "sparse" (few spectra of a library, ``endmembers=``, with ``penalty=1e-3``),
         "elmm", "glmm" and "plmm" (likewise; endmembers vary: options of :func:`wdl_tutorial.linear.elmm` and its kin),
         "wahu" (options of :func:`wahu`; ``n_training=1000`` pixels are fitted, all are unmixed; ``area=True`` turns
         fractions of light into fractions of area, right for linear mixing only), "wahu_unbalanced" (pixels keep their
