@@ -87,8 +87,10 @@ book: _build/.package
 	$(QUIET) $(BIN)/python book/execute.py --cache _build/.jupyter_cache --jobs $(JOBS) $(CHAPTERS)
 	$(QUIET) $(BIN)/jupyter-book build book --config _config.yml --path-output . -W --keep-going
 
-# The built book, the notebooks, the wheel, the pins and a page that says how to start.
+# Slides, worksheets and the book as one file to print; then all of it with the notebooks, the wheel and the pins in one zip,
+# which the teachers' page of the built book links.
 handout: book
+	$(BIN)/python book/kit.py
 	$(BIN)/python book/handout.py
 
 bench: $(STAMP)

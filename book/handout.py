@@ -42,6 +42,7 @@ Chapters 7, 16 and 17 need torch, too, which is large. Add it with
 | here | what it is |
 |---|---|
 | `book/` | the pages; every slider works from this folder |
+| `book/kit/` | for teachers: slides and a worksheet for each chapter, and the book as one file to print |
 | `notebooks/` | the same pages to run and to change |
 | `{wheel}` | the package `wdl_tutorial`, with its data |
 | `constraints.txt` | the versions that everything was tested with |
@@ -69,6 +70,7 @@ def contents(site: Path, chapters: Path, wheel: Path, constraints: Path) -> dict
     if not notebooks:
         raise FileNotFoundError(f"{chapters.name} holds no notebook.")
     pages = [path for path in site.rglob("*") if path.is_file() and not LEFT_OUT & set(path.relative_to(site).parts)]
+    pages = [path for path in pages if path.suffix != ".zip"]  # an earlier handout, offered on the teachers' page
     found = {f"book/{path.relative_to(site).as_posix()}": path.read_bytes() for path in pages}
     beside = [*notebooks, *chapters.glob("appendices/*.ipynb"), *chapters.glob("appendices/*.md")]
     found |= {f"notebooks/{path.relative_to(chapters).as_posix()}": path.read_bytes() for path in beside}
@@ -89,6 +91,15 @@ def pack(target: Path, files: dict[str, bytes], *, folder: str = "wdl_tutorial_h
     return target
 
 
+def offer(site: Path, target: Path) -> None:
+    """Put the zip beside the pages, and show the link to it that the teachers' page keeps hidden."""
+    page = site / "appendices" / "teachers.html"
+    shutil.copy(target, site / target.name)
+    if page.is_file():
+        text = page.read_text(encoding="utf-8")
+        page.write_text(text.replace('class="wdl-handout" hidden', 'class="wdl-handout"'), encoding="utf-8")
+
+
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Zip the built book, the notebooks and the wheel.")
     parser.add_argument("--site", type=Path, default=ROOT / "_build" / "html", help="the built book")
@@ -97,6 +108,7 @@ def main(arguments: list[str] | None = None) -> int:
     with tempfile.TemporaryDirectory() as folder:
         files = contents(options.site, ROOT / "book", build_wheel(Path(folder)), ROOT / "constraints.txt")
     size = pack(options.target, files).stat().st_size
+    offer(options.site, options.target)
     print(f"{options.target.name}: {len(files)} files, {size / 1e6:.1f} MB")
     return 0
 

@@ -71,6 +71,17 @@ def test_the_same_files_give_the_same_bytes(tree):
     assert first == handout.pack(tree / "b.zip", files_of(tree)).read_bytes()
 
 
+def test_the_zip_lies_beside_the_pages_its_link_is_shown_and_it_does_not_hold_itself(tree):
+    page = tree / "html" / "appendices" / "teachers.html"
+    page.parent.mkdir()
+    page.write_text('<p class="wdl-handout" hidden>the handout</p>')
+    target = handout.pack(tree / "handout.zip", files_of(tree))
+    handout.offer(tree / "html", target)
+    assert (tree / "html" / "handout.zip").read_bytes() == target.read_bytes()
+    assert page.read_text() == '<p class="wdl-handout">the handout</p>'
+    assert "book/handout.zip" not in files_of(tree)
+
+
 def test_a_book_that_was_not_built_is_named(tree):
     (tree / "html" / "index.html").unlink()
     with pytest.raises(FileNotFoundError, match="make book"):

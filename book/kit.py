@@ -1,0 +1,213 @@
+"""A teacher's kit, made from the built book: ``python book/kit.py`` (``make handout`` does it).
+
+Below ``kit/`` of the site: for each chapter a set of slides (the question, its options, the demo's state as a link and as a
+picture, the answer, the sentence for the board) and an A4 worksheet of exercise (a) with an answer sheet; the whole book as
+one page to print. Where Chromium is found each becomes a PDF as well. All words are those of the chapters and of the table
+of predictions: nothing is typed twice.
+"""
+
+from __future__ import annotations
+
+import argparse
+import html
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import nbformat
+import yaml
+from bs4 import BeautifulSoup
+from markdown_it import MarkdownIt
+from mdit_py_plugins.dollarmath import dollarmath_plugin
+
+from wdl_tutorial.widgets.votes import Question, marked_up, questions
+
+BOOK = Path(__file__).resolve().parent
+MINUTES = 8  # for one PDF
+HEAD = """<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<title>{title}</title><link rel="stylesheet" href="kit.css">{more}
+<script>window.MathJax = {{ options: {{ enableMenu: false }} }};</script>
+<script defer src="../_static/mathjax/tex-mml-chtml.js"></script></head><body class="{kind}">"""
+STYLE = """
+body { font: 12pt/1.5 system-ui, "DejaVu Sans", sans-serif; color: #1b1f24; margin: 0 auto; max-width: 46rem;
+  padding: 1rem; }
+a { color: #00578a; } img { max-width: 100%; } pre { white-space: pre-wrap; overflow-wrap: anywhere; }
+.slides { max-width: none; padding: 0; }
+.slides section { box-sizing: border-box; min-height: 100vh; padding: 6vh 7vw; display: flex; flex-direction: column;
+  justify-content: center; break-after: page; border-bottom: 1px solid #c9ced6; font-size: clamp(18px, 2.6vw, 34px); }
+.slides h1 { font-size: 1.5em; line-height: 1.2; }
+.slides ul { list-style: none; padding: 0; } .slides li { margin: .6em 0; }
+.slides img { max-height: 62vh; object-fit: contain; } .slides .small { font-size: .6em; color: #4b5563; }
+.worksheet .space { height: 9cm; border-bottom: 1px solid #c9ced6; margin: 1rem 0; }
+.worksheet .answers { break-before: page; } .print section.page { break-before: page; }
+.print table { border-collapse: collapse; font-size: .8em; }
+.print td, .print th { border: 1px solid #c9ced6; padding: 2px 5px; }
+.print pre { font-size: .72em; background: #f3f5f8; padding: .5em; } .print .math { overflow-x: hidden; }
+@page { size: A4; margin: 16mm; }
+@media print { .slides section { min-height: auto; height: 245mm; border: 0; } body { padding: 0; } }
+"""
+
+
+def cells(chapter: str) -> str:
+    """The prose of a chapter."""
+    notebook = nbformat.read(BOOK / f"{chapter}.ipynb", as_version=4)
+    return "\n\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+
+
+def rendered(text: str) -> str:
+    """Markdown with formulas, as HTML for MathJax; links into the book are left as words."""
+    text = re.sub(r"\[([^\]]+)\]\([^)]*\)", r"\1", re.sub(r"\{cite:[pt]\}`[^`]*`", "", text))
+    page = (
+        MarkdownIt("commonmark", {"html": True}).enable("table").use(dollarmath_plugin, renderer=formula).render(text)
+    )
+    return page
+
+
+def formula(content: str, options: dict) -> str:
+    content = html.escape(content)
+    return f"\\[{content}\\]" if options.get("display_mode") else f"\\({content}\\)"
+
+
+def first_exercise(text: str) -> tuple[str, str]:
+    """Exercise (a) and its solution."""
+    found = re.search(r"\*\*\(a\).*?(?=<details>)", text, re.S)
+    answer = re.search(r"<summary>Solution</summary>(.*?)</details>", text[found.end() :] if found else "", re.S)
+    return (found[0].strip(), answer[1].strip()) if found and answer else ("", "")
+
+
+def for_the_board(text: str) -> str:
+    """The sentence that answers the chapter's title, from its last lines."""
+    recap = text[text.rfind("\n## Recap") :]
+    found = re.search(r"^\*\*[^*\n]+\?\*\*\s+(.*?)(?=\n\n|\n## |\Z)", recap, re.S | re.M)
+    return found[1].strip() if found else ""
+
+
+def picture(page: Path) -> str:
+    """The address of the first demo's still picture in a built chapter."""
+    found = re.search(r'wdl-first-frame">.*?src="(_images/[^"]+)"', page.read_text(encoding="utf-8"), re.S)
+    return f"../{found[1]}" if found else ""
+
+
+def slides(asked: list[Question], title: str, site: Path, text: str) -> str:
+    """The slides of one chapter."""
+    parts = []
+    for q in asked:
+        options = "".join(f"<li><b>{'ABC'[k]}.</b> {marked_up(o)}</li>" for k, o in enumerate(sorted(q.options)))
+        parts.append(f"<h1>{html.escape(title)}</h1><p>{marked_up(q.question)}</p>")
+        parts.append(
+            f"<p>{marked_up(q.question)}</p><ul>{options}</ul><p class='small'>Raise your hands, and keep them up.</p>"
+        )
+        still, link = picture(site / f"{q.chapter}.html"), f"../{q.chapter}.html" + (f"#{q.state}" if q.state else "")
+        shown = f'<img src="{still}" alt="the demo as it opens">' if still else ""
+        parts.append(f'{shown}<p><a href="{html.escape(link)}">Open the demo in this state</a></p>')
+        told = "".join(f"<li>{marked_up(w.option)} <em>{marked_up(w.told)}</em></li>" for w in q.wrong)
+        parts.append(f"<p><b>{marked_up(q.right)}</b></p><p>{marked_up(q.answer)}</p><ul class='small'>{told}</ul>")
+    parts.append(f"<p class='small'>For the board</p>{rendered(for_the_board(text))}")
+    sections = "".join(f"<section>{part}</section>" for part in parts)
+    return HEAD.format(title=f"Slides: {html.escape(title)}", more="", kind="slides") + sections + "</body></html>"
+
+
+def worksheet(title: str, text: str) -> str:
+    """Exercise (a) on one sheet, its answer on the next."""
+    exercise, answer = first_exercise(text)
+    head = HEAD.format(title=f"Worksheet: {html.escape(title)}", more="", kind="worksheet")
+    sheet = f"<h1>{html.escape(title)}</h1><p>Name:</p>{rendered(exercise)}<div class='space'></div>"
+    return (
+        f"{head}{sheet}<div class='answers'><h2>Answer: {html.escape(title)}</h2>{rendered(answer)}</div></body></html>"
+    )
+
+
+def order() -> list[str]:
+    """All pages in the order of the table of contents."""
+    toc = yaml.safe_load((BOOK / "_toc.yml").read_text(encoding="utf-8"))
+    found = [toc["root"]]
+    for part in toc["parts"]:
+        for chapter in part["chapters"]:
+            found += [chapter["file"], *(section["file"] for section in chapter.get("sections", []))]
+    return found
+
+
+def whole_book(site: Path) -> str:
+    """Every page in one: pictures in the place of demos, folds open, no menus."""
+    bodies = []
+    for name in order():
+        page = site / f"{name}.html"
+        if not page.is_file() or "gallery" in name:
+            continue
+        soup = BeautifulSoup(page.read_text(encoding="utf-8"), "html.parser")
+        article = soup.select_one("article")
+        for still in article.select("noscript"):
+            still.name = "div"
+        for fold in article.select("details"):
+            fold["open"] = ""
+        for gone in article.select("script, .headerlink, .wdl-skip, button"):
+            gone.decompose()
+        for image in article.select("img[src]"):
+            image["src"] = "../" + image["src"].replace("../", "")
+        for link in article.select("a[href]"):
+            if not link["href"].startswith("http"):
+                link.attrs.pop("href")
+        bodies.append(f'<section class="page">{article.decode_contents()}</section>')
+    sheets = '<link rel="stylesheet" href="../_static/pygments.css"><link rel="stylesheet" href="../_static/book.css">'
+    return HEAD.format(title="A book that moves mass", more=sheets, kind="print") + "".join(bodies) + "</body></html>"
+
+
+def print_pdf(page: Path, browser: str) -> Path:
+    """The page as a PDF file beside it, formulas set."""
+    target = page.with_suffix(".pdf")
+    with tempfile.TemporaryDirectory() as profile:
+        command = [browser, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={profile}"]
+        command += ["--no-pdf-header-footer", "--allow-file-access-from-files", "--virtual-time-budget=60000"]
+        command += [f"--print-to-pdf={target}", page.as_uri()]
+        subprocess.run(command, check=True, capture_output=True, timeout=60 * MINUTES)
+    return target
+
+
+def make(site: Path) -> list[Path]:
+    """Write the kit's pages below the site; returns them."""
+    folder = site / "kit"
+    folder.mkdir(exist_ok=True)
+    (folder / "kit.css").write_text(STYLE, encoding="utf-8")
+    written, links = [], []
+    for chapter in sorted({q.chapter for q in questions().values()}):
+        if not (site / f"{chapter}.html").is_file():
+            continue
+        text, asked = cells(chapter), [q for q in questions().values() if q.chapter == chapter]
+        title = f"{int(chapter[:2])}. {text.splitlines()[0].removeprefix('# ')}"
+        for kind, content in (("slides", slides(asked, title, site, text)), ("worksheet", worksheet(title, text))):
+            page = folder / f"{kind}_{chapter[:2]}.html"
+            page.write_text(content, encoding="utf-8")
+            written.append(page)
+        named = ", ".join(f'<a href="{kind}_{chapter[:2]}.html">{kind}</a>' for kind in ("slides", "worksheet"))
+        links.append(f"<li>{html.escape(title)}: {named}</li>")
+    book = folder / "book.html"
+    book.write_text(whole_book(site), encoding="utf-8")
+    index = (
+        HEAD.format(title="A teacher's kit", more="", kind="index") + "<h1>A teacher's kit</h1><ul>" + "".join(links)
+    )
+    index += '</ul><p><a href="book.html">The whole book as one page to print</a></p></body></html>'
+    (folder / "index.html").write_text(index, encoding="utf-8")
+    return [*written, book]
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description="Slides, worksheets and a printed book from the built book.")
+    parser.add_argument("--site", type=Path, default=BOOK.parent / "_build" / "html", help="the built book")
+    parser.add_argument("--no-pdf", action="store_true", help="pages only")
+    options = parser.parse_args(arguments)
+    if not (options.site / "index.html").is_file():
+        parser.error(f"{options.site.name} holds no index.html: run `make book` first.")
+    pages = make(options.site.resolve())
+    browser = next(filter(None, map(shutil.which, ["chromium", "chromium-browser", "google-chrome"])), None)
+    if browser and not options.no_pdf:
+        for page in pages:
+            print_pdf(page, browser)
+    print(f"kit: {len(pages)} pages{', each as a PDF' if browser and not options.no_pdf else ''}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

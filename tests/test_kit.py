@@ -1,0 +1,74 @@
+"""The teacher's kit: slides, worksheets and the printed book, made of the chapters' own words."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("bs4")
+pytest.importorskip("markdown_it")
+pytest.importorskip("anywidget")
+ROOT = Path(__file__).resolve().parents[1]
+
+spec = importlib.util.spec_from_file_location("kit", ROOT / "book" / "kit.py")
+kit = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(kit)
+
+CHAPTERS = sorted({q.chapter for q in kit.questions().values()})
+
+
+@pytest.fixture
+def site(tmp_path):
+    """A built book of one chapter."""
+    page = """<html><article><h1>2. A title</h1><script>move()</script><details><summary>Answer</summary>129</details>
+      <noscript><figure class="wdl-first-frame"><img src="_images/still.png"></figure></noscript>
+      <a href="03_scaling.html">next</a></article></html>"""
+    (tmp_path / "index.html").write_text("<article>start</article>", encoding="utf-8")
+    (tmp_path / "02_cost_of_moving.html").write_text(page, encoding="utf-8")
+    return tmp_path
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_every_chapter_has_an_exercise_an_answer_and_a_sentence_for_the_board(chapter):
+    text = kit.cells(chapter)
+    exercise, answer = kit.first_exercise(text)
+    assert exercise.startswith("**(a)") and len(exercise) > 100 and len(answer) > 50
+    assert "<details" not in exercise + answer and "**(b)" not in exercise
+    assert 60 < len(kit.for_the_board(text)) < 400
+
+
+def test_slides_ask_show_and_tell(site):
+    kit.make(site)
+    text = (site / "kit" / "slides_02.html").read_text(encoding="utf-8")
+    slides = re.findall(r"<section>(.*?)</section>", text, re.S)
+    assert len(slides) == 5
+    assert "154 different tables" in slides[0] and "Most of them" not in slides[0]
+    assert slides[1].count("<li>") == 3
+    assert 'src="../_images/still.png"' in slides[2] and "02_cost_of_moving.html#plan-by-hand=power:1" in slides[2]
+    assert "129 of 154" in slides[3] and "smallest bill" in slides[4]
+
+
+def test_a_worksheet_has_its_answer_on_a_sheet_of_its_own(site):
+    kit.make(site)
+    text = (site / "kit" / "worksheet_02.html").read_text(encoding="utf-8")
+    question, answer = text.split("<div class='answers'>")
+    _, solution = kit.first_exercise(kit.cells("02_cost_of_moving"))
+    assert "Name:" in question and "\\(" in text
+    assert kit.rendered(solution) in answer and kit.rendered(solution) not in question
+
+
+def test_the_printed_book_has_pictures_in_the_place_of_demos_and_its_folds_open(site):
+    text = kit.whole_book(site)
+    assert text.count('class="page"') == 2
+    assert "move()" not in text and "noscript" not in text
+    assert '<details open="">' in text and '<img src="../_images/still.png"' in text
+    assert "03_scaling.html" not in text
+
+
+def test_the_kit_says_where_it_is_missing_its_book(tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        kit.main(["--site", str(tmp_path)])
+    assert "make book" in capsys.readouterr().err
