@@ -559,3 +559,9 @@ def test_nobody_advises_a_debiased_barycenter_what_it_refuses_or_what_slows_it()
         warnings.simplefilter("error")
         for remedy in ({"max_iter": 10_000}, {"max_iter": 30, "tol": 1.01 * found.error}):
             assert wt.barycenter(two, [0.5, 0.5], cost, eps=6.0, debiased=True, **remedy).converged
+
+
+@pytest.mark.parametrize("options", [{}, {"acceleration": None}, {"n_iter": 3000}], ids=str)
+def test_weights_that_sum_to_more_than_two_are_told_so_and_not_to_use_float64(options):
+    with pytest.raises(FloatingPointError, match=r"diverge. The weights of a row sum to 3.5, not to 1: use normalize"):
+        wt.barycenter(TWO, [2.0, 1.5], wt.GridCost(N), eps=500.0, **options)

@@ -219,3 +219,28 @@ def test_restarts_refresh_the_function_every_so_many_steps_and_go_on_from_any_st
     saved = run(4)[-1]
     again = run(5, state=saved)
     assert [s.value for s in again] == [s.value for s in whole[4:]]
+
+
+def test_a_step_of_lbfgs_asks_the_device_four_times_and_every_further_evaluation_once(monkeypatch):
+    torch = pytest.importorskip("torch")
+    asked = []
+    for name in ("__float__", "__bool__", "__int__", "item", "tolist", "numpy", "cpu"):
+        plain = getattr(torch.Tensor, name)
+        monkeypatch.setattr(torch.Tensor, name, lambda x, *a, _plain=plain, **k: asked.append(1) or _plain(x, *a, **k))
+    evaluations = []
+
+    def rosenbrock(params):
+        x, y = params
+        evaluations.append(1)
+        value = float(((1 - x) ** 2).sum() + 100 * ((y - x**2) ** 2).sum())  # the one look of the objective itself
+        return value, (-2 * (1 - x) - 400 * x * (y - x**2), 200 * (y - x**2))
+
+    start = tuple(torch.full((50,), v, dtype=torch.float64) for v in (-1.2, 1.0))
+    steps = lbfgs_steps(rosenbrock, start, memory=10)
+    list(itertools.islice(steps, 16))
+    before = len(asked), len(evaluations)
+    list(itertools.islice(steps, 5))
+    looks, calls = len(asked) - before[0], len(evaluations) - before[1]
+    # a numpy() is preceded by a cpu(): two names for one look; once a slope, once a trial, once the curvature
+    assert looks <= 5 * 4 + 3 * calls
+    assert list(itertools.islice(steps, 60))[-1].value < 1e-12  # and they are right

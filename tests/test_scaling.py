@@ -15,7 +15,7 @@ from wdl_tutorial._fast import path_for
 from wdl_tutorial.costs import symmetric_part
 from wdl_tutorial.initialise import Ruler, distances
 from wdl_tutorial.iterate import Accuracy
-from wdl_tutorial.scaling import PLAIN, Variant
+from wdl_tutorial.scaling import PLAIN, Scaled, Variant, is_right
 
 LOSSES = ("quadratic", "tv", "kl_reverse", "wasserstein", "sinkhorn_divergence")
 
@@ -217,3 +217,24 @@ def test_a_debiased_run_has_no_gradient_and_says_so():
 def test_the_powers_of_a_variant_are_those_of_section_4_4():
     assert (PLAIN.theta(0.1), PLAIN.kappa(0.1)) == (1.0, 0.0)
     assert Variant(0.3).theta(0.1) == pytest.approx(0.75) and Variant(0.3).kappa(0.1) == pytest.approx(0.25)
+
+
+@pytest.mark.parametrize("domain", ["kernel", "log"])
+def test_whether_a_state_is_right_is_asked_of_the_device_once(domain, monkeypatch):
+    torch = pytest.importorskip("torch")
+    one = torch.full((3, 40), 0.5, dtype=torch.float64)
+    scaled = [Scaled(one, one, one > 0, one > 0)] * 2
+    asked = []
+    for name in ("__float__", "__bool__", "__int__", "item", "tolist", "numpy"):
+        plain = getattr(torch.Tensor, name)
+        monkeypatch.setattr(torch.Tensor, name, lambda x, *a, _plain=plain, **k: asked.append(1) or _plain(x, *a, **k))
+    assert is_right(domain, *scaled)
+    assert len(asked) == 1
+    assert is_right(domain, *scaled, numbers=(one, one, one))
+    assert len(asked) <= (2 if domain == "kernel" else 3)
+    for spoilt in (float("nan"), float("inf")):
+        bad = torch.where(torch.arange(40) == 7, spoilt, one)
+        assert not is_right(domain, *scaled, numbers=(one, bad))
+        if domain == "kernel" or spoilt != float("inf"):
+            assert not is_right(domain, scaled[0], Scaled(bad, one, one > 0))
+    assert is_right("log", Scaled(torch.where(torch.arange(40) == 7, -float("inf"), one), None, None))  # an empty bin

@@ -822,3 +822,49 @@ def test_an_eps_beyond_float32_is_refused_in_float32_only():
             with pytest.raises(ValueError, match="is beyond float32"):
                 wt.sinkhorn(p.astype(np.float32), q.astype(np.float32), cost, eps=eps)
     assert_close(wt.sinkhorn(p, q, wt.GridCost(2), eps=1e36).plan, np.outer(p, q), rtol=1e-12)
+
+
+@pytest.mark.parametrize("rho", [None, 0.5])
+def test_torchs_gradient_is_zero_in_an_empty_bin_whatever_the_domain(rng, rho):
+    torch = pytest.importorskip("torch")
+    p, q = random_histograms(rng, 2, 6)
+    p[2], q[4] = 0.0, 0.0
+    cost = torch.tensor(wt.cost_matrix(np.linspace(0, 1, 6)))
+    slope = torch.tensor(rng.normal(size=(6, 6)))
+    found = {}
+    for domain in ("kernel", "log"):
+        x, y = (torch.tensor(wt.normalize(h), requires_grad=True) for h in (p, q))
+        kernel = wt.gibbs_kernel(cost, 0.2, domain=domain)
+        steps = wt.sinkhorn_log_steps if domain == "log" else wt.sinkhorn_steps
+        u, v = nth(steps(x, y, kernel, marginal_weight=rho), 30)
+        u, v = (torch.exp(u), torch.exp(v)) if domain == "log" else (u, v)
+        plan = u[:, None] * torch.exp(-cost / 0.2) * v
+        by_steps = torch.autograd.grad((plan * slope).sum(), (x, y))
+        value = wt.sinkhorn(x, y, cost, eps=0.2, marginal_weight=rho, domain=domain, tol=1e-11).value
+        found[domain] = [*by_steps, *torch.autograd.grad(value, (x, y))]
+        assert [float(g[i]) for g, i in zip(found[domain], (2, 4, 2, 4))] == [0.0] * 4
+    for one, other in zip(found["kernel"], found["log"]):
+        assert_close(one, other, atol=1e-8)
+        assert float(abs(one).max()) > 1e-3
+
+
+@pytest.mark.parametrize("n_iter", [20, None])
+def test_torchs_gradient_of_a_barycenter_is_zero_where_an_atom_is_whatever_the_domain(rng, n_iter):
+    torch = pytest.importorskip("torch")
+    atoms = random_histograms(rng, 2, 6)
+    atoms[0, 2] = 0.0
+    slope, found = torch.tensor(rng.normal(size=6)), {}
+    for domain in ("kernel", "log"):
+        x = torch.tensor(wt.normalize(atoms), requires_grad=True)
+        bary = wt.barycenter(
+            x, torch.tensor([0.4, 0.6], dtype=torch.float64), wt.GridCost(6), eps=2.0, domain=domain, n_iter=n_iter
+        )
+        found[domain] = torch.autograd.grad((bary.histogram * slope).sum(), x)[0]
+        assert float(found[domain][0, 2]) == 0.0
+    assert_close(found["kernel"], found["log"], atol=1e-8)
+    by_hand, _ = wt.barycenter_vjp(
+        wt.normalize(atoms), [[0.4, 0.6]], wt.GridCost(6), slope.numpy()[None], eps=2.0, n_iter=n_iter
+    )
+    elsewhere = atoms > 0
+    assert_close(found["log"].numpy()[elsewhere], by_hand[elsewhere], atol=1e-8)
+    assert abs(by_hand[0, 2]) > 1e-3  # the slope that is there, for who asks for it

@@ -300,6 +300,11 @@ def number(x: Array) -> float:
     return float(to_numpy(x))
 
 
+def stays_empty(x: Array) -> Array:
+    """``x``, whose gradient is 0 where it is 0, in whichever domain the rest is computed; itself where nothing is traced."""
+    return array_namespace(x).where(x > 0, x, array_namespace(x).zeros_like(x)) if tracks(x) else x
+
+
 def row_sums(x: Array) -> Array:
     """Sums along the last axis; NumPy's in float64 at least, since it adds some memory orders one by one.
 

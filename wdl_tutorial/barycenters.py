@@ -26,6 +26,7 @@ from ._array import (
     number,
     one_type,
     safe_log,
+    stays_empty,
     tracks,
     with_gradient,
 )
@@ -54,6 +55,7 @@ from .scaling import (
     kernels_to_try,
     least_mass,
     manner,
+    raised,
     relax,
     relax_log,
     too_fine,
@@ -186,14 +188,14 @@ def barycenter_steps(
     while True:
         kb = kernel.apply(b)
         new = atoms / kb  # (6)
-        a = relax(a, new if theta == 1.0 else new**theta, momentum)
+        a = relax(a, raised(new, theta), momentum)
         phi = kernel.apply_t(a)
         p = xp.exp(log_mean(xp.log(phi), weights, kappa))  # (7)
         if debiased:
             p = bias * p
             bias = xp.sqrt(bias * p / kernel.apply(bias))
         new = p[..., None, :] / phi  # (8)
-        b = relax(b, new if theta == 1.0 else new**theta, momentum)
+        b = relax(b, raised(new, theta), momentum)
         yield BarycenterState(a, b, kb, phi, p, bias)
 
 
@@ -492,7 +494,8 @@ def barycenter(
 
     Returns
     -------
-    BarycenterResult, ``.histogram`` of shape (..., n_bins), or (..., n_support)
+    BarycenterResult, ``.histogram`` of shape (..., n_bins), or (..., n_support). Its gradients by torch are 0 in bins where
+        an atom is 0, in both domains; :func:`wdl_tutorial.barycenter_vjp` gives the slope there.
 
     Of torch tensors that track gradients, ``histogram`` does too. Converged runs of one set of atoms record no iteration:
     their gradient is implicit, by :func:`wdl_tutorial.barycenter_vjp`. Those with an ``n_iter`` are recorded, each of
@@ -521,6 +524,7 @@ def barycenter(
         )
     own = support_cost is None
     atoms, weights, cost = check_inputs(atoms, weights, cost if own else support_cost, square=own)
+    atoms = stays_empty(atoms)
     eps = check_eps(eps)
     check_options(domain, marginal_weight, momentum)
     check_run(tol, max_iter, n_iter, check_every=check_every)
@@ -541,7 +545,8 @@ def barycenter(
 
     def attempt(kernel: Any) -> Attempt:
         found = _solve(atoms, weights, kernel, variant, accuracy)
-        return Attempt(found, state_is_right(found.state, atoms, kernel))
+        right = state_is_right(found.state, atoms, kernel)
+        return Attempt(found, right, None if right or kernel.domain != "log" else _diverged(atoms, weights, variant))
 
     kernels = kernels_to_try(cost, eps, domain, atoms, weights)
     found, kernel = first_right(kernels, attempt, f"barycenter ({atoms.dtype})")
@@ -581,7 +586,7 @@ def warn_loose(
     """A ConvergenceWarning where a barycenter has not reached its tolerance, with what to do."""
     if bool(array_namespace(atoms).all(found.converged)):
         return
-    why = too_fine(tol, atoms) + ("" if variant.marginal_weight is not None else _loose_masses(atoms, weights))
+    why = too_fine(tol, atoms) + ("" if variant.marginal_weight is not None else _loose_masses(atoms, weights, tol))
     plain = acceleration is None and variant.momentum == 0.0
     other = "tol" if variant.debiased else f"eps (now {kernel.eps:g})"  # to undo a wider blur takes longer
     auto = ", or leave acceleration at 'auto'" if plain and not variant.debiased else ""
@@ -589,7 +594,15 @@ def warn_loose(
     warn_not_converged("Barycenter", found.n_iter, found.error, tol, remedy)
 
 
-def _loose_masses(atoms: Array, weights: Array) -> str:
+def _diverged(atoms: Array, weights: Array, variant: Variant) -> FloatingPointError | None:
+    """The error of balanced iterations that grow for ever, since the weights of a row sum to two or more; else nothing."""
+    loose = _loose_masses(atoms, weights, SUM_TOLERANCE) if variant.marginal_weight is None else ""
+    return (
+        FloatingPointError(f"the iterations of the barycenter diverge. {loose}".strip()) if "weights" in loose else None
+    )
+
+
+def _loose_masses(atoms: Array, weights: Array, tol: float) -> str:
     """A sentence for the warning of a balanced run that has no fixed point, since masses differ; else nothing."""
     xp = array_namespace(atoms, weights)
     sums, mass = xp.sum(weights, axis=-1), xp.sum(atoms, axis=-1)
@@ -597,8 +610,8 @@ def _loose_masses(atoms: Array, weights: Array) -> str:
         off = xp.max(sums) if number(xp.max(sums)) - 1 > 1 - number(xp.min(sums)) else xp.min(sums)
         return f"The weights of a row sum to {number(off):.6g}, not to 1: use normalize(weights). "
     low, high = number(xp.min(mass)), number(xp.max(mass))
-    if high - low > SUM_TOLERANCE * high:
-        return f"The atoms' sums differ, from {low:.6g} to {high:.6g}: use normalize(atoms). "
+    if high - low > tol * high:  # their plans cannot agree any better
+        return f"The atoms' sums differ by {high - low:.1e}, up to {high:.6g}: use normalize(atoms). "
     return ""
 
 

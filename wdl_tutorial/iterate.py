@@ -48,9 +48,13 @@ class Run(NamedTuple):
     trace: list[tuple[int, float]]  # (iteration, largest error) at every check
 
     def measured(self, state: Any, errors: Array, tol: float) -> Run:
-        """This run with its state in another shape, and the errors of that state in the place of bounds of them."""
+        """This run with its state in another shape, and the errors of that state in the place of bounds of them.
+
+        A bound within ``tol`` counts where the error differs from it by no more than rounding.
+        """
         xp = array_namespace(errors)
-        converged = (errors <= tol) | xp.reshape(self.converged, errors.shape)
+        rounding = 16 * float(xp.finfo(errors.dtype).eps)
+        converged = (errors <= tol) | (xp.reshape(self.converged, errors.shape) & (errors <= tol + rounding))
         return self._replace(state=state, error=number(xp.max(errors)), converged=converged)
 
 

@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from ._array import Array, array_namespace, number
+from ._array import Array, array_namespace, to_numpy
 
 Params = tuple[Array, ...]
 Objective = Callable[[Params], tuple[float, Params]]  # parameters -> value, gradients
@@ -83,9 +83,14 @@ class LBFGSState(NamedTuple):
     stalled: bool  # no step along the steepest descent lowers the value any more
 
 
-def dot(x: Params, y: Params) -> float:
-    """The inner product over all parameters."""
-    return sum(number(array_namespace(a, b).sum(a * b)) for a, b in zip(x, y))
+def dot(x: Params, y: Params) -> Array:
+    """The inner product over all parameters, left on their device: to ask for its number makes a GPU stop and talk."""
+    return sum(array_namespace(a, b).sum(a * b) for a, b in zip(x, y))
+
+
+def numbers(*products: Array) -> list[float]:
+    """The numbers of several :func:`dot`, asked for at once."""
+    return [float(v) for v in to_numpy(array_namespace(*products).stack(products))]
 
 
 def _along(x: Params, t: float, d: Params) -> Params:
@@ -124,7 +129,7 @@ def strong_wolfe(
     low, high, t, best = start, None, first, None
     for n in range(1, max_evaluations + 1):
         value, grads = function(_along(params, t, d))
-        trial = _Trial(t, value, grads, dot(grads, d) if math.isfinite(value) else math.inf)
+        trial = _Trial(t, value, grads, numbers(dot(grads, d))[0] if math.isfinite(value) else math.inf)
         fine = math.isfinite(value) and value <= start.value + c1 * t * start.slope
         if fine and (best is None or value < best.value):
             best = trial
@@ -204,10 +209,10 @@ def lbfgs_steps(
         yield state
     while True:
         d = lbfgs_direction(state.grads, state.steps, state.changes)
-        slope = dot(state.grads, d)
+        slope, steepest = numbers(dot(state.grads, d), -dot(state.grads, state.grads))
         if not slope < 0:  # the memory has gone stale: forget it
             state = state._replace(steps=(), changes=())
-            d, slope = tuple(-g for g in state.grads), -dot(state.grads, state.grads)
+            d, slope = tuple(-g for g in state.grads), steepest
         first = 1.0 if state.steps else min(1.0, 1.0 / max(math.sqrt(-slope), 1e-300))
         found, n = (None, 0)
         if slope < 0 and not state.stalled:
@@ -222,7 +227,8 @@ def lbfgs_steps(
         s = tuple(found.t * x for x in d)
         y = tuple(a - b for a, b in zip(found.grads, state.grads))
         steps, changes = state.steps, state.changes
-        if dot(s, y) > 1e-12 * dot(y, y):
+        curve, size = numbers(dot(s, y), dot(y, y))
+        if curve > 1e-12 * size:
             steps, changes = (*steps, s)[-memory:], (*changes, y)[-memory:]
         state = LBFGSState(
             params, found.value, found.grads, state.t + 1, steps, changes, state.n_evaluations + n, False

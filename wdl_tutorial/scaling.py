@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ._array import Array, array_namespace, number, safe_log
+from ._array import Array, array_namespace, number, safe_log, tracks
 from .iterate import warn
 from .kernels import kernel_for
 
@@ -75,6 +75,16 @@ def manner(kernel: Any, variant: Variant) -> dict[str, Any]:
     return {"depth": 8, "every": 4} if kernel.domain == "log" else {"depth": 4, "every": 3}
 
 
+def raised(x: Array, theta: float) -> Array:
+    """x ** theta, the relaxed marginal's update; where torch records it, with the slope 0 at 0 in the place of infinity."""
+    if theta == 1.0:
+        return x
+    if not tracks(x):
+        return x**theta
+    xp = array_namespace(x)
+    return xp.where(x > 0, xp.where(x > 0, x, xp.ones_like(x)) ** theta, xp.zeros_like(x))
+
+
 def relax(previous: Array, new: Array, momentum: float) -> Array:
     """previous**momentum * new**(1 - momentum): the heavy ball of eqs (25)-(26). A zero stays zero."""
     if momentum == 0.0:
@@ -132,14 +142,18 @@ def is_right(domain: str, *scaled: Scaled, numbers: Iterable[Array] = (), axis: 
 
     The kernel domain loses to underflow, the log domain to rounding. ``axis`` is that of the bins.
     """
-    if not all(bool(array_namespace(x).all(array_namespace(x).isfinite(x))) for x in numbers):
-        return False
+    finite = [array_namespace(x).all(array_namespace(x).isfinite(x)) for x in numbers]
     if domain == "log":
-        return _digits_left(*(s.scaling for s in scaled))
-    return all(_nothing_lost(s, axis) for s in scaled)
+        return _all_true(finite) and _digits_left(*(s.scaling for s in scaled))
+    return _all_true([*finite, *(_nothing_lost(s, axis) for s in scaled)])
 
 
-def _nothing_lost(s: Scaled, axis: int | tuple[int, ...]) -> bool:
+def _all_true(verdicts: list[Array]) -> bool:
+    """Are they all? Asked of the device once."""
+    return not verdicts or bool(array_namespace(*verdicts).all(array_namespace(*verdicts).stack(verdicts)))
+
+
+def _nothing_lost(s: Scaled, axis: int | tuple[int, ...]) -> Array:
     """Is a scaling finite, its product above what underflow can have taken, and no potential that is asked for gone?"""
     xp = array_namespace(s.scaling, s.product)
     info, total = xp.finfo(s.scaling.dtype), xp.sum(s.scaling, axis=axis, keepdims=True)
@@ -148,7 +162,7 @@ def _nothing_lost(s: Scaled, axis: int | tuple[int, ...]) -> bool:
     right = right & xp.all((xp.isfinite(s.product) & (s.product >= underflow_shows(n_bins, total, info))) | ~s.matters)
     if s.asked is not None:
         right = right & xp.all((s.scaling >= float(info.smallest_normal)) | ~s.asked)
-    return bool(right)
+    return right
 
 
 def _digits_left(*logs: Array) -> bool:
@@ -156,19 +170,19 @@ def _digits_left(*logs: Array) -> bool:
 
     A warning where fewer than two are left: plans and values may still do, gradients in the weights may not.
     """
-    for log in logs:
-        xp = array_namespace(log)
-        if bool(xp.any(xp.isnan(log))):
-            return False
-        largest = number(xp.max(xp.where(xp.isfinite(log), xp.abs(log), xp.zeros_like(log))))
-        lost = largest * float(xp.finfo(log.dtype).eps)
-        if lost > 1.0:
-            return False
-        if lost > 0.01:
-            warn(
-                f"potentials of {largest:.0e} eps leave {log.dtype} fewer than two digits, and gradients perhaps none. "
-                "Use float64, or a larger eps.",
-            )
+    if not logs:
+        return True
+    xp = array_namespace(*logs)
+    sizes = [xp.where(xp.abs(x) < float("inf"), xp.abs(x), xp.where(xp.isnan(x), x, xp.zeros_like(x))) for x in logs]
+    largest = number(xp.max(xp.stack([xp.max(x) for x in sizes])))  # NaN where any is
+    lost = largest * float(xp.finfo(logs[0].dtype).eps)
+    if not lost <= 1.0:
+        return False
+    if lost > 0.01:
+        warn(
+            f"potentials of {largest:.0e} eps leave {logs[0].dtype} fewer than two digits, and gradients perhaps none. "
+            "Use float64, or a larger eps.",
+        )
     return True
 
 

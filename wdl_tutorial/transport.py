@@ -23,6 +23,7 @@ from ._array import (
     number,
     one_type,
     safe_log,
+    stays_empty,
     to_backend,
     tracks,
 )
@@ -52,6 +53,7 @@ from .scaling import (
     manner,
     plan_mass,
     potentials,
+    raised,
     relax,
     relax_log,
     too_fine,
@@ -128,7 +130,7 @@ def sinkhorn_steps(
 
     Solves  min_T <T, C> + eps H(T)  with row sums p and column sums q, through T = diag(u) K diag(v). One iteration is
     one pass of Schmitz et al. (2018), eq. (4), from u = 1; ``marginal_weight`` is of section 4.4, ``momentum`` of
-    eqs (25)-(26).
+    eqs (25)-(26). Where torch records them, their gradients are 0 in bins without mass, as in the log domain.
 
     Parameters
     ----------
@@ -136,15 +138,14 @@ def sinkhorn_steps(
     kernel : ``gibbs_kernel(cost, eps)``.
     """
     check_domain(kernel, "kernel")
+    p, q = stays_empty(p), stays_empty(q)
     theta, theta_q = Variant(marginal_weight).thetas(kernel.eps)
     u, v = (_ones(p, q), None) if start is None else start
     while True:
         new = q / kernel.apply_t(u)  # (..., m): the columns of T now sum to q
-        v = relax(
-            array_namespace(new).ones_like(new) if v is None else v, new**theta_q if theta_q != 1 else new, momentum
-        )
+        v = relax(array_namespace(new).ones_like(new) if v is None else v, raised(new, theta_q), momentum)
         new = p / kernel.apply(v)  # (..., n): the rows of T now sum to p
-        u = relax(u, new**theta if theta != 1 else new, momentum)
+        u = relax(u, raised(new, theta), momentum)
         yield SinkhornState(u, v)
 
 
@@ -168,7 +169,7 @@ def sinkhorn_log_steps(
     """
     check_domain(kernel, "log")
     theta, theta_q = Variant(marginal_weight).thetas(kernel.eps)
-    log_p, log_q = safe_log(p), safe_log(q)
+    log_p, log_q = safe_log(p), safe_log(q)  # whose slopes are 0 at 0
     log_u, log_v = (0.0 * _ones(p, q), None) if start is None else start
     while True:
         new = theta_q * (log_q - kernel.apply_t(log_u))
