@@ -611,7 +611,8 @@ def _loose_masses(atoms: Array, weights: Array, tol: float) -> str:
         return f"The weights of a row sum to {number(off):.6g}, not to 1: use normalize(weights). "
     low, high = number(xp.min(mass)), number(xp.max(mass))
     if high - low > tol * high:  # their plans cannot agree any better
-        return f"The atoms' sums differ by {high - low:.1e}, up to {high:.6g}: use normalize(atoms). "
+        how = f", from {low:.6g} to {high:.6g}" if high - low > SUM_TOLERANCE * high else f" by {high - low:.1e}"
+        return f"The atoms' sums differ{how}: use normalize(atoms). "
     return ""
 
 
