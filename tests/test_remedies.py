@@ -40,6 +40,10 @@ def unbalanced(**options):  # two bins, and a price that lets the mass go very s
     return wt.sinkhorn([0.3, 0.7], [0.7, 0.3], wt.cost_matrix([0, 1]), **(given | options))
 
 
+def divergence(**options):
+    return wt.sinkhorn_divergence(P, Q, LINE, **({"eps": 0.02} | options))
+
+
 def barycenter(atoms=TWO, weights=HALF, **options):
     return wt.barycenter(atoms, weights, LINE, **({"eps": 0.5} | options))
 
@@ -80,6 +84,15 @@ CASES = {
         lambda **o: sinkhorn(**({"eps": 0.02, "max_iter": 300, "tol": 1e-6} | o)),
         "Sinkhorn stopped after 300 iterations",
         [("reach it in steps with eps_scaling=0.5", {"eps_scaling": 0.5})],
+    ),
+    "divergence": Case(
+        lambda **o: divergence(**({"max_iter": 300, "tol": 1e-6} | o)),
+        "Sinkhorn stopped after 300 iterations",
+        [
+            ("reach it in steps with eps_scaling=0.5", {"eps_scaling": 0.5}),
+            ("Raise max_iter", {"max_iter": 100_000}),
+            (r"or eps \(now 0.02\)", {"eps": 200.0}),
+        ],
     ),
     "plain sinkhorn": Case(
         lambda **o: sinkhorn(**({"acceleration": None, "max_iter": 100} | o)),

@@ -581,6 +581,7 @@ def sinkhorn_divergence(
     max_iter: int = 10_000,
     domain: str = "auto",
     momentum: float = 0.0,
+    eps_scaling: float | None = None,
     acceleration: str | None = "auto",
     cost_p: Any = None,
     cost_q: Any = None,
@@ -605,7 +606,7 @@ def sinkhorn_divergence(
     0.0
     """
     options = {"eps": eps, "tol": tol, "max_iter": max_iter, "domain": domain, "momentum": momentum}
-    options["acceleration"] = acceleration
+    options |= {"acceleration": acceleration, "eps_scaling": eps_scaling}
     if (cost_p is None) != (cost_q is None):
         raise ValueError("cost_p and cost_q belong together: the costs within the bins of p, and within those of q.")
     if cost_p is None:
