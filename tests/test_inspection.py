@@ -155,3 +155,22 @@ def test_a_picture_marks_the_bands():
     ax = wt.inspect_cube(wt.datasets.make_teaching_scene()).plot()
     assert "broken bands" in [text.get_text() for text in ax.get_legend().get_texts()]
     plt.close("all")
+
+
+@pytest.mark.parametrize("n", [3, 4, 5])
+def test_the_advised_number_is_that_of_the_materials_in_clean_scenes(n):
+    scene = wt.datasets.make_bilinear_scene(shape=(45, 45), n_endmembers=n, strength=0.0, snr_db=40, random_state=n)
+    found = wt.advise_n_endmembers(scene)
+    assert found.n_endmembers == n and found.least <= n <= found.most
+    assert repr(found).startswith(f"{n} endmembers")
+
+
+def test_the_truth_of_real_scenes_lies_in_the_advised_range(real_data):
+    for load, truth in ((wt.datasets.load_samson, 3), (wt.datasets.load_jasper_ridge, 4)):
+        found = wt.advise_n_endmembers(load(download=False))
+        assert found.least <= truth <= found.most and abs(found.n_endmembers - truth) <= 1
+
+
+def test_too_few_pixels_are_not_counted_in():
+    with pytest.raises(ValueError, match="12 valid pixels are too few"):
+        wt.advise_n_endmembers(np.random.default_rng(0).random((3, 4, 9)))

@@ -523,3 +523,13 @@ print((after - before) * 1024 / (cube.size * 4))
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert float(done.stdout) < 1.5, done.stderr
+
+
+def test_wahu_takes_its_blur_in_nanometres(scene):
+    model = wahu(scene.wavelengths, blur=10.0)
+    assert wt.blur_width(model.eps, model.cost) == pytest.approx(10.0)
+    assert wt.unmix(scene, "wahu", blur=20.0, **SMALL["wahu"]).model.eps == pytest.approx(2 * model.eps)
+    with pytest.raises(ValueError, match="two names of one thing"):
+        wahu(scene.wavelengths, blur=10.0, eps=0.1)
+    with pytest.raises(ValueError, match="blur must be"):
+        wahu(scene.wavelengths, blur=-1)

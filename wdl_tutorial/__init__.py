@@ -30,6 +30,7 @@ _LAZY = {
     "mixing_test": "trust",
     "doubt": "trust",
     "inspect_cube": "inspection",
+    "advise_n_endmembers": "inspection",
     "estimate_run": "planning",
 }
 _MODULES = {
@@ -56,6 +57,7 @@ __all__ = [
     "LineCost",
     "SinkhornResult",
     "WassersteinDictionary",
+    "advise_n_endmembers",
     "area_fractions",
     "barycenter",
     "barycenter_log_steps",

@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ._array import as_float, to_numpy
-from .costs import LineCost
+from ._checks import number
+from .costs import LineCost, eps_for_blur
 from .dictionary import WassersteinDictionary
 from .objective import wdl_objective
 
@@ -46,7 +47,13 @@ UNBALANCED: dict[str, Any] = {
 
 
 def wahu(
-    positions: Any, *, setting: str = "salinas", recommended: bool = False, balanced: bool = True, **changes: Any
+    positions: Any,
+    *,
+    setting: str = "salinas",
+    recommended: bool = False,
+    balanced: bool = True,
+    blur: float | None = None,
+    **changes: Any,
 ) -> WassersteinDictionary:
     """The Wasserstein dictionary of either of WaHU's experiments (Fullenbaum et al. (2024), section 4), not yet fitted.
 
@@ -61,6 +68,8 @@ def wahu(
     recommended : start with weights by distance and descend by L-BFGS; for "synthetic" also start from the data's
         extremes and measure the fit by KL. ``benchmarks/bench_wahu.py`` prints what that gains.
     balanced : False is WaHU without forcing pixels to mass one, see :func:`unbalanced_wahu`.
+    blur : how far barycenters are blurred, in the units of the positions (nm), in the place of ``eps``: what
+        :func:`wdl_tutorial.blur_width` says of it.
     changes : any parameter of :class:`wdl_tutorial.WassersteinDictionary`, in the place of the setting's own.
 
     Examples
@@ -94,6 +103,10 @@ def wahu(
         options |= RECOMMENDED[setting]
     if not balanced:
         options |= UNBALANCED
+    if blur is not None:
+        if "eps" in changes:
+            raise ValueError(f"eps and blur are two names of one thing; got eps={changes['eps']!r} and blur={blur!r}.")
+        options["eps"] = eps_for_blur(number("blur", blur, above=0), options["cost"])
     return WassersteinDictionary(changes.pop("n_atoms", own["n_atoms"]), **(options | changes))
 
 

@@ -73,6 +73,7 @@ def _parser(command: str) -> argparse.ArgumentParser:
     if command in ("inspect", "convert"):
         parser.add_argument("--mend", action="store_true", help="mend what can be mended, and say so")
     if command == "inspect":
+        parser.add_argument("--count", action="store_true", help="how many endmembers to ask for")
         parser.add_argument("--figure", help="draw the mean over noise of every band into this file")
     if command == "library":
         parser.add_argument("--bands-of", help="a cube, or a library, to whose bands it is brought")
@@ -221,6 +222,10 @@ def _inspect(given: argparse.Namespace) -> int:
     scene = _loaded(given)
     found = inspect_cube(scene)
     print(scene, found, sep="\n")
+    if given.count:
+        from .inspection import advise_n_endmembers
+
+        print(advise_n_endmembers(scene))
     if given.figure:
         import matplotlib
 

@@ -482,21 +482,27 @@ def _outside(x: np.ndarray, m: np.ndarray, noise: np.ndarray) -> Finding | None:
     return Finding("inside", _graded(share, 0.02, 0.05), share, words)
 
 
-def _superfluous(m: np.ndarray, noise: np.ndarray) -> Finding | None:
-    """An endmember that the others can mix to within the noise is none."""
-    if len(m) < 2:
-        return None
+def superfluous(m: np.ndarray, noise: np.ndarray) -> tuple[float, int]:
+    """How far the endmember that is most like a mixture of the others lies from it, in times the noise, and which it is."""
     ratios = []
     for k, spectrum in enumerate(m):
         rest = np.delete(m, k, axis=0)
         left = spectrum - linear.nnls(spectrum[None], rest).reconstruct()[0]
         ratios.append(float(np.linalg.norm(left) / max(np.linalg.norm(noise), 1e-6 * np.linalg.norm(spectrum))))
     k = int(np.argmin(ratios))
-    verdict = DO_NOT if ratios[k] < 0.8 else LOOK if ratios[k] < 1.0 else USE
-    words = f"endmember {k} (0-based) differs from a mixture of the others by {ratios[k]:.1f} times the noise."
+    return ratios[k], k
+
+
+def _superfluous(m: np.ndarray, noise: np.ndarray) -> Finding | None:
+    """An endmember that the others can mix to within the noise is none."""
+    if len(m) < 2:
+        return None
+    ratio, k = superfluous(m, noise)
+    verdict = DO_NOT if ratio < 0.8 else LOOK if ratio < 1.0 else USE
+    words = f"endmember {k} (0-based) differs from a mixture of the others by {ratio:.1f} times the noise."
     if verdict != USE:
         words += " There are more endmembers than materials: ask for fewer."
-    return Finding("number", verdict, ratios[k], words)
+    return Finding("number", verdict, ratio, words)
 
 
 def _unused(a: np.ndarray, names: Sequence[str]) -> Finding:

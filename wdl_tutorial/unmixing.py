@@ -747,7 +747,7 @@ def _count(scene: Scene, n_endmembers: int | None, endmembers: Any = None) -> in
         if endmembers is not None:
             return len(endmembers.names) if isinstance(endmembers, Spectra) else len(endmembers)
         if scene.endmembers is None:
-            raise ValueError("n_endmembers is needed: the scene has no truth. See linear.estimate_n_endmembers.")
+            raise ValueError("n_endmembers is needed: the scene has no truth. See wt.advise_n_endmembers.")
         return len(scene.endmembers)
     if isinstance(n_endmembers, bool) or not isinstance(n_endmembers, int | np.integer) or n_endmembers < 1:
         raise ValueError(f"n_endmembers must be a positive integer; got {shown(n_endmembers)}.")
