@@ -868,3 +868,18 @@ def test_torchs_gradient_of_a_barycenter_is_zero_where_an_atom_is_whatever_the_d
     elsewhere = atoms > 0
     assert_close(found["log"].numpy()[elsewhere], by_hand[elsewhere], atol=1e-8)
     assert abs(by_hand[0, 2]) > 1e-3  # the slope that is there, for who asks for it
+
+
+@pytest.mark.parametrize("rho", [1e-320, 1e-200, 1e-20, 1e-3, 1e6, 1e9, 1e12, 1e15, 1e99, 1.7e308])
+@pytest.mark.parametrize("domain", ["kernel", "log"])
+def test_a_price_of_any_size_tends_to_free_or_to_exact_marginals(xp, rho, domain):
+    p, q, cost = [0.5, 0.5], [0.3, 0.7], [[0.0, 1.0], [1.0, 0.0]]
+    found = wt.sinkhorn(
+        xp.array(p), xp.array(q), xp.array(cost), eps=1.0, marginal_weight=rho, domain=domain, max_iter=300
+    )
+    assert bool(np.all(xp.numpy(found.converged))) and found.n_iter <= 100
+    if rho < 1:  # whatever leaves is free: T = exp(-C / eps)
+        assert_close(found.plan, np.exp(-np.array(cost)), rtol=5 * rho + 1e-12)
+    else:
+        exact = wt.sinkhorn(p, q, cost, eps=1.0, tol=1e-13)
+        assert_close(found.plan, exact.plan, atol=2 / rho + 1e-9)

@@ -290,7 +290,10 @@ def plain_iteration(p: Array, q: Array, kernel: Any, variant: Variant):
 
 
 def _best_translation(p: Array, q: Array, log_u: Array, log_v: Array, eps: float, variant: Variant) -> Array:
-    """t / eps (rows, 1) of the translation (f + t, g - t) that raises the dual most; an exact marginal is rho = infinity."""
+    """t / eps (rows, 1) of the translation (f + t, g - t) that raises the dual most; an exact marginal is rho = infinity.
+
+    None where it would be rounding, magnified by rho / eps; and where rho is so small that nothing holds the potentials.
+    """
 
     def tilted(h: Array, log_scaling: Array, rho: float | None) -> Array:
         xp = array_namespace(h)
@@ -299,7 +302,13 @@ def _best_translation(p: Array, q: Array, log_u: Array, log_v: Array, eps: float
 
     rho_p, rho_q = variant.sides
     stiffness = sum(0.0 if rho is None else eps / rho for rho in (rho_p, rho_q))
-    return (tilted(p, log_u, rho_p) - tilted(q, log_v, rho_q)) / stiffness
+    xp = array_namespace(log_u)
+    if not stiffness < 1.0 / float(xp.finfo(log_u.dtype).eps):
+        return xp.zeros_like(log_u[:, :1])
+    here, there = tilted(p, log_u, rho_p), tilted(q, log_v, rho_q)
+    rounding = 16 * float(xp.finfo(log_u.dtype).eps) * (1.0 + xp.abs(here))
+    gap = xp.where(xp.abs(here - there) > rounding, here - there, xp.zeros_like(here))
+    return gap / stiffness
 
 
 def marginal_error(p: Array, q: Array, kernel: Any, variant: Variant):
