@@ -284,7 +284,9 @@ class CheatSheet(Directive):
             found += nodes.rubric("", name.replace("wdl_tutorial", "wt"))
             rows = nodes.definition_list()
             for key, node, _ in public(name):
-                first = re.split(r"(?<=[.:])\s", (ast.get_docstring(node) or "").strip(), maxsplit=1)[0]
+                first = re.split(r"(?<!\bal)(?<!\beq)(?<=[.:])\s", (ast.get_docstring(node) or "").strip(), maxsplit=1)[
+                    0
+                ]
                 term = nodes.term("", "", nodes.literal("", key), nodes.inline("", short(signature(node))))
                 words = nodes.paragraph("", "", *inline(" ".join(first.rstrip(":").split())))
                 rows += nodes.definition_list_item("", term, nodes.definition("", words))

@@ -48,7 +48,7 @@ async function serve() {
 /* A page in a context of its own settings, with a record of what went wrong on it. */
 async function open(browser, url, options) {
   const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options });
-  const record = { errors: [], outside: [] };
+  const record = { errors: [], outside: [], bytes: 0 };
   await context.route((u) => /^(https?|wss?):$/.test(u.protocol) && !LOOPBACK.has(u.hostname), (route) => {
     record.outside.push(route.request().url());
     return route.abort();
@@ -57,6 +57,7 @@ async function open(browser, url, options) {
   page.setDefaultTimeout(120000);  // a busy machine is not a broken page
   page.on("pageerror", (error) => record.errors.push(`page error: ${error.message}`));
   page.on("console", (message) => { if (message.type() === "error") record.errors.push(`console: ${message.text()}`); });
+  page.on("requestfinished", (request) => { record.sizes = [...(record.sizes ?? []), request.response().then((r) => r?.body()).then((b) => { record.bytes += b?.length ?? 0; }, () => {})]; });
   page.on("response", (r) => { if (r.status() >= 400) record.errors.push(`${r.status()} for ${r.url()}`); });
   await page.goto(url, { waitUntil: "load", timeout: 120000 });
   if (options.javaScriptEnabled !== false)
@@ -117,6 +118,8 @@ async function inspect(browser, base, name) {
   const report = { page: name, errors: [], outside: [], unchanged: [], accessibility: [], sliders: 0 };
   const gather = (record) => { report.errors.push(...record.errors); report.outside.push(...record.outside); };
   const { page, context, record } = await open(browser, base + name, { colorScheme: "light" });
+  await Promise.all(record.sizes ?? []);
+  report.bytes = record.bytes;  // of the first load, uncompressed
   const { count, complaints } = await moveSliders(page, name);
   report.sliders = count;
   report.unchanged.push(...complaints);

@@ -43,3 +43,14 @@ def test_search_finds_a_word_of_the_book(report):
 
 def test_no_serious_accessibility_violation_in_light_or_dark_mode(report):
     assert complaints(report, "accessibility") == []
+
+
+def test_a_first_load_is_light(report):
+    """Uncompressed, over http; a page whose matter is images may take twice as much."""
+    if all(page["bytes"] == 0 for page in report["pages"]):
+        pytest.skip("a page from the file system has no transfer to be counted")
+    for page in sorted(report["pages"], key=lambda page: -page["bytes"]):
+        print(f"{page['bytes'] / 1e6:6.2f} MB  {page['page']}")
+    images = ("09_", "appendices/gallery", "14_", "01_", "18_")
+    limit = {page["page"]: 3e6 if page["page"].startswith(images) else 1.5e6 for page in report["pages"]}
+    assert [page["page"] for page in report["pages"] if page["bytes"] > limit[page["page"]]] == []
