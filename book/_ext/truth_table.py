@@ -1,12 +1,10 @@
-"""Sphinx directives ``truth`` (the rows of one paper) and ``truth-count`` (how many of each verdict), from the package.
+"""Sphinx directives ``truth`` (the rows of one paper), ``truth-count`` and ``truth-changes``, from the package.
 
 Every number on the page comes from the ledger that ``python -m wdl_tutorial.reproduce`` writes; every verdict is computed
 from those numbers while the page is built. Nothing here is typed by hand.
 """
 
 from __future__ import annotations
-
-from collections import Counter
 
 from docutils import nodes
 from docutils.parsers.rst import Directive
@@ -31,6 +29,8 @@ def paragraph(text: str) -> nodes.paragraph:
 def finding(judged: reproduce.Judged) -> list[nodes.Node]:
     """What we get, why it may differ, the rule of the verdict, and the command that prints it."""
     found = [paragraph(judged.gets)]
+    if judged.row.data:
+        found.append(nodes.paragraph("", "", nodes.strong("", "Other data: "), nodes.Text(judged.row.data)))
     if judged.row.why:
         found.append(paragraph(judged.row.why))
     if judged.rule:
@@ -67,14 +67,30 @@ class TruthCount(Directive):
     """``{truth-count}``: one sentence."""
 
     def run(self) -> list[nodes.Node]:
-        counts = Counter(judged.verdict for judged in reproduce.table_of_truth())
-        told = ", ".join(f"{counts[verdict]} {verdict}" for verdict in reproduce.VERDICTS if counts[verdict])
-        return [paragraph(f"{sum(counts.values())} rows: {told}.")]
+        return [paragraph(reproduce.summary(reproduce.table_of_truth()))]
+
+
+class TruthChanges(Directive):
+    """``{truth-changes}``: the counts of the last version, and the rows whose verdict is another now."""
+
+    def run(self) -> list[nodes.Node]:
+        before, moved = reproduce.changes(reproduce.table_of_truth())
+        told = ", ".join(f"{before[verdict]} {verdict}" for verdict in reproduce.VERDICTS if verdict in before)
+        items = nodes.bullet_list()
+        for name, there, here in moved:
+            words = (
+                f"{there}, now {here}"
+                if there and here
+                else (f"new, {here}" if here else f"was {there}, now split or gone")
+            )
+            items += nodes.list_item("", paragraph(f"{name}: {words}."))
+        return [paragraph(f"Version 0.1 had {sum(before.values())} rows: {told}."), items]
 
 
 def setup(app) -> dict:
     app.add_directive("truth", Truth)
     app.add_directive("truth-count", TruthCount)
+    app.add_directive("truth-changes", TruthChanges)
     # the page is built anew when the findings change
     app.connect("env-get-outdated", lambda app, env, added, changed, removed: {"appendices/truth"} & env.found_docs)
     return {"parallel_read_safe": True}

@@ -24,7 +24,7 @@ from .. import (
 )
 from ..iterate import ConvergenceWarning
 from . import bimodal, warm_start
-from .table import CANNOT, DRAWING, IN_PART, NOT, REPRODUCED, Numbers, Part, Row
+from .table import DRAWING, Numbers, Part, Row, Rule, ahead, between, holds
 
 PAPER = "WDL"
 
@@ -59,12 +59,6 @@ def two_atoms(part: Part, quick: bool) -> Numbers:
     }
 
 
-def _fifth(found: Numbers) -> str:
-    """Reproduced: atoms narrower than a bin, and an error at most a fifth of PCA's and of NMF's."""
-    sharp = found["widest_atom"] < 1
-    return REPRODUCED if sharp and 5 * found["wdl"] <= min(found["pca"], found["nmf"]) else NOT
-
-
 def simplices(part: Part, quick: bool) -> Numbers:
     """Fig. 3: barycenters of three pictures (ours: ring, cross, two discs) on a grid, for gamma 8 and 1."""
     from ..widgets.shapes import plane_shapes
@@ -79,11 +73,6 @@ def simplices(part: Part, quick: bool) -> Numbers:
         found[f"corner_{gamma:g}"] = l1(run.histogram[:3], pictures)
         found[f"blend_{gamma:g}"] = l1(run.histogram[6:], pictures.mean(axis=0)[None])
     return found
-
-
-def _sharper(found: Numbers) -> str:
-    """Reproduced: the corners at gamma 1 less than half as far off, and the middle more than .2 from the plain average."""
-    return REPRODUCED if found["corner_1"] < found["corner_8"] / 2 and found["blend_1"] > 0.2 else NOT
 
 
 def quadratic(p: np.ndarray, q: np.ndarray) -> float:
@@ -116,12 +105,6 @@ def table_1(part: Part, quick: bool) -> Numbers:
     return worst
 
 
-def _printed_wrong(found: Numbers) -> str:
-    """Reproduced: every printed gradient right to 1e-6; in part: all but that of KL."""
-    right = max(found["quadratic"], found["tv"], found["kl_ours"]) < 1e-6
-    return IN_PART if right and found["kl_printed"] > 1e-2 else (REPRODUCED if right else NOT)
-
-
 def losses_on_a_line(part: Part, quick: bool) -> Numbers:
     """Fig. 12's question on twelve moving, widening peaks: which loss reconstructs best (mean PSNR in dB)?"""
     bins = np.arange(64.0)
@@ -133,14 +116,6 @@ def losses_on_a_line(part: Part, quick: bool) -> Numbers:
         model = WassersteinDictionary(2, cost=cost, eps=eps_for_blur(2, cost), loss=loss, **options).fit(data)
         found[loss] = metrics.psnr(data, model.inverse_transform(model.weights_))
     return found
-
-
-def _last(found: Numbers) -> str:
-    """Reproduced: in this order; in part: Wasserstein last."""
-    ranked = sorted(found, key=lambda name: -found[name])
-    if ranked == ["kl", "quadratic", "tv", "wasserstein"]:
-        return REPRODUCED
-    return IN_PART if ranked[-1] == "wasserstein" else NOT
 
 
 # ------------------------------------------------------------------------------------------------- what section 4 adds
@@ -160,36 +135,31 @@ def warm_restart(part: Part, quick: bool) -> Numbers:
     return found | {"wins": int((gain > 0).sum()), "to_100": np.median(rest), "wins_100": int((rest > 0).sum())}
 
 
-def _gains(found: Numbers) -> str:
-    """Reproduced: better than two in every seed, and than a hundred in one at least; in part: than two in the median."""
-    if found["wins"] == found["seeds"] and found["wins_100"]:
-        return REPRODUCED
-    return IN_PART if found["gain"] > 0 else NOT
-
-
 def two_modes(part: Part, quick: bool) -> Numbers:
-    """Fig. 15: 40 samples on 90 bins (ours), eps 7, rho 20, 100 iterations, 3 atoms, the best of two starts."""
-    bins = 30 if quick else 90
-    X = datasets.make_bimodal(n_bins=bins, std=bins / 30, random_state=0).X
+    """Fig. 15: 40 samples on 30 bins, eps 7, rho 20, 100 iterations, 3 atoms, 25 steps; medians of five draws, two starts.
 
-    def one(weight: float | None, start: int) -> dict:
-        loss, rebuilt, _ = bimodal.fit(X, weight, start, 10 if quick else 40)
-        return {"loss": loss, **bimodal.count(X, rebuilt, bins / 30)}
+    "random": uniform atoms and random weights, as the paper starts. "extremes": our start, the data's own corners.
+    """
+    bins, std = 30, 2.0
+    draws = range(1 if quick else 5)
 
-    found: Numbers = {"samples": len(X)}
-    for name, weight in (("balanced", None), ("unbalanced", bimodal.RHO)):
-        runs = [part(f"{name}, start {start}", one, weight, start) for start in range(1 if quick else 2)]
-        best = min(runs, key=lambda run: run["loss"])
-        found |= {f"{name}_{key}": value for key, value in best.items()}
+    def one(draw: int, weight: float | None, start: int) -> dict:
+        X = datasets.make_bimodal(n_bins=bins, std=std, random_state=draw).X
+        _, rebuilt, _ = bimodal.fit(X, weight, start, 10 if quick else 25)
+        return bimodal.count(X, rebuilt, std)
+
+    found: Numbers = {"samples": 40, "draws": len(draws)}
+    for start in ("random", "extremes"):
+        number = bimodal.STARTS.index(("uniform", "random") if start == "random" else ("extremes", "near"))
+        for name, weight in (("balanced", None), ("unbalanced", bimodal.RHO)):
+            seed = [number + draw * len(bimodal.STARTS) for draw in draws]  # the same start, drawn anew
+            runs = [part(f"{name}, {start}, draw {d}", one, d, weight, s) for d, s in zip(draws, seed)]
+            key = f"{start}_{name}"
+            found |= {f"{key}_{count}": np.median([run[count] for run in runs]) for count in runs[0]}
+            found |= {f"{key}_thirds_least": min(run["thirds"] for run in runs)}
+            found[f"{key}_middle_most"] = max(run["middle"] for run in runs)
+            found[f"{key}_middle_draws"] = sum(run["middle"] > 0 for run in runs)
     return found
-
-
-def _modes_in_place(found: Numbers) -> str:
-    """Reproduced: as many modes in each third as the data always, and balanced not; in part: more often than balanced."""
-    right = found["unbalanced_thirds"] == found["samples"]
-    if right and found["balanced_thirds"] < found["samples"]:
-        return REPRODUCED
-    return IN_PART if found["unbalanced_thirds"] > found["balanced_thirds"] else NOT
 
 
 # -------------------------------------------------------------------------------------------------------------- words
@@ -226,26 +196,38 @@ def books(part: Part, quick: bool) -> Numbers:
     held = words.load_novels(200 if quick else 600)
     labels = np.unique(held.authors, return_inverse=True)[1]
 
-    def one(start: str, seed: int) -> float:
-        return purity(labels, _reading(held, start, seed, 10 if quick else 40).argmax(axis=1))
+    dickens = np.array([author == "Dickens" for author in held.authors])
 
-    found: Numbers = {"seeds": len(seeds)}
+    def scores(groups: np.ndarray) -> dict:
+        mostly = [2 * dickens[groups == group].sum() > (groups == group).sum() for group in np.unique(groups)]
+        return {
+            "all": purity(labels, groups),
+            "four": purity(labels[~dickens], groups[~dickens]),  # the four authors who have an atom, in the paper
+            "own": bool(any(mostly)),
+        }
+
+    def one(start: str, seed: int) -> dict:
+        return scores(_reading(held, start, seed, 10 if quick else 40).argmax(axis=1))
+
+    found: Numbers = {"seeds": len(seeds), "own": 0}
     for name, start in (("plus", "kmeans++"), ("random", "random")):
         runs = [part(f"{start}, seed {seed}", one, start, seed) for seed in seeds]
-        found |= {name: np.median(runs), f"{name}_low": min(runs), f"{name}_high": max(runs)}
+        for key in ("all", "four"):
+            values = [run[key] for run in runs]
+            found |= {
+                f"{name}_{key}": np.median(values),
+                f"{name}_{key}_low": min(values),
+                f"{name}_{key}_high": max(values),
+            }
+        if name == "plus":
+            found["own"] = sum(run["own"] for run in runs)
     groups = [KMeans(5, n_init=10, random_state=seed).fit_predict(np.sqrt(held.X)) for seed in seeds]
     far = np.abs(held.X[:, None] - held.X[None]).sum(axis=-1) + 9 * np.eye(len(labels))
-    found["kmeans"] = np.median([purity(labels, group) for group in groups])
+    found["kmeans"] = np.median([scores(group)["four"] for group in groups])
     found["nearest"] = float((labels[far.argmin(axis=1)] == labels).mean())
-    found["chance"] = np.median([purity(labels, np.random.default_rng(k).integers(5, size=15)) for k in range(200)])
-    return found
-
-
-def _by_author(found: Numbers) -> str:
-    """Reproduced: a purity of .9 from k-means++ atoms; in part: more than .1 above groups by lot."""
-    if found["plus"] >= 0.9:
-        return REPRODUCED
-    return IN_PART if found["plus"] > found["chance"] + 0.1 else NOT
+    lots = [np.random.default_rng(k).integers(5, size=len(labels)) for k in range(200)]
+    found["chance"] = np.median([scores(lot)["four"] for lot in lots])
+    return found | {"four_books": int((~dickens).sum())}
 
 
 ROWS = [
@@ -262,9 +244,14 @@ ROWS = [
         "Two atoms suffice for five moved Gaussians; PCA and NMF with two fail; with a large gamma the atoms are Diracs.",
         "Mean L1 error {wdl:.4f}, PCA {pca:.2f}, NMF {nmf:.2f}; the wider atom has a standard deviation of "
         "{widest_atom:.2f} bins (the data: 5).",
-        _fifth,
+        Rule(
+            between("widest_atom", 0, 1, "the wider atom is narrower than a bin"),
+            holds("the error is at most a fifth of PCA's", lambda found: 5 * found["wdl"] <= found["pca"]),
+            holds("and at most a fifth of NMF's", lambda found: 5 * found["wdl"] <= found["nmf"]),
+        ),
         "We choose the start (the data's extremes) where the paper keeps the best of several random ones.",
         two_atoms,
+        said={"wdl": 0.01, "pca": 0.7, "nmf": 0.8, "widest_atom": 0.1},
     ),
     Row(
         PAPER,
@@ -272,9 +259,17 @@ ROWS = [
         "Barycenters of three pictures deform one into another; gamma = 1 is sharper than gamma = 8.",
         "The corners are {corner_8:.2f} (gamma 8) and {corner_1:.2f} (gamma 1) from their pictures (L1); the middle is "
         "{blend_1:.2f} from the plain average.",
-        _sharper,
-        "Our own three shapes on 40 x 40 pixels; the paper's pictures are not public.",
+        Rule(
+            holds(
+                "the corners at gamma 1 are less than half as far off",
+                lambda found: 2 * found["corner_1"] < found["corner_8"],
+            ),
+            between("blend_1", 0.2, 2, "the middle is more than .2 (L1) from the plain average"),
+        ),
+        "",
         simplices,
+        said={"corner_1": 0.1, "corner_8": 0.5, "blend_1": 0.7},
+        data="Our own ring, cross and discs on 40 x 40 pixels: the paper's pictures are not public.",
     ),
     Row(
         PAPER,
@@ -282,22 +277,50 @@ ROWS = [
         "With as many Sinkhorn iterations, a warm start always ends better; on one of two sets it beats 100.",
         "Two warm-started against two: {gain:+.1f} dB ({gain_low:+.1f} to {gain_high:+.1f}), better in {wins} of {seeds} "
         "seeds; against a hundred {to_100:+.1f} dB, better in {wins_100}.",
-        _gains,
-        "Histograms on a line, not faces; what was learned is judged from a cold start and converged.",
+        Rule(
+            holds("better than two cold iterations in the median", lambda found: found["gain"] > 0),
+            holds("in every seed", lambda found: found["wins"] == found["seeds"]),
+            holds(
+                "better than a hundred in some seed, not in all", lambda found: 0 < found["wins_100"] < found["seeds"]
+            ),
+        ),
+        "What was learned is judged from a cold start and converged.",
         warm_restart,
+        said={"gain": 2.0, "wins": 5, "seeds": 5, "wins_100": 2},
+        data="Histograms on a line: the paper's faces may not be shipped.",
     ),
     Row(
         PAPER,
         "Figure 15",
-        "Unbalanced barycenters always have the right number of modes in the right parts; balanced ones put some elsewhere.",
-        "Of {samples} samples, as many modes in each third as the data: unbalanced {unbalanced_thirds}, balanced "
-        "{balanced_thirds}; all modes in place: {unbalanced_placed} and {balanced_placed}; a mode in the empty middle: "
-        "{unbalanced_middle} and {balanced_middle}.",
-        _modes_in_place,
-        "The paper gives neither its grid nor its widths: ours are 90 bins at unit spacing and 3 bins. There mass travels "
-        "about a dozen bins at rho = 20, and a third is 30 wide. Forty steps of the better of two starts; chapter 8 counts "
-        "after twenty of one.",
+        "Unbalanced barycenters always have the right number of modes in the right parts; balanced ones put some "
+        "elsewhere.",
+        "From uniform atoms and random weights, of {samples} samples, medians of {draws} draws: as many modes in each "
+        "third as the data, unbalanced {random_unbalanced_thirds:.0f}, balanced {random_balanced_thirds:.0f}; a mode "
+        "in the empty middle, {random_unbalanced_middle:.0f} and {random_balanced_middle:.0f}. From the data's "
+        "extremes: {extremes_unbalanced_thirds:.0f} and {extremes_balanced_thirds:.0f}; "
+        "{extremes_unbalanced_middle:.0f} and {extremes_balanced_middle:.0f}.",
+        Rule(
+            holds(
+                "unbalanced, in every sample of every draw, as many modes in each third",
+                lambda found: found["random_unbalanced_thirds_least"] == found["samples"],
+            ),
+            ahead("random_unbalanced_thirds", ["random_balanced_thirds"], "in more samples than balanced", higher=True),
+            between("random_unbalanced_middle_most", 0, 0, "unbalanced, no sample has a mode in the empty middle"),
+            between("random_balanced_middle_draws", 1, np.inf, "balanced, some sample has"),
+        ),
+        "The paper gives neither its grid nor its widths: 30 bins at unit spacing and 2 bins are ours, as mass "
+        "travels about a dozen bins at rho = 20. Balanced transport has an exact solution with three atoms here (both "
+        "left, one each, both right), which random weights do not find and our start hands over: the claim concerns "
+        "the optimiser (chapter 8).",
         two_modes,
+        said={
+            "samples": 40,
+            "random_unbalanced_thirds_least": 40,
+            "random_unbalanced_thirds": 40,
+            "random_balanced_thirds": 20,
+            "random_unbalanced_middle_most": 0,
+            "random_balanced_middle_draws": 5,
+        },
     ),
     Row(
         PAPER,
@@ -305,39 +328,49 @@ ROWS = [
         "Gradients of the four losses with respect to the reconstruction.",
         "Against differences, worst relative error: quadratic {quadratic:.0e}, total variation {tv:.0e}, KL as printed "
         "{kl_printed:.2f}, KL without its -1 {kl_ours:.0e}.",
-        _printed_wrong,
+        Rule(
+            between("quadratic", 0, 1e-6, "the quadratic row right to 1e-6"),
+            between("tv", 0, 1e-6, "that of total variation"),
+            between("kl_printed", 0, 1e-6, "that of KL, as printed"),
+        ),
         "The printed -1 of the KL row is harmless only where the mass is fixed. The Wasserstein row is held to "
         "automatic differentiation by the tests.",
         table_1,
+        said={"quadratic": 0.0, "tv": 0.0, "kl_printed": 0.0},
     ),
     Row(
         PAPER,
         "Figure 12, on a line",
         "KL reconstructs best, then quadratic, total variation, Wasserstein.",
         "PSNR in dB: KL {kl:.1f}, quadratic {quadratic:.1f}, total variation {tv:.1f}, Wasserstein {wasserstein:.1f}.",
-        _last,
-        "Peaks on a line, not faces; the first three lie within about a decibel.",
+        Rule(
+            ahead("kl", ["quadratic"], "KL above quadratic", higher=True),
+            ahead("quadratic", ["tv"], "quadratic above total variation", higher=True),
+            ahead("tv", ["wasserstein"], "total variation above Wasserstein", higher=True),
+        ),
+        "The first three lie within about a decibel.",
         losses_on_a_line,
-    ),
-    Row(
-        PAPER,
-        "Figure 13",
-        "Weights moved towards an atom add its emotion to a neutral face.",
-        "Chapter 9 moves the weights of other faces; what an emotion is, we have no way to measure.",
-        CANNOT,
-        "The paper's faces may not be shipped.",
+        said={"kl": 32.03, "quadratic": 31.93, "tv": 31.41, "wasserstein": 30.33},
+        data="Peaks on a line: the paper's faces may not be shipped.",
     ),
     Row(
         PAPER,
         "Figure 14",
-        "Five atoms sort twenty books by five authors.",
-        "Purity by author {plus:.2f} ({plus_low:.2f} to {plus_high:.2f}, {seeds} seeds) from k-means++ atoms, {random:.2f} "
-        "({random_low:.2f} to {random_high:.2f}) from random ones; k-means on the same histograms {kmeans:.2f}; groups by "
-        "lot {chance:.2f}. The nearest book by plain counts is by the same author for {nearest:.0%}.",
-        _by_author,
-        "Fifteen books, not twenty; the loss, eps and the start are not in the paper. Words of a single book, "
-        "heroes' names as a rule, are left out. That Dickens lies between the others is not measured.",
+        "Five atoms sort twenty books by author; Dickens alone has no atom of his own.",
+        "The {four_books} books of the other four authors: purity {plus_four:.2f} ({plus_four_low:.2f} to "
+        "{plus_four_high:.2f}, {seeds} seeds) from k-means++ atoms, {random_four:.2f} ({random_four_low:.2f} to "
+        "{random_four_high:.2f}) from random ones; k-means on the same histograms {kmeans:.2f}; groups by lot "
+        "{chance:.2f}. In {own} of {seeds} seeds Dickens has most of an atom's books. All fifteen: {plus_all:.2f}. "
+        "The nearest book by plain counts is by the same author for {nearest:.0%}.",
+        Rule(
+            between("plus_four", 0.9, 1, "purity of the four authors at least .9, from k-means++ atoms"),
+            holds("more than .1 above groups by lot", lambda found: found["plus_four"] > found["chance"] + 0.1),
+            between("own", 0, 0, "in no seed does Dickens have most of an atom's books"),
+        ),
+        "The loss, eps and the start are not in the paper. Words of a single book, heroes' names as a rule, are left out.",
         books,
         ("novels",),
+        said={"plus_four": 1.0, "chance": 0.47, "own": 0},
+        data="Fifteen novels in the public domain by the same five authors: the paper does not name all of its twenty.",
     ),
 ]
