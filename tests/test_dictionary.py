@@ -18,9 +18,10 @@ import pytest
 from conftest import assert_close, gaussian, random_histograms
 
 import wdl_tutorial as wt
-from wdl_tutorial import losses, objective
+from wdl_tutorial import barycenters, losses, objective, transport
 from wdl_tutorial.costs import symmetric_part
 from wdl_tutorial.dictionary import WassersteinDictionary
+from wdl_tutorial.iterate import Accuracy
 from wdl_tutorial.losses import NAMES
 from wdl_tutorial.objective import wdl_objective
 from wdl_tutorial.scaling import Variant
@@ -1503,3 +1504,79 @@ def test_the_objective_tells_once_of_all_chunks_that_stopped_short():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         wt.wdl_objective(X, X[:2], weights, wt.GridCost(12), max_iter=10_000, **options)
+
+
+# ------------------------------------------------------------------------------------------------------ converged fits
+
+
+def spectra(n, n_bins=40, seed=0):
+    draw = np.random.default_rng(seed)
+    return wt.normalize(np.exp(np.cumsum(0.15 * draw.standard_normal((n, n_bins)), axis=1)))
+
+
+CONVERGED = {
+    "cost": wt.LineCost(np.linspace(0, 10, 40)),
+    "eps": 0.1,
+    "loss": "wasserstein",
+    "locality": 0.01,
+    "n_iter": None,
+}
+
+
+def test_converged_runs_start_where_those_of_the_last_step_have_ended(monkeypatch):
+    X, atoms, weights = spectra(8), spectra(3, seed=1), np.random.default_rng(0).dirichlet(np.ones(3), 8)
+    spent, accelerated = [], barycenters.accelerated
+
+    def counting(*given, **options):
+        found = accelerated(*given, **options)
+        spent.append(found.n_iter)
+        return found
+
+    monkeypatch.setattr(barycenters, "accelerated", counting)
+    monkeypatch.setattr(transport, "accelerated", counting)
+    terms = objective.Terms(0.1, "wasserstein", 0.01, Accuracy(None, 1e-9), Variant(), "auto")
+    with objective.problem_for(X, np.full(8, 1 / 8), CONVERGED["cost"], terms, 3, None, 1) as cold:
+        warm = cold._replace(starts={})
+        objective.evaluate_chunks(warm, atoms, weights)
+        near = wt.normalize(atoms * np.exp(0.01 * np.random.default_rng(2).standard_normal(atoms.shape)))
+        spent.clear()
+        there = objective.evaluate_chunks(warm, near, weights)
+        n_warm = sum(spent)
+        spent.clear()
+        again = objective.evaluate_chunks(cold, near, weights)
+    assert n_warm < 0.8 * sum(spent)
+    assert there.value == pytest.approx(again.value, abs=1e-9)
+    assert_close(there.grad_weights, again.grad_weights, atol=1e-6)
+    for ours, theirs in ((there.grad_atoms, again.grad_atoms),):
+        assert_close(ours - ours.mean(1, keepdims=True), theirs - theirs.mean(1, keepdims=True), atol=1e-5)
+
+
+def test_a_converged_fit_says_its_loss_from_a_cold_start_at_a_tolerance_of_its_own():
+    X = spectra(6)
+    options = CONVERGED | {"sinkhorn_tol": 1e-3, "solver": "adam", "max_iter": 4, "tol": None, "random_state": 0}
+    model = wt.WassersteinDictionary(2, **options).fit(X)
+    shared = {k: v for k, v in CONVERGED.items() if k != "cost"}
+    strict = wt.wdl_objective(X, model.atoms_, model.weights_, CONVERGED["cost"], tol=1e-9, **shared).value
+    assert model.loss_ == pytest.approx(strict, abs=1e-10)
+
+
+def test_a_converged_fit_that_was_stopped_goes_on_as_if_it_had_not(tmp_path):
+    X = spectra(6)
+    options = CONVERGED | {"tol": None, "random_state": 0, "checkpoint_every": 1, "sinkhorn_tol": 1e-6}
+    whole = wt.WassersteinDictionary(2, max_iter=5, **options).fit(X)
+    path = tmp_path / "fit.npz"
+    wt.WassersteinDictionary(2, max_iter=3, checkpoint=path, **options).fit(X)
+    resumed = wt.WassersteinDictionary(2, max_iter=5, checkpoint=path, **options).fit(X)
+    assert resumed.loss_curve_ == whole.loss_curve_
+    assert (resumed.atoms_ == whole.atoms_).all()
+
+
+def test_a_descent_that_stalls_on_wrong_gradients_has_not_converged():
+    # the inner runs stop short, the gradient is wrong, no step lowers the loss: that was called convergence
+    X = wt.normalize(np.random.default_rng(0).random((6, 20)) ** 5)
+    options = {"cost": wt.GridCost(20, spacing=1 / 19), "eps": 1e-3, "n_iter": None, "sinkhorn_max_iter": 4}
+    for seed in range(3):
+        with pytest.warns(wt.ConvergenceWarning, match="inner runs of fit stopped short.*sinkhorn_max_iter") as said:
+            model = wt.WassersteinDictionary(2, random_state=seed, max_iter=40, **options).fit(X)
+        assert not model.converged_
+        assert len([w for w in said if "stopped short" in str(w.message)]) == 1

@@ -57,6 +57,7 @@ from .losses import RULES
 from .objective import (
     Objective,  # noqa: F401  (its first home)
     Problem,
+    Starts,
     Terms,
     announce_slow,
     check_terms,
@@ -99,11 +100,15 @@ class Best(NamedTuple):
     restart: int
 
 
+COLD_TOL = 1e-9  # of the loss that a converged fit ends with
+
+
 class _Fit:
     """What one fit hands from step to step: its problem, the scalings of a warm start, and whether a warning was given."""
 
-    def __init__(self, model: WassersteinDictionary, problem: Problem):
+    def __init__(self, model: WassersteinDictionary, problem: Problem, missed: list):
         self.model, self.problem = model, problem
+        self.missed = missed  # the inner runs that stopped short of their tolerance, so far
         self.warm: Array | None = None  # (n_samples, n_atoms, n_bins)
         self.told = False
 
@@ -158,7 +163,8 @@ class WassersteinDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         5 of L-BFGS). None: run exactly ``max_iter`` steps, and do not warn.
     n_restarts : int   Starts from different draws; the best is kept.
     random_state : int, Generator, RandomState or None   Seed of every draw. A generator moves on with every fit.
-    sinkhorn_tol, sinkhorn_max_iter : of the inner runs when ``n_iter`` is None.
+    sinkhorn_tol, sinkhorn_max_iter : of the inner runs when ``n_iter`` is None. Those of a step start from where the last
+        step's have ended; ``loss_`` is evaluated from b = 1, to 1e-9 at least.
     chunk_size, n_jobs : samples per chunk and workers; chosen for cache and cores if None.
     verbose : bool   Show a progress bar.
     callback : function of (iteration, value, atoms, weights), called after every step.
@@ -285,14 +291,15 @@ class WassersteinDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         X = _times(X, 1 / mass)
         if self.checkpoint is not None:
             check_writable(self.checkpoint)
-        with said_once("fit", "sinkhorn_"), all_or_nothing(self, but=self._has_found):
+        with said_once("fit", "sinkhorn_") as missed, all_or_nothing(self, but=self._has_found):
             _check_feature_names(self, frame, reset=True)
             self.n_features_in_, self.mass_ = X.shape[1], mass
             self._keep_nothing(X)
             try:
                 saved = self._resume(X, importance)
                 with problem_for(X, importance, cost, terms, self.n_atoms, self.chunk_size, self.n_jobs) as problem:
-                    self._fit(_Fit(self, problem), cost, saved)
+                    warm = problem._replace(starts={}) if self.n_iter is None else problem
+                    self._fit(_Fit(self, warm, missed), cost, saved)
             except KeyboardInterrupt:
                 if not self._has_found():
                     raise
@@ -445,6 +452,8 @@ class WassersteinDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
 
     # --------------------------------------------------------------------------------------------------- the fit
 
+    _misled = False  # did the descent stop where inner runs had stopped short?
+
     def _fit(self, fit: _Fit, cost: Any, saved: _Saved | None) -> None:
         self._entropy = saved.entropy if saved else entropy_of(self.random_state)
         seeds = np.random.SeedSequence(self._entropy).spawn(self.n_restarts)
@@ -456,10 +465,16 @@ class WassersteinDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
                 state, curve = (saved.state, saved.curve) if saved and restart == first else (None, [])
                 params = self._start(fit.problem, cost, rng) if state is None else state.params
                 fit.warm = saved.warm if state is not None else None
+                if fit.problem.starts is not None:
+                    fit.problem.starts.clear()
+                    fit.problem.starts.update(saved.starts if state is not None else {})
                 if math.isinf(self._best.value):
                     self._keep(fit.problem.X, Best(math.inf, params, restart), [], converged=False)
                 self._descend(fit, params, state, curve, restart, bar)
-        if self.tol is not None and not self.converged_:
+        if self.n_iter is None and self.sinkhorn_tol > COLD_TOL:
+            best = self._best._replace(value=self._strict_value(fit.problem, self._best.params))
+            self._keep(fit.problem.X, best, self.loss_curve_, converged=self.converged_)
+        if self.tol is not None and not self.converged_ and not self._misled:
             warn(
                 f"WassersteinDictionary stopped after {self.n_iter_} steps with loss {self.loss_:.6g}, still changing by "
                 f"more than tol={self.tol:g}. Raise max_iter, or tol; tol=None runs max_iter steps without this test.",
@@ -471,10 +486,13 @@ class WassersteinDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         window = 20 if self.solver == "adam" else max(5, (self.warm_restart or 0) + 1)
         if saved is not None and (saved.t >= self.max_iter or self._settled(saved, curve, window)):
             return
-        X, importance = fit.problem.X, fit.problem.importance
+        X, importance, missed = fit.problem.X, fit.problem.importance, len(fit.missed)
         for state in self._steps(fit, params, saved):
             curve.append(state.value)
             settled = self._settled(state, curve, window)
+            # where inner runs stopped short, so may have the descent, on a gradient that leads nowhere
+            self._misled = getattr(state, "stalled", False) and len(fit.missed) > missed
+            missed = len(fit.missed)
             last = settled or state.t >= self.max_iter
             value, better, mine = state.value, state.value < self._best.value, self._best.restart == restart
             if self.warm_restart is not None:  # warm values are of different functions: the newest counts, judged cold
@@ -482,7 +500,7 @@ class WassersteinDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
                 better = mine or (last and value < self._best.value)
             if better or mine:
                 best = Best(value, state.params, restart) if better else self._best
-                self._keep(X, best, list(curve), converged=settled)
+                self._keep(X, best, list(curve), converged=settled and not self._misled)
             bar.update(1 if state.t else 0)
             bar.set_postfix_str(f"loss {state.value:.6g}", refresh=False)
             if self.checkpoint is not None and (last or state.t % self.checkpoint_every == 0):
@@ -516,6 +534,12 @@ class WassersteinDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         cost = check_cost(detached(self.cost), square=True)
         with problem_for(X, importance, cost, terms, self.n_atoms, self.chunk_size, self.n_jobs) as problem:
             return evaluate_chunks(problem, *self._unlog(params)).value
+
+    def _strict_value(self, problem: Problem, params: Params) -> float:
+        """The converged objective from b = 1, to a tolerance that no setting loosens: what the fit has reached."""
+        accuracy = problem.terms.accuracy._replace(tol=COLD_TOL)
+        strict = problem._replace(terms=problem.terms._replace(accuracy=accuracy), starts=None)
+        return evaluate_chunks(strict, *self._unlog(params)).value
 
     def _settled(self, state, curve: list[float], window: int) -> bool:
         if getattr(state, "stalled", False):
@@ -731,6 +755,7 @@ class WassersteinDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
             "curve": curve,
             "entropy": self._entropy,
             "warm": pack(fit.warm, arrays),
+            "starts": pack([(first, tuple(held)) for first, held in (fit.problem.starts or {}).items()], arrays),
             "state": pack(tuple(state), arrays),
             "best": pack(tuple(self._best), arrays),
             "best_curve": self.loss_curve_,
@@ -753,7 +778,8 @@ class WassersteinDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         with reading(self.checkpoint, "checkpoint"):
             state, best = kind(*unpack(held["state"], arrays, X)), Best(*unpack(held["best"], arrays, X))
             warm, curve, converged = unpack(held["warm"], arrays, X), held["best_curve"], held["converged"]
-            saved = _Saved(int(held["restart"]), state, held["curve"], int(held["entropy"]), warm)
+            starts = {first: Starts(*ends) for first, ends in unpack(held.get("starts", {"list": []}), arrays, X)}
+            saved = _Saved(int(held["restart"]), state, held["curve"], int(held["entropy"]), warm, starts)
             domain = held["domain"]
         if state.t > self.max_iter:
             raise ValueError(
@@ -771,6 +797,7 @@ class _Saved(NamedTuple):
     curve: list[float]
     entropy: int
     warm: Array | None
+    starts: dict[int, Starts]
 
 
 _FIRST_SETTINGS = """n_atoms cost eps loss n_iter locality marginal_weight momentum domain solver learning_rate betas

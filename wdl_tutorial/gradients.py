@@ -269,15 +269,23 @@ class Recorded(NamedTuple):
     histogram: Array  # (n_samples, n_bins)
     right: bool  # can they be believed?
     pull: Callable[[Array], tuple[Array, Array]]  # a gradient in them -> gradients in atoms (summed) and weights
-    log_b: Callable[[], Array] | None  # (n_samples, n_atoms, n_bins) at the end of a run of fixed length
+    log_b: Callable[[], Array]  # (n_samples, n_atoms, n_bins) at the end of the run
+    adjoint: Callable[[], Array] | None = None  # likewise, what the last pull of a converged run has solved for
 
 
 def recorded(
-    atoms: Array, weights: Array, kernel: Any, variant: Variant, accuracy: Accuracy, log_b: Array | None = None
+    atoms: Array,
+    weights: Array,
+    kernel: Any,
+    variant: Variant,
+    accuracy: Accuracy,
+    log_b: Array | None = None,
+    adjoint: Array | None = None,
 ) -> Recorded:
     """Barycenters that can be differentiated, by the quickest path there is: every gradient of the package begins here.
 
-    ``log_b``: the scalings that the iterations start from, constants of the gradient.
+    ``log_b``: the scalings that the iterations start from, constants of the gradient; ``adjoint``: what a converged run
+    near this one has solved for.
     """
     xp = array_namespace(atoms, weights)
 
@@ -287,16 +295,25 @@ def recorded(
     path = path_for(kernel, variant, atoms, weights)
     if accuracy.n_iter is None:
         twin = path and path.barycenter_iteration
-        found = settle(atoms, weights, kernel, variant, accuracy, twin=twin)
+        found, solved = settle(atoms, weights, kernel, variant, accuracy, log_b=log_b, twin=twin), [adjoint]
         right = state_is_right(found.state, atoms, kernel)
         if right:
             warn_loose(atoms, weights, found, kernel, variant, accuracy.tol)
 
         def pull(grad: Array) -> tuple[Array, Array]:
-            stop = {"tol": accuracy.tol, "max_iter": accuracy.max_iter}
-            return summed(implicit(atoms, weights, kernel, found.state, grad, variant=variant, **stop)[0])
+            tol, most = accuracy.tol, accuracy.max_iter
+            given = (atoms, weights, kernel, found.state, grad)
+            sweep, solved[0] = implicit(*given, variant=variant, tol=tol, max_iter=most, start=solved[0])
+            return summed(sweep)
 
-        return Recorded(found.state.histogram, right, pull, None)
+        b = found.state.b
+        return Recorded(
+            found.state.histogram,
+            right,
+            pull,
+            lambda: b if kernel.domain == "log" else safe_log(b),
+            lambda: solved[0],
+        )
     if path is not None:
         done = path.forward(atoms, weights, kernel, accuracy.n_iter, log_b=log_b)
         return Recorded(done.histogram, done.right, done.pull, done.log_b)

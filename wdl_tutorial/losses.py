@@ -24,6 +24,7 @@ class Loss(NamedTuple):
     value: Array  # (n_samples,)
     gradient: Array  # (n_samples, n_bins)
     right: bool = True  # can both be believed?
+    log_u: Array | None = None  # of a Wasserstein loss: the scalings of P that a run near this one may start from
 
 
 def quadratic(p: Array, x: Array) -> Loss:
@@ -69,17 +70,21 @@ class Wasserstein(NamedTuple):
     gradient_p: Array  # (..., n)
     gradient_q: Array  # (..., m)
     right: bool  # has neither underflow nor rounding spoilt them?
+    log_u: Array  # (..., n)   the scalings of p that a run near this one may start from
 
 
-def wasserstein(p: Array, q: Array, kernel: Any, accuracy: Accuracy, variant: Variant = PLAIN) -> Wasserstein:
+def wasserstein(
+    p: Array, q: Array, kernel: Any, accuracy: Accuracy, variant: Variant = PLAIN, log_u: Array | None = None
+) -> Wasserstein:
     """The one W_eps of the package, eq. (4) from b = 1, for inputs that need no check (P^(L) has not mass one).
 
     The gradients are envelope gradients: those of the dual with its potentials fixed. They are exact for that function
-    at any number of iterations, and for the converged value at convergence.
+    at any number of iterations, and for the converged value at convergence. ``log_u``: where a converged run near this one
+    has ended, to start from.
     """
     xp = array_namespace(p, q)
     if accuracy.n_iter is None:
-        state = _settled(p, q, kernel, accuracy, variant)
+        state = _settled(p, q, kernel, accuracy, variant, log_u)
     else:
         path = path_for(kernel, variant, p, q)
         n_iter = accuracy.n_iter
@@ -89,16 +94,16 @@ def wasserstein(p: Array, q: Array, kernel: Any, accuracy: Accuracy, variant: Va
     mass = xp.sum(p, axis=-1) if variant.marginal_weight is None else plan_mass(state, kernel)
     value = dual_value(p, q, f, g, mass, kernel.eps, variant)
     gradients = (_where_mass(h, potential_gradient(s, variant)) for h, s in ((p, f), (q, g)))
-    return Wasserstein(value, *gradients, right)
+    return Wasserstein(value, *gradients, right, _where_mass(p, f) / kernel.eps)
 
 
-def _settled(p: Array, q: Array, kernel: Any, accuracy: Accuracy, variant: Variant) -> Any:
+def _settled(p: Array, q: Array, kernel: Any, accuracy: Accuracy, variant: Variant, log_u: Array | None) -> Any:
     xp, columns = array_namespace(p, q), q
     if variant.marginal_weight is None:
         # a barycenter misses a little of its mass: the columns of a balanced plan then tend to that much of q
         columns = q * (xp.sum(p, axis=-1, keepdims=True) / xp.sum(q, axis=-1, keepdims=True))
     path = path_for(kernel, variant, p, q)
-    found = settle(p, q, kernel, variant, accuracy, columns=columns, twin=path and path.sinkhorn_iteration)
+    found = settle(p, q, kernel, variant, accuracy, columns=columns, twin=path and path.sinkhorn_iteration, log_u=log_u)
     if found.error < float("inf") and not bool(xp.all(found.converged)):
         warn_not_converged("Sinkhorn", found.n_iter, found.error, accuracy.tol, "Raise max_iter, or eps.")
     return found.state
@@ -113,10 +118,12 @@ def _products(p: Array, q: Array, state: Any, kernel: Any, variant: Variant) -> 
     return p / u, q / v
 
 
-def wasserstein_loss(p: Array, x: Array, kernel: Any, accuracy: Accuracy, variant: Variant = PLAIN) -> Loss:
+def wasserstein_loss(
+    p: Array, x: Array, kernel: Any, accuracy: Accuracy, variant: Variant = PLAIN, log_u: Array | None = None
+) -> Loss:
     """W(P, x), as :func:`wasserstein`; gradient the potential of P."""
-    found = wasserstein(p, x, kernel, accuracy, variant)
-    return Loss(found.value, found.gradient_p, found.right)
+    found = wasserstein(p, x, kernel, accuracy, variant, log_u)
+    return Loss(found.value, found.gradient_p, found.right, found.log_u)
 
 
 def sinkhorn_divergence(p: Array, x: Array, kernel: Any, accuracy: Accuracy, variant: Variant = PLAIN) -> Loss:
@@ -158,10 +165,20 @@ RULES = {
 NAMES = tuple(RULES)
 
 
-def evaluate(name: str, p: Array, x: Array, kernel: Any, accuracy: Accuracy, variant: Variant = PLAIN) -> Loss:
-    """The loss called ``name`` at (P, x)."""
+def evaluate(
+    name: str,
+    p: Array,
+    x: Array,
+    kernel: Any,
+    accuracy: Accuracy,
+    variant: Variant = PLAIN,
+    log_u: Array | None = None,
+) -> Loss:
+    """The loss called ``name`` at (P, x); ``log_u`` is what the same loss has left behind near here, if it has."""
     rule = RULES[name]
-    return rule.function(p, x, kernel, accuracy, variant) if rule.needs_kernel else rule.function(p, x)
+    if not rule.needs_kernel:
+        return rule.function(p, x)
+    return rule.function(p, x, kernel, accuracy, variant, *(() if log_u is None else (log_u,)))
 
 
 def infinite_loss(name: str, value: Array, first: int) -> FloatingPointError | None:
@@ -187,19 +204,26 @@ class Locality(NamedTuple):
     grad_atoms: Array  # (n_samples, n_atoms, n_bins)   of each sample's term
     grad_weights: Array  # (n_samples, n_atoms)   W itself
     right: bool
+    log_u: Array  # (n_atoms, n_samples, n_bins)   the scalings of x that a run near this one may start from
 
 
 def locality_term(
-    x: Array, atoms: Array, weights: Array, kernel: Any, accuracy: Accuracy, variant: Variant = PLAIN
+    x: Array,
+    atoms: Array,
+    weights: Array,
+    kernel: Any,
+    accuracy: Accuracy,
+    variant: Variant = PLAIN,
+    log_u: Array | None = None,
 ) -> Locality:
     """The geometric regulariser of WaHU eq. (3): reconstruct each sample from atoms that are near it."""
     xp = array_namespace(x, atoms, weights)
     # atoms first: the samples, which are many, are then the contiguous axis of the fast path
-    w = wasserstein(x[None, :, :], atoms[:, None, :], kernel, accuracy, variant)
+    w = wasserstein(x[None, :, :], atoms[:, None, :], kernel, accuracy, variant, log_u)
     value = xp.permute_dims(w.value, (1, 0))
     share = xp.permute_dims(weights, (1, 0))[..., None]
     grad_atoms = xp.permute_dims(share * w.gradient_q, (1, 0, 2))
-    return Locality(xp.sum(weights * value, axis=-1), grad_atoms, value, w.right)
+    return Locality(xp.sum(weights * value, axis=-1), grad_atoms, value, w.right, w.log_u)
 
 
 def check_loss(name: str, marginal_weight: float | None = None, x: Array | None = None, cost: Any = None) -> None:

@@ -57,6 +57,15 @@ class Terms(NamedTuple):
         return replace(self.variant, momentum=0.0)
 
 
+class Starts(NamedTuple):
+    """Where the converged runs of a chunk have ended: those of atoms and weights near these start there."""
+
+    log_b: Array  # (n, n_atoms, n_bins)   of the barycenters
+    adjoint: Array  # (n, n_atoms, n_bins)   of their implicit gradient
+    log_u: Array | None = None  # (n, n_bins)   of a Wasserstein loss
+    near: Array | None = None  # (n_atoms, n, n_bins)   of the locality
+
+
 class Problem(NamedTuple):
     """What stays fixed while atoms and weights move."""
 
@@ -66,6 +75,7 @@ class Problem(NamedTuple):
     terms: Terms
     length: int  # samples a chunk
     mapper: Mapper = map
+    starts: dict[int, Starts] | None = None  # of converged runs, by the chunk's first sample; None: they start cold
 
     def parts(self) -> list[slice]:
         """The chunks."""
@@ -98,19 +108,24 @@ def evaluate_part(
     """Value and gradients of the objective on a few samples, in the first domain that gets it right, and that domain."""
     x, w, terms = problem.X[part, :], weights[part, :], problem.terms
     share, start = problem.importance[part], None if log_b is None else log_b[part, :, :]
-    xp = array_namespace(x, atoms, weights)
+    xp, first = array_namespace(x, atoms, weights), part.start or 0
+    warm = problem.starts.get(first) if problem.starts else None
+    if warm is not None:
+        start = warm.log_b
 
     def attempt(kernel: Any) -> Attempt:
-        run = recorded(atoms, w, kernel, terms.variant, terms.accuracy, start)
+        run = recorded(atoms, w, kernel, terms.variant, terms.accuracy, start, warm and warm.adjoint)
         if not run.right:
             return Attempt(None, False)
-        loss = evaluate(terms.loss, run.histogram, x, kernel, terms.accuracy, terms.transport)
+        given = (terms.loss, run.histogram, x, kernel, terms.accuracy, terms.transport)
+        loss = evaluate(*given, log_u=warm and warm.log_u)
         if not loss.right or not is_right(kernel.domain, numbers=(loss.value,)):
-            return Attempt(None, False, infinite_loss(terms.loss, loss.value, part.start or 0))
+            return Attempt(None, False, infinite_loss(terms.loss, loss.value, first))
         value = loss.value
         grad_atoms, grad_weights = run.pull(loss.gradient * share[:, None])
+        near = None
         if terms.locality:
-            near = locality_term(x, atoms, w, kernel, terms.accuracy, terms.transport)
+            near = locality_term(x, atoms, w, kernel, terms.accuracy, terms.transport, warm and warm.near)
             if not near.right:
                 return Attempt(None, False)
             value = value + terms.locality * near.value
@@ -118,6 +133,8 @@ def evaluate_part(
             grad_atoms = grad_atoms + xp.sum(scale[:, None, None] * near.grad_atoms, axis=0)
             grad_weights = grad_weights + scale[:, None] * near.grad_weights
         found = Part(value, grad_atoms, grad_weights, run.histogram)
+        if problem.starts is not None:
+            problem.starts[first] = Starts(run.log_b(), run.adjoint(), loss.log_u, near and near.log_u)
         return Attempt(found, is_right(kernel.domain, numbers=found[:3]))
 
     found, kernel = first_right(problem.kernels, attempt, f"the objective ({x.dtype})")

@@ -197,12 +197,16 @@ def settle(
     start: SinkhornState | SinkhornLogState | None = None,
     columns: Array | None = None,
     twin: Callable | None = None,
+    log_u: Array | None = None,
 ) -> Run:
     """Iterate to the tolerance: every Sinkhorn run of the package that has one passes here.
 
     ``columns`` are the column sums that the plan tends to, where they are not ``q``; ``twin`` stands in for
-    :func:`plain_iteration`, and gives the start in its own layout.
+    :func:`plain_iteration`, and gives the start in its own layout. ``log_u`` (..., n): where a run near this one has ended.
     """
+    if log_u is not None:
+        xp = array_namespace(log_u)
+        start = SinkhornLogState(log_u, None) if kernel.domain == "log" else SinkhornState(xp.exp(log_u), None)
     if accuracy.extrapolated and variant.momentum == 0.0 and not tracks(p, q):
         return _extrapolated(p, q if columns is None else columns, kernel, variant, accuracy, start, twin)
     error = marginal_error(p, q if columns is None else columns, kernel, variant)

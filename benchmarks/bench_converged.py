@@ -1,0 +1,205 @@
+"""Converged for the price of a few fifty-iteration evaluations: products, implicit gradients, the objective of Salinas A.
+
+Kernel products are counted, and do not mind a busy machine; times are CPU seconds, of runs by turns. A product is one of
+K or its transpose with one row; two make an iteration.
+
+    python benchmarks/bench_converged.py products        counts to 1e-4, 1e-6 and 1e-9, plain beside extrapolated
+    python benchmarks/bench_converged.py gradient        iterations of conjugate gradients
+    python benchmarks/bench_converged.py random 500      random problems: never worse than plain by more than a tenth?
+    python benchmarks/bench_converged.py objective 104   value and gradient on pixels of Salinas A, where it is found
+    python benchmarks/bench_converged.py fit 200         converged fits by Adam: loss and CPU seconds
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+import warnings
+
+import numpy as np
+
+import wdl_tutorial as wt
+from wdl_tutorial import barycenters, gradients, transport
+from wdl_tutorial.iterate import Accuracy
+from wdl_tutorial.scaling import Variant
+
+TOLERANCES = (1e-4, 1e-6, 1e-9)
+MOST = 6000  # iterations of the plain way
+
+
+def walks(rng: np.random.Generator, *shape: int) -> np.ndarray:
+    """Spectra: positive and smooth, on the simplex."""
+    return wt.normalize(np.exp(np.cumsum(0.1 * rng.standard_normal(shape), axis=-1)))
+
+
+def problems() -> dict[str, tuple]:
+    """Name: (settle, its two arrays, kernel, variant)."""
+    rng, x = np.random.default_rng(0), np.linspace(0, 1, 200)
+    positions = np.sort(rng.uniform(380, 2500, 201))
+    line = wt.gibbs_kernel(wt.LineCost(positions, scale=10 / (positions[-1] - positions[0])), 0.05)
+    atoms, weights = walks(rng, 4, 201), rng.dirichlet(np.ones(4), 24)
+    light, holes = weights.copy(), atoms.copy()
+    light[:, 0], holes[0, :40], holes[1, 100:] = 0.0, 0.0, 0.0
+    bumps = wt.normalize(np.exp(-0.5 * ((x - rng.uniform(0.2, 0.8, (24, 1))) / 0.05) ** 2) + 1e-3)
+    three = rng.dirichlet(np.ones(3), 10)
+    grid = wt.GridCost(200, spacing=1 / 199)
+    dense, fine, loose = (
+        wt.gibbs_kernel(grid, 1e-3),
+        wt.gibbs_kernel(grid, 1e-4, domain="log"),
+        wt.gibbs_kernel(grid, 1e-2),
+    )
+    images = wt.normalize(rng.random((3, 64 * 64)) ** 8 + 1e-3)
+    square = wt.gibbs_kernel(wt.GridCost((64, 64), spacing=1 / 63), 1e-3)
+    s, b, plain = transport.settle, barycenters.settle, Variant()
+    found = {
+        "line, barycenter": (b, atoms, weights, line, plain),
+        "line, zero weights": (b, atoms, wt.normalize(light), line, plain),
+        "line, zeros in atoms": (b, wt.normalize(holes), weights, line, plain),
+        "line, Sinkhorn": (s, walks(rng, 24, 201), walks(rng, 24, 201), line, plain),
+        "p = 2, 1e-3, Sinkhorn": (s, bumps, np.roll(bumps, 1, 0), dense, plain),
+        "p = 2, 1e-3, barycenter": (b, bumps[:3], three, dense, plain),
+        "p = 2, 1e-4, Sinkhorn (log)": (s, bumps[:6], np.roll(bumps, 1, 0)[:6], fine, plain),
+        "64 x 64, 1e-3, barycenter": (b, images, three[:2], square, plain),
+    }
+    for rho in (0.1, 1.0, 20.0, 1000.0):
+        found[f"rho = {rho:g}, Sinkhorn"] = (s, bumps, np.roll(bumps, 1, 0), loose, Variant(rho))
+    return found
+
+
+def products() -> None:
+    """Products of the worst row to each tolerance; "-" where that many iterations do not reach it."""
+    for name, (settle, *given) in problems().items():
+        told = []
+        for way in (None, "auto"):
+            counts = []
+            for tol in TOLERANCES:
+                most = MOST if "64" not in name else 500
+                with np.errstate(all="ignore"):
+                    found = settle(*given, Accuracy(None, tol, most, check_every=5, acceleration=way))
+                counts.append(f"{2 * found.n_iter}" if found.converged.all() else "-")
+                if not found.converged.all():
+                    counts += ["-"] * (len(TOLERANCES) - len(counts))
+                    break
+            told.append("/".join(counts))
+        print(f"{name:30s} plain {told[0]:20s} extrapolated {told[1]}", flush=True)
+
+
+def implicit() -> None:
+    """Iterations of conjugate gradients to each tolerance."""
+    rng, solve, spent = np.random.default_rng(1), gradients.conjugate_gradients, []
+
+    def counted(*given, **options):
+        found = solve(*given, **options, check_every=1)
+        spent.append(str(found.n_iter))
+        return found
+
+    gradients.conjugate_gradients = counted
+    for name, (settle, atoms, weights, kernel, variant) in problems().items():
+        if settle is not barycenters.settle:
+            continue
+        with np.errstate(all="ignore"):
+            state = settle(atoms, weights, kernel, variant, Accuracy(None, 1e-10)).state
+            grad = np.cumsum(rng.standard_normal((len(weights), atoms.shape[1])), axis=1)
+            spent.clear()
+            for tol in (1e-2, 1e-6, 1e-9):
+                gradients.implicit(atoms, weights, kernel, state, grad, variant=variant, tol=tol)
+        print(f"{name:30s} conjugate gradients to 1e-2/1e-6/1e-9: {'/'.join(spent)}", flush=True)
+    gradients.conjugate_gradients = solve
+
+
+def draw(seed: int) -> tuple:
+    """A random problem: weights that are zero, histograms with zeros, rho from .1 to 1000, eps over four decades."""
+    rng = np.random.default_rng(seed)
+    n, m = int(rng.integers(5, 50)), int(rng.integers(2, 5))
+    cost = wt.cost_matrix(np.sort(rng.random(n)), power=rng.choice([1, 1.5, 2]))
+    eps, rho = 10 ** rng.uniform(-4, 0), None if rng.random() < 0.5 else 10 ** rng.uniform(-1, 3)
+
+    def histograms(k: int) -> np.ndarray:
+        h = rng.random((k, n)) ** rng.choice([1, 5, 20])
+        if rng.random() < 0.4:
+            h = h * (rng.random((k, n)) < 0.6)
+            h[:, rng.integers(n)] += 0.1
+        return wt.normalize(h)
+
+    kernel = wt.gibbs_kernel(cost / cost.max(), eps, domain="log" if eps < 2e-3 else "kernel")
+    if rng.random() < 0.5:
+        return transport.settle, histograms(3), histograms(3), kernel, Variant(rho)
+    weights = rng.dirichlet(np.ones(m), 3)
+    weights[:, 0] *= rng.random() > 0.3
+    return barycenters.settle, histograms(m), wt.normalize(weights), kernel, Variant(rho)
+
+
+def random(n: int) -> None:
+    """How many problems take more than a tenth and three iterations more than plain, and whether both ends agree."""
+    worse, apart, ratios = [], [], []
+    for seed in range(n):
+        settle, *given = draw(seed)
+        with np.errstate(all="ignore"):
+            ours, plain = (settle(*given, Accuracy(None, 1e-9, 3000, 1, way)) for way in ("auto", None))
+        both = ours.converged & plain.converged
+        if settle is barycenters.settle:
+            gap = np.abs(ours.state.histogram - plain.state.histogram).sum(-1)
+            apart += [seed] * bool((gap[both] > 1e-5).any())
+        ratios.append(ours.n_iter / plain.n_iter)
+        if ours.n_iter > 1.1 * plain.n_iter + 3:
+            worse.append((seed, ours.n_iter, plain.n_iter))
+    print(
+        f"{n} random problems: median share of the plain iterations {np.median(ratios):.3f}, largest {max(ratios):.2f}"
+    )
+    print(f"worse than plain by more than a tenth and six products: {worse}; ends apart: {apart}")
+
+
+def pixels(n: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Pixels of Salinas A as histograms, and their wavelengths."""
+    scene = wt.datasets.load_salinas_a()
+    x = np.asarray(scene.cube, dtype=float).reshape(-1, scene.cube.shape[-1])
+    chosen = np.sort(np.random.default_rng(seed).choice(len(x), n, replace=False))
+    return wt.normalize(x[chosen] - min(0.0, x.min())), scene.wavelengths
+
+
+def objective(n: int) -> None:
+    """CPU seconds of one value and gradient: fifty unrolled iterations, and converged to 1e-6, by turns."""
+    X, wavelengths = pixels(n)
+    rng, cost = np.random.default_rng(1), wt.LineCost(wavelengths, scale=10 / (wavelengths[-1] - wavelengths[0]))
+    atoms = 0.95 * X[rng.choice(n, 4, replace=False)] + 0.05 * X.mean(0)
+    given = (X, atoms, rng.dirichlet(np.ones(4), n), cost)
+    ways = {"fifty iterations": {"n_iter": 50}, "converged to 1e-6": {"n_iter": None, "tol": 1e-6}}
+    spent: dict[str, list[float]] = {name: [] for name in ways}
+    for _ in range(3):
+        for name, way in ways.items():
+            start = time.process_time()
+            found = wt.wdl_objective(*given, eps=0.05, loss="wasserstein", locality=0.01, n_jobs=1, **way)
+            spent[name].append(time.process_time() - start)
+            if len(spent[name]) == 1:
+                print(f"{name:20s} value {found.value:.8f} (WaHU's convention {found.value + 0.0505:.8f})")
+    for name, seconds in spent.items():
+        print(f"{name:20s} {np.median(seconds):.2f} CPU s ({min(seconds):.2f} to {max(seconds):.2f}) for {n} pixels")
+
+
+def fit(n: int) -> None:
+    """The recommended converged fit of a draw of pixels."""
+    X, wavelengths = pixels(n)
+    start = time.process_time()
+    model = wt.wahu(wavelengths, recommended=True, random_state=0, n_jobs=1).fit(X)
+    spent = time.process_time() - start
+    print(f"{n} pixels, {model.n_iter_} steps: converged loss {model.loss_:.4f} (ours) in {spent:.0f} CPU s")
+
+
+def main() -> None:
+    warnings.simplefilter("ignore")
+    what, n = (sys.argv[1:] + ["", ""])[:2]
+    chosen = {"random": (random, 500), "objective": (objective, 104), "fit": (fit, 200)}
+    if what in chosen:
+        function, usual = chosen[what]
+        function(int(n or usual))
+        return
+    if what in ("", "products"):
+        products()
+    if what in ("", "gradient"):
+        implicit()
+    if not what:
+        random(100)
+
+
+if __name__ == "__main__":
+    main()
