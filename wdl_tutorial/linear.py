@@ -1014,8 +1014,9 @@ def estimate_n_endmembers(
     """NumPy only. How many endmembers does the scene hold? Three answers that may disagree, and a curve for each.
 
     * ``"hysime"``: how many directions hold more signal than noise (after Bioucas-Dias and Nascimento, 2008). The
-      noise of a band is what the other bands do not predict. The curve is, per direction, the change of the mean
-      squared error when it is kept, -power + 2 noise power: the estimate is how many are negative.
+      noise of a band is what the other bands do not predict, and at least 1e-5 of the mean power. The curve is, per
+      direction, the change of the mean squared error when it is kept, -power + 2 noise power: the estimate is how
+      many are negative.
     * ``"heldout"``: how many directions predict what was left out (bi-cross-validation, Owen and Perry, 2009). Half
       the pixels in half the bands are predicted from the rest through a truncated SVD. The curve is the relative
       prediction error; the estimate is the smallest number within 1 % of the best.
