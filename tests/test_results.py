@@ -123,3 +123,40 @@ def test_gdal_s_own_command_line_reads_the_maps(name, found, tmp_path):
     a, b, c, d, e, f = PLACE
     np.testing.assert_allclose(told["geoTransform"], [c, a, b, f, d, e], rtol=1e-12)
     assert 'ID["EPSG",32733]' in told["coordinateSystem"]["wkt"] or "32733" in json.dumps(told)
+
+
+def test_the_recipe_for_files_larger_than_memory_gives_the_map_of_the_whole(tmp_path):
+    """The page of recipes: windows of a file, unmixed with the endmembers of the first, each where it lies."""
+    rasterio = pytest.importorskip("rasterio")
+    from wdl_tutorial.results import save_cube
+
+    scene = wt.datasets.make_bilinear_scene(shape=(12, 9), random_state=0)._replace(geo=Geo(PLACE, "EPSG:32733"))
+    save_cube(scene, tmp_path / "big.tif")
+    found = wt.unmix(load_cube(tmp_path / "big.tif", rows=slice(0, 6)), "nnls", 3)
+    for start in (0, 6):
+        part = load_cube(tmp_path / "big.tif", rows=slice(start, start + 6))
+        found.apply(part).save(tmp_path / f"maps_{start}.tif")
+    whole = found.apply(load_cube(tmp_path / "big.tif")).abundances
+    with rasterio.open(tmp_path / "maps_6.tif") as file:
+        np.testing.assert_array_equal(np.moveaxis(file.read((1, 2, 3)), 0, -1), whole[6:])
+        expected = rasterio.Affine(*PLACE) @ rasterio.Affine.translation(0, 6)
+        np.testing.assert_allclose(file.transform[:6], expected[:6], rtol=1e-14)
+
+
+def test_a_cube_saved_in_every_format_comes_back_to_the_bit(tmp_path):
+    from wdl_tutorial.results import save_cube
+
+    scene = wt.datasets.make_bilinear_scene(shape=(6, 5), random_state=0)._replace(geo=Geo(PLACE, "EPSG:32733"))
+    mask = np.ones((6, 5), dtype=bool)
+    mask[1, 2] = False
+    scene = scene._replace(fwhm=np.full(188, 10.5), mask=mask)
+    for name in ("x.hdr", "x.tif", "x.npz"):
+        save_cube(scene, tmp_path / name)
+        again = load_cube(tmp_path / name)
+        np.testing.assert_array_equal(again.cube[mask], scene.cube[mask])
+        np.testing.assert_array_equal(again.wavelengths, scene.wavelengths)
+        np.testing.assert_array_equal(again.mask, mask)
+        if name != "x.npz":
+            np.testing.assert_allclose(again.geo.transform, PLACE, rtol=1e-12)
+            np.testing.assert_array_equal(again.fwhm, scene.fwhm)
+            assert again.units == "reflectance"

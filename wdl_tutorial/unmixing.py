@@ -86,7 +86,7 @@ class Unmixing(NamedTuple):
     mask: np.ndarray | None = None  # (rows, cols) True where a pixel was unmixed
     error: np.ndarray | None = None  # (rows, cols) root mean square misfit of each pixel, in ``units``
     indices: np.ndarray | None = None  # (n_endmembers,) the pixels that VCA took, as flat indices into the scene
-    settings: dict[str, Any] = {}  # method, options, seed, versions, and a hash of the data  # noqa: RUF012
+    settings: dict[str, Any] | None = None  # method, options, seed, versions, and a hash of the data
     scene: Scene | None = None  # what was unmixed, not copied
     learned: Learned | None = None  # what apply() works with
 
