@@ -29,8 +29,8 @@ BOOK = Path(__file__).resolve().parent
 MINUTES = 8  # for one PDF
 HEAD = """<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>{title}</title><link rel="stylesheet" href="kit.css">{more}
-<script>window.MathJax = {{ options: {{ enableMenu: false }} }};</script>
-<script defer src="../_static/mathjax/tex-mml-chtml.js"></script></head><body class="{kind}">"""
+<script>window.MathJax = {{ loader: {{ load: ["input/tex", "output/chtml"] }} }};</script>
+<script defer src="../_static/mathjax/startup.js"></script></head><body class="{kind}">"""
 STYLE = """
 body { font: 12pt/1.5 system-ui, "DejaVu Sans", sans-serif; color: #1b1f24; margin: 0 auto; max-width: 46rem;
   padding: 1rem; }
