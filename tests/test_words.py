@@ -25,7 +25,7 @@ def test_a_word_of_one_text_is_left_out():
 
 
 def test_too_many_words_are_refused():
-    with pytest.raises(ValueError, match="9 words were asked for; only 3 occur in two texts"):
+    with pytest.raises(ValueError, match="n_words is 9, but only 3 words of 7 to 8 letters"):
         words.vocabulary(TEXTS, 9)
 
 
@@ -37,7 +37,10 @@ def test_a_number_of_words_that_is_none_is_refused(n_words):
 
 @pytest.mark.parametrize(
     ("vectors", "message"),
-    [(np.full((2, 3), np.nan), "word number 0 holds NaN"), (np.ones((2, 3)), "all 2 words point one way")],
+    [
+        (np.full((2, 3), np.nan), "NaN or infinity: the vector of word number 0"),
+        (np.ones((2, 3)), "all 2 words point one way"),
+    ],
 )
 def test_vectors_that_tell_no_words_apart_are_refused(vectors, message):
     with pytest.raises(ValueError, match=message):
@@ -50,7 +53,7 @@ def test_words_without_company_are_refused():
 
 
 def test_a_text_without_any_of_the_words_is_named():
-    with pytest.raises(ValueError, match="text number 2 uses none of the 1 words"):
+    with pytest.raises(ValueError, match="texts number 2 uses none of the 1 words"):
         words.histograms(TEXTS, ["evening"])
 
 

@@ -146,6 +146,25 @@ def squarable(name: str, x: Array) -> Array:
     return x
 
 
+def text(name: str, value: Any) -> str:
+    """``value`` as a text; bytes are none."""
+    if not isinstance(value, str):
+        raise TypeError(f"{name} must be a text; got {shown(value)}.")
+    return value
+
+
+def texts(name: str, value: Any, n: int | None = None, *, of: str = "") -> list[str]:
+    """A list of texts from names of any kind, ``n`` of them where that is known, one for each of ``of``."""
+    if isinstance(value, str | bytes | dict) or not np.iterable(value):
+        raise TypeError(f"{name} must be a list of texts; got {shown(value)}.")
+    found = [str(x) for x in value]
+    if n is not None and len(found) != n:
+        raise ValueError(
+            f"{name} must be {n}, one for each {of or 'series'}; got {len(found)} names for {n} {of or 'series'}."
+        )
+    return found
+
+
 def image_shape(name: str, value: Any, *, least: int = 1) -> tuple[int, int]:
     """Rows and columns."""
     if isinstance(value, list | tuple | np.ndarray) and len(np.shape(value)) == 1 and len(value) == 2:

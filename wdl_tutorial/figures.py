@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from ._array import Array, to_numpy
+from ._array import Array, as_float, to_numpy
+from ._checks import image_shape, integer, number, shown, text, texts
 
 # Okabe-Ito hues at a contrast of at least 4.5:1 on white (test_figures checks it): text in these colours can be read.
 COLOURS = ("#0072B2", "#B04A00", "#007A5A", "#A8477E", "#000000", "#7A6400", "#595959")
@@ -83,22 +84,58 @@ def _axes(ax: Any, **subplots: Any) -> Any:
     return plt.subplots(**subplots)[1]
 
 
-def _host(x: Array, name: str, ndim: int | tuple[int, ...]) -> np.ndarray:
-    """``x`` as NumPy, refused where it has not the number of axes that the plot draws."""
-    host = np.asarray(to_numpy(x), dtype=float)
+LARGEST = 1e150  # matplotlib's own arithmetic leaves the range of floats beyond
+
+
+def _host(x: Array, name: str, ndim: int | tuple[int, ...], *, gaps: bool = True) -> np.ndarray:
+    """``x`` as NumPy, refused where it has not the number of axes that the plot draws; what is masked is NaN."""
+    if isinstance(x, np.ma.MaskedArray) and x.dtype.kind in "fiub":
+        x = x.astype(float).filled(np.nan)
+    host = to_numpy(as_float(x, name=name)).astype(float)
     allowed = (ndim,) if isinstance(ndim, int) else ndim
-    if host.ndim not in allowed:
+    if host.ndim not in allowed or host.size == 0:
         expected = " or ".join(str(n) for n in allowed)
-        raise ValueError(f"{name} must have {expected} axes to be drawn; got shape {host.shape}.")
+        raise ValueError(f"{name} must have {expected} axes to be drawn, and entries; got shape {host.shape}.")
+    if np.isnan(host).any() if not gaps else np.isnan(host).all():
+        raise ValueError(f"{name} holds {int(np.isnan(host).sum())} NaN of {host.size} entries, which cannot be drawn.")
+    top = np.nanmax(np.abs(host))
+    if top > LARGEST:
+        raise ValueError(f"{name} reaches {top:g}, which cannot be drawn. Leave it out, or use other units.")
     return host
 
 
-def _names(names: Sequence[str] | None, n: int, stem: str) -> list[str]:
+def _axis(x: Array | None, name: str, n: int) -> np.ndarray:
+    """Places on the horizontal axis, one for each of ``n`` values; 0, 1, 2, ... where none are given."""
+    if x is None:
+        return np.arange(float(n))
+    places = _host(x, name, 1, gaps=False)
+    if len(places) != n:
+        raise ValueError(f"{name} must have one entry for each of the {n} values drawn; got {len(places)}.")
+    return places
+
+
+def _names(names: Sequence[str] | None, n: int, stem: str, name: str = "names") -> list[str]:
     if names is None:
         return [f"{stem} {k + 1}" for k in range(n)]
-    if len(names) != n:
-        raise ValueError(f"{len(names)} names for {n} series; give one each.")
-    return list(names)
+    return [_words(word) for word in texts(name, names, n)]
+
+
+def _words(words: str) -> str:
+    """Text as it is to be drawn: half a formula, which has no picture, with its dollars as they stand."""
+    if words.count("$") < 2:
+        return words
+    from matplotlib.mathtext import MathTextParser
+
+    try:
+        MathTextParser("path").parse(words)
+    except ValueError:
+        return words.replace("$", r"\$")
+    return words
+
+
+def _label_of(name: str, words: str | None) -> str | None:
+    """A title or the label of an axis."""
+    return None if words is None else _words(text(name, words))
 
 
 # ---------------------------------------------------------------------------------------------- lines
@@ -128,22 +165,32 @@ def plot_histograms(
     ylim : the same for every frame of a slider.
     """
     y = np.atleast_2d(_host(histograms, "histograms", (1, 2)))
-    x = np.arange(y.shape[1]) if positions is None else _host(positions, "positions", 1)
+    x = _axis(positions, "positions", y.shape[1])
+    names = [None] * len(y) if labels is None else _names(labels, len(y), "", "labels")
+    limits = None if ylim is None else _pair("ylim", ylim)
     ax = _axes(ax)
     for k, row in enumerate(y):
-        name = None if labels is None else _names(labels, len(y), "")[k]
-        ax.plot(x, row, label=name, **series_style(k))
+        ax.plot(x, row, label=names[k], **series_style(k))
         if fill:
             ax.fill_between(x, 0.0, row, color=FILLS[k % len(FILLS)], alpha=0.18, linewidth=0)
-    ax.set(xlabel=xlabel, ylabel=ylabel)
+    ax.set(xlabel=_label_of("xlabel", xlabel), ylabel=_label_of("ylabel", ylabel))
     ax.margins(x=0.01)
-    if ylim is not None:
-        ax.set_ylim(*ylim)
-    elif np.nanmin(y) >= 0:
+    if limits is not None:
+        ax.set_ylim(*limits)
+    elif np.nanmin(y) >= 0 and np.nanmax(y) > 0:
         ax.set_ylim(0, 1.18 * np.nanmax(y))
     if labels is not None:
         _label(ax, direct)
     return ax
+
+
+def _pair(name: str, value: Any) -> tuple[float, float]:
+    """Two different numbers: the ends of an axis."""
+    if isinstance(value, tuple | list | np.ndarray) and np.shape(value) == (2,):
+        low, high = (number(name, end) for end in value)
+        if low != high:
+            return low, high
+    raise ValueError(f"{name} must be two different numbers, the ends of the axis; got {shown(value)}.")
 
 
 def _label(ax: Any, direct: bool) -> None:
@@ -159,6 +206,7 @@ def label_lines(ax: Any) -> Any:
     if not lines:
         return ax
     curves = [np.asarray(line.get_xydata(), dtype=float) for line in lines]
+    curves = [c[np.argsort(c[:, 0], kind="stable")] for c in curves]  # an axis may run backwards
     grid = np.linspace(min(c[0, 0] for c in curves), max(c[-1, 0] for c in curves), 200)
     values = np.stack([np.interp(grid, c[:, 0], c[:, 1], left=np.nan, right=np.nan) for c in curves])
     low, high = ax.get_ylim()
@@ -218,12 +266,16 @@ def plot_atoms(
     atoms : array, shape (n_atoms, n_bins).   data : array, shape (n_samples, n_bins).
     """
     rows = _host(atoms, "atoms", 2)
-    x = np.arange(rows.shape[1]) if positions is None else _host(positions, "positions", 1)
+    x = _axis(positions, "positions", rows.shape[1])
+    names = _names(labels, len(rows), "atom", "labels")
+    ghosts = None if data is None else _host(data, "data", 2)
+    if ghosts is not None and ghosts.shape[1] != rows.shape[1]:
+        raise ValueError(
+            f"data has {ghosts.shape[1]} bins, atoms have {rows.shape[1]}. Give histograms of the same bins."
+        )
     ax = _axes(ax)
-    if data is not None:
-        ghosts = _host(data, "data", 2)
+    if ghosts is not None:
         ax.plot(x, ghosts.T, color="#999999", linestyle="solid", linewidth=0.6, alpha=min(1.0, 15 / len(ghosts) + 0.1))
-    names = _names(labels, len(rows), "atom")
     return plot_histograms(rows, x, labels=names, fill=data is None, xlabel=xlabel, ylabel=ylabel, ax=ax)
 
 
@@ -245,16 +297,16 @@ def plot_reconstruction(
     x_data, fit = _host(data, "data", 1), _host(reconstruction, "reconstruction", 1)
     if x_data.shape != fit.shape:
         raise ValueError(f"data has shape {x_data.shape} but reconstruction {fit.shape}; they must be of one length.")
-    x = np.arange(len(fit)) if positions is None else _host(positions, "positions", 1)
+    x = _axis(positions, "positions", len(fit))
     ax = _axes(ax)
     ax.fill_between(x, x_data, fit, color=FILLS[1], alpha=0.45, linewidth=0)
     ax.plot(x, x_data, label="data", **series_style(4) | {"linestyle": "solid"})
     ax.plot(x, fit, label="reconstruction", **series_style(1))
-    ax.set(xlabel=xlabel, ylabel=ylabel)
+    ax.set(xlabel=_label_of("xlabel", xlabel), ylabel=_label_of("ylabel", ylabel))
     ax.margins(x=0.01)
-    total = np.abs(x_data).sum()
+    total = np.nansum(np.abs(x_data))
     if total > 0:
-        off = np.abs(x_data - fit).sum() / total
+        off = np.nansum(np.abs(x_data - fit)) / total
         ax.set_title(f"shaded: {100 * off:.2g} % of the data", fontsize=9.5, color=GREY)
     ax.legend()
     return ax
@@ -270,17 +322,19 @@ def plot_loss(
     ax: Any = None,
 ) -> Any:
     """Draw the loss of one or several fits against the iteration. Curves may have different lengths."""
-    single = not isinstance(curves, (list, tuple)) or np.ndim(curves[0]) == 0
-    rows = [_host(c, "curves", 1) for c in ([curves] if single else curves)]
+    several = (
+        isinstance(curves, list | tuple) and len(curves) > 0 and any(np.ndim(c) > 0 for c in curves if c is not None)
+    )
+    rows = [_host(c, "curves", 1) for c in curves] if several else list(np.atleast_2d(_host(curves, "curves", (1, 2))))
+    names = None if labels is None else _names(labels, len(rows), "", "labels")
+    if log and any((row < 1 / LARGEST).any() for row in rows):
+        raise ValueError("curves hold losses of zero or below, and a log axis needs positive losses. Use log=False.")
     ax = _axes(ax)
-    names = None if labels is None else _names(labels, len(rows), "")
     for k, row in enumerate(rows):
         ax.plot(np.arange(len(row)), row, label=None if names is None else names[k], **series_style(k))
     if log:
-        if any((row <= 0).any() for row in rows):
-            raise ValueError("a log axis needs positive losses; some are zero or negative. Use log=False.")
         ax.set_yscale("log")
-    ax.set(xlabel=xlabel, ylabel=ylabel)
+    ax.set(xlabel=_label_of("xlabel", xlabel), ylabel=_label_of("ylabel", ylabel))
     if names is not None:
         ax.legend()
     return ax
@@ -306,17 +360,20 @@ def plot_endmembers(
     """
     rows = _host(endmembers, "endmembers", 2)
     ylabel = ylabel or ("reflectance" if np.nanmax(np.abs(rows)) <= 1.5 else "value, as in the file")
-    x = np.arange(rows.shape[1], dtype=float) if wavelengths is None else _host(wavelengths, "wavelengths", 1)
-    ax = _axes(ax)
+    x = _axis(wavelengths, "wavelengths", rows.shape[1])
     truth = rows[:0] if reference is None else _host(reference, "reference", 2)
+    if truth.shape[1] != rows.shape[1]:
+        raise ValueError(f"reference has {truth.shape[1]} bands, endmembers have {rows.shape[1]}. Give the same bands.")
+    names = _names(names, len(rows), "endmember")
+    ax = _axes(ax)
     for row in truth:
         ax.plot(*_broken(x, row), color="#999999", linestyle="solid", linewidth=3.5, alpha=0.6)
-    for k, (row, name) in enumerate(zip(rows, _names(names, len(rows), "endmember"))):
+    for k, (row, name) in enumerate(zip(rows, names)):
         ax.plot(*_broken(x, row), label=name, **series_style(k))
     ax.set(xlabel="band" if wavelengths is None else "wavelength (nm)", ylabel=ylabel)
     ax.margins(x=0.01)
     drawn = np.concatenate([rows, truth])
-    if np.nanmin(drawn) >= 0:
+    if np.nanmin(drawn) >= 0 and np.nanmax(drawn) > 0:
         ax.set_ylim(0, 1.12 * np.nanmax(drawn))
     _label(ax, direct)
     return ax
@@ -352,17 +409,19 @@ def plot_plan(
     p, q : array, shapes (n,) and (m,)   Margins; the plan's own sums if not given.
     positions : array, shape (n,)   For both axes; bins if not given.
     """
-    mass = _host(plan, "plan", 2)
-    p = mass.sum(axis=1) if p is None else _host(p, "p", 1)
-    q = mass.sum(axis=0) if q is None else _host(q, "q", 1)
+    mass = _host(plan, "plan", 2, gaps=False)
+    p = mass.sum(axis=1) if p is None else _host(p, "p", 1, gaps=False)
+    q = mass.sum(axis=0) if q is None else _host(q, "q", 1, gaps=False)
     if mass.shape != (p.size, q.size):
         raise ValueError(f"plan has shape {mass.shape}, but p and q have {p.size} and {q.size} bins.")
-    rows = np.arange(p.size) if positions is None else _host(positions, "positions", 1)
+    rows = _axis(positions, "positions", p.size)
+    if positions is not None and p.size != q.size:
+        raise ValueError(f"positions are for both axes, but the plan has shape {mass.shape}. Leave them out.")
     cols = np.arange(q.size) if positions is None else rows
     ax = _axes(ax, figsize=(4.6, 4.6))
     # the square root shows faint routes
     ax.pcolormesh(cols, rows, np.sqrt(np.maximum(mass, 0.0)), cmap="Blues", shading="nearest", rasterized=True)
-    ax.set(xlabel=xlabel, ylabel=ylabel)
+    ax.set(xlabel=_label_of("xlabel", xlabel), ylabel=_label_of("ylabel", ylabel))
     ax.invert_yaxis()
     ax.spines[["top", "right"]].set_visible(True)
     top = ax.inset_axes([0.0, 1.02, 1.0, 0.2], sharex=ax)
@@ -401,9 +460,15 @@ def plot_map(
     """
     import matplotlib
 
+    low, high = (
+        None if end is None else number(name, end, most=LARGEST) for name, end in (("vmin", vmin), ("vmax", vmax))
+    )
+    if low is not None and high is not None and low > high:
+        raise ValueError(f"vmin must not be above vmax; got {low:g} and {high:g}.")
+    unit, title = _label_of("unit", unit), _label_of("title", title)
     field = np.ma.masked_invalid(_host(values, "values", 2))
     ax = _axes(ax, figsize=(4.2, 3.8))
-    image = ax.imshow(field, cmap=matplotlib.colormaps[cmap].with_extremes(bad=MASKED), vmin=vmin, vmax=vmax)
+    image = ax.imshow(field, cmap=matplotlib.colormaps[cmap].with_extremes(bad=MASKED), vmin=low, vmax=high)
     _bare(ax, title)
     if bar:
         ax.figure.colorbar(image, ax=ax, label=unit, shrink=0.85, pad=0.03)
@@ -437,8 +502,10 @@ def plot_abundances(
     -------
     array of Axes, shape (n_endmembers,)
     """
+    vmax, columns = number("vmax", vmax, least=1 / LARGEST, most=LARGEST), integer("columns", columns)
     a = _host(abundances, "abundances", 2 if shape is not None else 3)
     if shape is not None:
+        shape = image_shape("shape", shape)
         if a.shape[0] != shape[0] * shape[1]:
             raise ValueError(f"abundances has {a.shape[0]} rows, but shape {shape} has {shape[0] * shape[1]} pixels.")
         a = a.reshape(*shape, -1)
@@ -485,22 +552,29 @@ def plot_labels(
     from matplotlib.colors import ListedColormap
     from matplotlib.patches import Patch
 
-    codes = _host(labels, "labels", 2)
+    codes, title = _host(labels, "labels", 2), _label_of("title", title)
+    if background is not None:
+        background = integer("background", background, least=-(2**31), most=2**31, unless=", or None")
+    if names is not None and not isinstance(names, dict):
+        raise TypeError(f"names must be a dict, code -> name; got {shown(names)}.")
+    if np.nanmax(np.abs(codes)) > 2**31:
+        raise ValueError(f"labels must be class codes; got {np.nanmax(np.abs(codes)):g}.")
     if (codes % 1 > 0).any():
         raise ValueError(f"labels must be whole numbers; got {codes[codes % 1 > 0][0]:g}. Round them first.")
-    shown = [int(code) for code in np.unique(codes[np.isfinite(codes)]) if code != background]
+    drawn = [int(code) for code in np.unique(codes[np.isfinite(codes)]) if code != background]
     ax = _axes(ax, figsize=(5.6, 3.8))
-    index = np.searchsorted(shown, codes)
-    field = np.ma.masked_where(~np.isin(codes, shown), index % max(len(shown), 1))
-    palette = [label_colour(k) for k in range(max(len(shown), 1))]
+    index = np.searchsorted(drawn, codes)
+    field = np.ma.masked_where(~np.isin(codes, drawn), index % max(len(drawn), 1))
+    palette = [label_colour(k) for k in range(max(len(drawn), 1))]
     cmap = ListedColormap(palette).with_extremes(bad=MASKED)
     ax.imshow(field, cmap=cmap, vmin=-0.5, vmax=len(palette) - 0.5, interpolation="nearest")
-    for k, code in enumerate(shown):
+    for k, code in enumerate(drawn):
         row, col = _heart_of(codes == code)
         ink = max("white", "black", key=lambda c: contrast(c, palette[k]))
         ax.text(col, row, str(code), color=ink, ha="center", va="center", fontweight="bold")
     if names is not None:
-        patches = [Patch(color=palette[k], label=f"{code}  {names.get(code, '')}") for k, code in enumerate(shown)]
+        named = [f"{code}  {_words(str(names.get(code, '')))}" for code in drawn]
+        patches = [Patch(color=palette[k], label=label) for k, label in enumerate(named)]
         ax.legend(handles=patches, loc="center left", bbox_to_anchor=(1.0, 0.5))
     _bare(ax, title)
     return ax
@@ -556,10 +630,11 @@ def plot_scene(
     rgb : wavelengths in nm shown as red, green and blue. If not given, natural colours (650, 550, 450) where the scene
         sees them, else its own bands at 80, 50 and 20 % of its range.
     """
+    title = _label_of("title", title)
     picture, told = scene_picture(scene, rgb=rgb)
     ax = _axes(ax, figsize=(4.2, 4.2))
     ax.imshow(picture)
-    _bare(ax, scene.name if title is None else title)
+    _bare(ax, _words(scene.name) if title is None else title)
     ax.set_xlabel(told, fontsize=9, color=GREY)
     return ax
 
@@ -580,8 +655,10 @@ def scene_picture(scene: Any, *, rgb: tuple[float, float, float] | None = None) 
 
 
 def _rgb_bands(n_bands: int, wavelengths: Any, rgb: tuple[float, float, float] | None) -> tuple[list[int], str]:
-    if rgb is not None and len(rgb) != 3:
-        raise ValueError(f"rgb must be three wavelengths, in nm; got {rgb!r}.")
+    if rgb is not None:
+        rgb = _host(rgb, "rgb", 1, gaps=False)
+        if len(rgb) != 3:
+            raise ValueError(f"rgb must be three wavelengths, in nm; got {len(rgb)}.")
     if wavelengths is None:
         if rgb is not None:
             raise ValueError("rgb names wavelengths, but the scene has none; leave rgb out.")
@@ -606,9 +683,9 @@ def triangle_points(weights: Array) -> np.ndarray:
     >>> triangle_points([[0, 1, 0]])
     array([[1., 0.]])
     """
-    w = np.atleast_2d(np.asarray(to_numpy(weights), dtype=float))
+    w = np.atleast_2d(_host(weights, "weights", (1, 2), gaps=False))
     if w.shape[-1] != 3:
-        raise ValueError(f"a triangle shows three weights a point; got shape {w.shape}.")
+        raise ValueError(f"a triangle shows three weights a point; weights have shape {w.shape}.")
     return w @ np.array([[0.0, 0.0], [1.0, 0.0], [0.5, np.sqrt(3) / 2]])
 
 
@@ -629,12 +706,12 @@ def plot_triangle(
     groups : array of n_points codes; each group has its colour and its marker.
     path : join the points in their order.
     """
-    points = triangle_points(weights)
+    points, names = triangle_points(weights), _names(names, 3, "atom")
+    codes = _groups(groups, len(points))
     ax = _axes(ax, figsize=(4.4, 4.0))
-    _triangle_frame(ax, _names(names, 3, "atom"))
+    _triangle_frame(ax, names)
     if path:
         ax.plot(*points.T, color=GREY, linestyle="solid", linewidth=1.0, zorder=1)
-    codes = np.zeros(len(points), dtype=int) if groups is None else np.asarray(to_numpy(groups))
     for k, code in enumerate(np.unique(codes)):
         chosen = points[codes == code]
         look = {"color": COLOURS[k % len(COLOURS)], "marker": MARKERS[k % len(MARKERS)]}
@@ -644,6 +721,19 @@ def plot_triangle(
     ax.set(aspect="equal", xlim=(-0.14, 1.14), ylim=(-0.1, 0.98))
     ax.axis("off")
     return ax
+
+
+def _groups(groups: Array | None, n: int) -> np.ndarray:
+    """One code a point, of numbers or texts."""
+    if groups is None:
+        return np.zeros(n, dtype=int)
+    try:
+        codes = np.asarray(to_numpy(groups))
+    except ValueError:  # lists of several lengths
+        codes = np.empty(0, dtype=object)
+    if codes.shape != (n,) or codes.dtype.kind not in "fiubU" or (codes != codes).any():
+        raise ValueError(f"groups must hold one code for each of the {n} points of weights; got {shown(groups)}.")
+    return codes
 
 
 def _triangle_frame(ax: Any, names: Sequence[str]) -> None:

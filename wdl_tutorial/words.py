@@ -19,6 +19,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ._array import as_float, to_numpy
+from ._checks import integer, shown, squarable
+from ._checks import text as checked_text
+from ._checks import texts as names_of
 from .cubefiles import SceneFile, find, locate
 from .histograms import normalize
 
@@ -38,7 +42,7 @@ class Books(NamedTuple):
 
 def tokens(text: str) -> list[str]:
     """Lower-case words of plain letters, in the order of the text."""
-    return _WORD.findall(text.lower())
+    return _WORD.findall(checked_text("text", text).lower())
 
 
 def vocabulary(texts: Sequence[list[str]], n_words: int, *, lengths: tuple[int, int] = (7, 8), among=None) -> list[str]:
@@ -47,21 +51,40 @@ def vocabulary(texts: Sequence[list[str]], n_words: int, *, lengths: tuple[int, 
     The paper keeps words of seven and eight letters. A word of a single text (a hero's name, as a rule) would sort the
     books by itself. ``among``: only words of this collection. Ties go in alphabetical order.
     """
-    if isinstance(n_words, bool) or not isinstance(n_words, int | np.integer) or n_words < 1:
-        raise ValueError(f"n_words must be an integer of at least 1; got {n_words!r}.")
+    n_words, texts, (shortest, longest) = integer("n_words", n_words), _listed("texts", texts), _lengths(lengths)
     count, holders = Counter(), Counter()
     for text in texts:
-        kept = [word for word in text if lengths[0] <= len(word) <= lengths[1] and (among is None or word in among)]
+        kept = [word for word in text if shortest <= len(word) <= longest and (among is None or word in among)]
         count.update(kept)
         holders.update(set(kept))
     shared = sorted((word for word in count if holders[word] > 1), key=lambda word: (-count[word], word))
     if len(shared) < n_words:
-        raise ValueError(f"{n_words} words were asked for; only {len(shared)} occur in two texts. Ask for fewer.")
+        raise ValueError(
+            f"n_words is {shown(n_words)}, but only {len(shared)} words of {shortest} to {longest} letters (lengths) occur "
+            "in two of the texts. Ask for fewer."
+        )
     return shared[:n_words]
+
+
+def _listed(name: str, texts: Sequence[list[str]]) -> list[list[str]]:
+    """Texts as lists of words."""
+    if np.iterable(texts) and not isinstance(texts, str | bytes | dict):
+        found = list(texts)
+        if all(np.iterable(text) and not isinstance(text, str | bytes | dict) for text in found):
+            return [[str(word) for word in text] for text in found]
+    raise TypeError(f"{name} must be lists of words, one each, as tokens(text) gives them; got {shown(texts)}.")
+
+
+def _lengths(lengths: tuple[int, int]) -> tuple[int, int]:
+    if not isinstance(lengths, tuple | list) or len(lengths) != 2:
+        raise ValueError(f"lengths must be two numbers of letters, the least and the most; got {shown(lengths)}.")
+    least = integer("lengths[0]", lengths[0])
+    return least, integer("lengths[1]", lengths[1], least=least)
 
 
 def histograms(texts: Sequence[list[str]], words: Sequence[str]) -> np.ndarray:
     """How often each text uses each word, as shares: (n_texts, n_words)."""
+    texts, words = _listed("texts", texts), names_of("words", words)
     place = {word: k for k, word in enumerate(words)}
     counts = np.zeros((len(texts), len(words)))
     for row, text in zip(counts, texts, strict=True):
@@ -69,7 +92,10 @@ def histograms(texts: Sequence[list[str]], words: Sequence[str]) -> np.ndarray:
             if word in place:
                 row[place[word]] += 1
     if not counts.any(axis=1).all():
-        raise ValueError(f"text number {int((~counts.any(axis=1)).argmax())} uses none of the {len(words)} words.")
+        raise ValueError(
+            f"texts number {int((~counts.any(axis=1)).argmax())} uses none of the {len(words)} words. Leave it out, or ask "
+            "for more words (n_words)."
+        )
     return normalize(counts)
 
 
@@ -82,6 +108,8 @@ def company_vectors(
     max(0, log p(word, context) / (p(word) p(context))) (Church and Hanks (1990); Levy and Goldberg (2014)) are reduced to
     their first ``n_dims`` singular directions, weighted by the root of the singular values.
     """
+    texts, words = _listed("texts", texts), names_of("words", words)
+    n_dims, window = integer("n_dims", n_dims), integer("window", window)
     everything = Counter(word for text in texts for word in text)
     contexts = sorted(everything, key=lambda word: (-everything[word], word))[:500]
     place, column = ({word: k for k, word in enumerate(names)} for names in (words, contexts))
@@ -92,7 +120,9 @@ def company_vectors(
             near = np.r_[columns[max(0, at - window) : at], columns[at + 1 : at + 1 + window]]
             np.add.at(together[place[text[at]]], near[near >= 0], 1)
     if not together.any():
-        raise ValueError(f"none of the {len(words)} words has any company in the {len(texts)} texts.")
+        raise ValueError(
+            f"none of the {len(words)} words has any company in the {len(texts)} texts: no word is near it."
+        )
     expected = together.sum(axis=1, keepdims=True) * together.sum(axis=0) / together.sum()
     ratio = np.divide(together, expected, out=np.ones_like(together), where=together > 0)
     left, size, _ = np.linalg.svd(np.maximum(np.log(ratio), 0), full_matrices=False)
@@ -101,16 +131,25 @@ def company_vectors(
 
 def word_cost(vectors: np.ndarray) -> np.ndarray:
     """Squared distances between the words' directions, over their mean: (n_words, n_words), 0 on the diagonal."""
-    size = np.linalg.norm(vectors, axis=1, keepdims=True)
-    if not np.isfinite(size).all():
-        raise ValueError(f"the vector of word number {int((~np.isfinite(size[:, 0])).argmax())} holds NaN or infinity.")
+    vectors = to_numpy(as_float(vectors, name="vectors")).astype(float)
+    if vectors.ndim != 2 or 0 in vectors.shape:
+        raise ValueError(f"vectors must be (n_words, n_dims), one row a word; got shape {vectors.shape}.")
+    if not np.isfinite(vectors).all():
+        bad = int((~np.isfinite(vectors).all(axis=1)).argmax())
+        raise ValueError(f"vectors hold NaN or infinity: the vector of word number {bad} is the first.")
+    size = np.linalg.norm(squarable("vectors", vectors), axis=1, keepdims=True)
     if not size.all():
-        raise ValueError(f"word number {int((size[:, 0] == 0).argmax())} has the vector 0, which has no direction.")
-    unit = np.asarray(vectors, dtype=float) / size
+        raise ValueError(
+            f"vectors hold a row of zeros, which has no direction: word number {int((size[:, 0] == 0).argmax())} "
+            "has the vector 0."
+        )
+    unit = vectors / size
     cost = np.maximum(2 - 2 * unit @ unit.T, 0)
     np.fill_diagonal(cost, 0)
     if not cost.any():
-        raise ValueError(f"all {len(cost)} words point one way: nothing is far from anything, and no cost is left.")
+        raise ValueError(
+            f"vectors of all {len(cost)} words point one way: nothing is far from anything, and no cost is left."
+        )
     return cost / cost.mean()
 
 
@@ -140,6 +179,7 @@ def novels_available() -> bool:
 
 def body(text: str) -> str:
     """A Project Gutenberg text without what stands before and after the book."""
+    text = checked_text("text", text)
     start = re.search(r"^\*\*\* ?START OF .*$", text, re.M)
     end = re.search(r"^\*\*\* ?END OF .*$", text, re.M)
     return text[start.end() if start else 0 : end.start() if end else len(text)]
