@@ -84,7 +84,7 @@ def test_a_seed_gives_the_same_draws_and_a_generator_is_kept():
 @pytest.mark.parametrize("value", [-1, 1.5, True, "seed", [1, 2], np.random])
 def test_what_cannot_seed_a_draw_is_named(value):
     with pytest.raises(
-        ValueError, match=r"^random_state must be a non-negative integer, a numpy Generator( or RandomState)? or None; got "
+        ValueError, match=r"^random_state must be a non-negative integer, a numpy Generator.* or None; got "
     ):
         _checks.generator_of(value)
 

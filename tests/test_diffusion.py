@@ -420,12 +420,12 @@ def test_merged_duplicates_ask_for_a_row_that_may_be_asked_for():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (dict(n_neighbors=300), r"n_neighbors must be between 1 and 299 for 300 points, got 300"),
+        (dict(n_neighbors=300), r"n_neighbors must be between 1 and 299 for 300 points of X, got 300"),
         (dict(n_density_neighbors=0), r"n_density_neighbors must be between 1 and 299"),
         (dict(n_neighbors=10, n_eigenpairs=300), r"n_eigenpairs must be between 1 and 299"),
         (dict(n_neighbors=10, bandwidth="mean"), r"bandwidth must be a number or one of \('median',\)"),
         (dict(n_neighbors=10, density_bandwidth=0.0), r"density_bandwidth=0.0 gives 0, and must be positive"),
-        (dict(n_neighbors=10, search="quick"), r"search must be 'exact' or 'cells', got 'quick'"),
+        (dict(n_neighbors=10, search="quick"), r"search must be 'exact' or 'cells'; got 'quick'"),
     ],
 )
 def test_bad_options_are_refused_by_name(fitted, options, message):
@@ -511,7 +511,7 @@ def test_questions_before_fit_and_out_of_range_are_refused(fitted):
         wt.LAND().predict({0: 1})
     with pytest.raises(ValueError, match=r"budget must be between 1 and 2 for 2 candidates, got 3"):
         land.query(3, [5, 6])
-    with pytest.raises(ValueError, match=r"labelled rows must be between 0 and 299, got 7 to 300"):
+    with pytest.raises(ValueError, match=r"the rows of labels must be between 0 and 299, got 7 to 300"):
         land.predict({7: 0, 300: 1})
     with pytest.raises(ValueError, match=r"at least one label"):
         land.predict({})

@@ -29,6 +29,7 @@ brought there, and results are NumPy arrays.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
@@ -46,6 +47,7 @@ from sklearn.utils.validation import check_is_fitted
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from ._array import Array, as_float, to_numpy
+from ._checks import check_seed, choice, integer, is_integer, is_number, number, shown, squarable
 from .iterate import warn
 
 DIGITS = 12  # numbers that agree to so many digits of the largest among them are equal
@@ -84,9 +86,9 @@ def nearest_neighbors(X: Array, n_neighbors: int, *, search: str = "exact", rand
     """
     X = _checked_points(X)
     n = X.shape[0]
-    _check_count("n_neighbors", n_neighbors, 1, n - 1, n)
-    if search not in ("exact", "cells"):
-        raise ValueError(f"search must be 'exact' or 'cells', got {search!r}.")
+    n_neighbors = _count("n_neighbors", n_neighbors, n - 1, n)
+    choice("search", search, ("exact", "cells"))
+    check_seed(random_state)
     centred = X - X.mean(0)  # leaves every distance as it is, and less of them to the rounding of the search
     scale = float(np.sqrt(np.max(_row_norms(centred)))) or 1.0
     found = Neighbors(np.empty((n, n_neighbors)), np.empty((n, n_neighbors), dtype=np.int32))
@@ -281,7 +283,7 @@ def diffusion_pairs(graph: sparse.csr_array, n_eigenpairs: int, *, random_state:
         If Lanczos does not converge.
     """
     n = graph.shape[0]
-    _check_count("n_eigenpairs", n_eigenpairs, 1, n - 1, n)
+    n_eigenpairs = _count("n_eigenpairs", n_eigenpairs, n - 1, n)
     known = _pieces(graph, n_eigenpairs)
     n_known = known.shape[1]
     degrees = graph.sum(1)
@@ -352,7 +354,18 @@ def diffusion_coordinates(eigenvalues: np.ndarray, eigenvectors: np.ndarray, tim
     ``D_t(x, y)^2 = sum_l lambda_l^(2t) (psi_l(x) - psi_l(y))^2``: the weight is lambda^t, so that negative eigenvalues
     count by their magnitude. Where lambda^t underflows the distances are 0: the walk has forgotten its start.
     """
-    return eigenvectors[:, 1:] * np.abs(eigenvalues[1:]) ** _checked_time(time)
+    eigenvectors = _checked_points(eigenvectors, "eigenvectors")
+    eigenvalues = to_numpy(as_float(eigenvalues, name="eigenvalues")).astype(np.float64)
+    time = _checked_time(time)
+    if eigenvalues.shape != eigenvectors.shape[1:] or not np.isfinite(eigenvalues).all():
+        raise ValueError(
+            f"eigenvalues must be one finite number for each column of eigenvectors, {eigenvectors.shape[1]}; got "
+            f"{shown(eigenvalues)}."
+        )
+    top = float(np.abs(eigenvalues[1:]).max(initial=0.0))
+    if top > 1 and time * math.log(top) > 300:
+        raise ValueError(f"eigenvalues of a walk are at most 1 in magnitude; {top:.3g} to the power of time overflows.")
+    return eigenvectors[:, 1:] * np.abs(eigenvalues[1:]) ** time
 
 
 def diffuse(graph: sparse.csr_array, start: int, n_steps: int) -> np.ndarray:
@@ -377,13 +390,20 @@ def kernel_density(distances: np.ndarray, *, bandwidth: float | str = "mean") ->
 
     ``bandwidth`` is a number, or "mean" or "median" of exactly these distances.
     """
-    sigma = _bandwidth("density_bandwidth", bandwidth, distances, ("mean", "median"))
+    return _density(distances, "bandwidth", bandwidth)
+
+
+def _density(distances: np.ndarray, name: str, bandwidth: float | str) -> np.ndarray:
+    distances = _checked_points(distances, "distances")
+    if distances.min() < 0:
+        raise ValueError(f"distances must not be negative; the smallest is {distances.min():.3g}.")
+    sigma = _bandwidth(name, bandwidth, distances, ("mean", "median"))
     density = np.exp(-((distances / sigma) ** 2)).sum(1)
     total = density.sum()
     if not total > 0:
         raise FloatingPointError(
-            f"the density underflowed everywhere (density_bandwidth={sigma:.3g}, smallest neighbour distance "
-            f"{distances.min():.3g}). Use density_bandwidth='mean'."
+            f"the density underflowed everywhere ({name}={sigma:.3g}, the smallest of the distances between neighbours is "
+            f"{distances.min():.3g}). Use {name}='mean'."
         )
     return density / total
 
@@ -394,7 +414,11 @@ def density_order(density: np.ndarray) -> np.ndarray:
     >>> density_order(np.array([0.2, 0.3, 0.3 * (1 + 1e-15), 0.2]))
     array([1, 2, 0, 3])
     """
-    return np.argsort(-np.round(density / density.max(), DIGITS), kind="stable")
+    density = to_numpy(as_float(density, name="density")).astype(np.float64)
+    top = density.max(initial=0.0)
+    if density.ndim != 1 or not (np.isfinite(density).all() and density.min(initial=0.0) >= 0 and top > 0):
+        raise ValueError(f"density must be finite numbers (n,), none negative and not all 0; got {shown(density)}.")
+    return np.argsort(-np.round(density / top, DIGITS), kind="stable")
 
 
 class Forest(NamedTuple):
@@ -600,17 +624,17 @@ class LAND(BaseEstimator):
         self.nodes_, self.node_of_row_ = _distinct_rows(X) if self.merge_duplicates else (None, None)
         X = X if self.nodes_ is None else X[self.nodes_]
         n = X.shape[0]
-        _check_count("n_neighbors", self.n_neighbors, 1, n - 1, n)
-        _check_count("n_density_neighbors", self.n_density_neighbors, 1, n - 1, n)
-        _check_count("n_eigenpairs", self.n_eigenpairs, 1, n - 1, n)
-        k = max(self.n_neighbors, self.n_density_neighbors)
+        n_neighbors = _count("n_neighbors", self.n_neighbors, n - 1, n)
+        n_density_neighbors = _count("n_density_neighbors", self.n_density_neighbors, n - 1, n)
+        n_eigenpairs = _count("n_eigenpairs", self.n_eigenpairs, n - 1, n)
+        k = max(n_neighbors, n_density_neighbors)
         near = neighbors or nearest_neighbors(X, k, search=self.search, random_state=self.random_state)
         _check_neighbors(near, n, k)
-        self.density_ = kernel_density(near.distances[:, : self.n_density_neighbors], bandwidth=self.density_bandwidth)
+        self.density_ = _density(near.distances[:, :n_density_neighbors], "density_bandwidth", self.density_bandwidth)
         self.order_ = density_order(self.density_)
-        near = Neighbors(near.distances[:, : self.n_neighbors], near.indices[:, : self.n_neighbors])
+        near = Neighbors(near.distances[:, :n_neighbors], near.indices[:, :n_neighbors])
         self.graph_ = neighbor_graph(near, bandwidth=self.bandwidth)
-        pairs = diffusion_pairs(self.graph_, self.n_eigenpairs, random_state=self.random_state)
+        pairs = diffusion_pairs(self.graph_, n_eigenpairs, random_state=self.random_state)
         self.eigenvalues_, self.eigenvectors_, self.stationary_ = pairs
         self._at = None
         return self
@@ -623,7 +647,10 @@ class LAND(BaseEstimator):
         budget : how many.
         candidates : rows that may be asked for, as indices or as a boolean mask (n,); None for all.
         """
-        rows = self._candidates(candidates)
+        return self._asked("budget", budget, self._candidates(candidates))
+
+    def _asked(self, name: str, budget: int, rows: np.ndarray) -> np.ndarray:
+        """The best of these rows; ``name`` is what the caller calls their number."""
         ranking = self._now().ranking
         if self.nodes_ is None:
             allowed = np.zeros(len(ranking), dtype=bool)
@@ -634,8 +661,7 @@ class LAND(BaseEstimator):
             first[self.node_of_row_[rows][::-1]] = rows[::-1]
             best = first[ranking]
             best = best[best >= 0]
-        _check_count("budget", budget, 1, len(best), len(best), "candidates")
-        return best[:budget]
+        return best[: _count(name, budget, len(best), len(best), "candidates")]
 
     def predict(self, labels: Mapping[int, Any]) -> np.ndarray:
         """Labels of all rows, (n,), from those of a few, ``{index: label}``: each copies its parent's (Algorithm 1).
@@ -682,12 +708,13 @@ class LAND(BaseEstimator):
         nearest : spread labels with :meth:`predict_nearest`.
         """
         rows = self._candidates(candidates)
-        budgets = np.atleast_1d(np.asarray(budgets))
+        budgets = _indices("budgets", budgets)
         if not budgets.size or budgets.dtype.kind not in "iu" or budgets.min() < 1:
             raise ValueError(f"budgets must be integers of at least 1; got {budgets.tolist()}.")
-        queries = self.query(int(budgets.max()), rows) if queries is None else np.asarray(queries)
-        _check_count("the largest budget", int(budgets.max()), 1, len(queries), len(queries), "queries")
-        true = np.array([oracle(int(i)) for i in rows]) if callable(oracle) else self._truth(oracle)[rows]
+        most = "the largest of budgets"
+        queries = self._asked(most, int(budgets.max()), rows) if queries is None else _indices("queries", queries)
+        _count(most, int(budgets.max()), len(queries), len(queries), "queries")
+        true = self._told(oracle, rows) if callable(oracle) else self._truth(oracle)[rows]
         label_of = dict(zip(rows.tolist(), true))
         strange = np.setdiff1d(queries[: budgets.max()], rows)
         if strange.size:
@@ -713,10 +740,10 @@ class LAND(BaseEstimator):
         """
         at = self._now()
         if n_clusters is None:
-            top = at.scores[at.ranking][: max_clusters + 1]
+            top = at.scores[at.ranking][: integer("max_clusters", max_clusters) + 1]
             top = top[top > 0]
             n_clusters = 1 + int(np.argmax(top[:-1] / top[1:])) if len(top) > 1 else 1
-        _check_count("n_clusters", n_clusters, 1, len(at.ranking), len(at.ranking))
+        n_clusters = _count("n_clusters", n_clusters, len(at.ranking), len(at.ranking))
         modes = at.ranking[:n_clusters]
         number = np.full(len(at.ranking), -1)
         number[modes] = np.arange(n_clusters)
@@ -752,7 +779,7 @@ class LAND(BaseEstimator):
         n = len(self.order_) if self.nodes_ is None else len(self.node_of_row_)
         if candidates is None:
             return np.arange(n)
-        rows = to_numpy(candidates).ravel()
+        rows = _indices("candidates", candidates)
         if rows.dtype == bool:
             if len(rows) != n:
                 raise ValueError(f"a mask of candidates must have one entry per row, {n}; got {len(rows)}.")
@@ -763,9 +790,16 @@ class LAND(BaseEstimator):
             )
         return np.unique(_checked_rows("candidates", rows, n))
 
+    @staticmethod
+    def _told(oracle: Callable[[int], Any], rows: np.ndarray) -> np.ndarray:
+        try:
+            return np.array([oracle(int(i)) for i in rows])
+        except TypeError as error:
+            raise TypeError(f"oracle must be a function from an index to its label: {error}") from error
+
     def _truth(self, oracle: Array) -> np.ndarray:
         """True labels, one per row."""
-        true = to_numpy(oracle).ravel()
+        true = _indices("oracle", oracle)
         n = len(self.order_) if self.nodes_ is None else len(self.node_of_row_)
         if len(true) != n:
             raise ValueError(f"oracle must hold one label per row, {n}; got {len(true)}. Leave masked pixels out.")
@@ -776,10 +810,11 @@ class LAND(BaseEstimator):
         check_is_fitted(self, "eigenvalues_")
         if not isinstance(labels, Mapping) or not labels:
             raise ValueError(
-                "predict needs {index: label} with at least one label. Use query(budget) to choose indices."
+                f"predict needs labels as {{index: label}}, at least one; got {shown(labels)}. Use query(budget) to choose "
+                "indices."
             )
         n = len(self.order_) if self.nodes_ is None else len(self.node_of_row_)
-        return _checked_rows("labelled rows", np.array(list(labels)), n), np.array(list(labels.values()))
+        return _checked_rows("the rows of labels", np.array(list(labels)), n), np.array(list(labels.values()))
 
     def _labelled_nodes(self, given: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The labelled nodes, densest first, and for each the position of its label: of equal rows the first given."""
@@ -833,26 +868,34 @@ def _at_time(eigenvalues, eigenvectors, density, order, time: float) -> _AtTime:
 # Checks
 
 
-def _checked_points(X: Array) -> np.ndarray:
+def _checked_points(X: Array, name: str = "X") -> np.ndarray:
     if callable(getattr(X, "pixels", None)):
-        raise TypeError(f"X must be an array; got a {type(X).__name__}. Use scene.pixels().")
-    X = np.asarray(to_numpy(as_float(X)), dtype=np.float64)
-    if X.ndim != 2:
-        raise ValueError(f"X must have shape (n_points, n_features), got {X.shape}. Use cube.reshape(-1, n_bands).")
+        raise TypeError(f"{name} must be an array; got a {type(X).__name__}. Use scene.pixels().")
+    X = np.asarray(to_numpy(as_float(X, name=name)), dtype=np.float64)
+    if X.ndim != 2 or X.shape[1] == 0:
+        raise ValueError(
+            f"{name} must have shape (n_points, n_features), got {X.shape}. Use cube.reshape(-1, n_bands)."
+        )
+    if X.shape[0] < 2:
+        raise ValueError(f"{name} must have at least 2 rows, for there to be neighbours; got {X.shape[0]}.")
     bad = ~np.isfinite(X).all(1)
     if bad.any():
         raise ValueError(
-            f"X holds NaN or infinite values in {int(bad.sum())} rows, first in row {int(np.argmax(bad))}. "
+            f"{name} holds NaN or infinite values in {int(bad.sum())} rows, first in row {int(np.argmax(bad))}. "
             "Remove or mend these rows."
         )
-    return np.ascontiguousarray(X)
+    return squarable(name, np.ascontiguousarray(X))
 
 
-def _check_count(name: str, value: int, low: int, high: int, n: int, of: str = "points") -> None:
-    if isinstance(value, bool) or not isinstance(value, int | np.integer):
-        raise TypeError(f"{name} must be an integer, got {value!r}.")
-    if not low <= value <= high:
-        raise ValueError(f"{name} must be between {low} and {high} for {n} {of}, got {value}. Lower it, or add {of}.")
+def _count(name: str, value: int, high: int, n: int, of: str = "points") -> int:
+    if not is_integer(value):
+        raise TypeError(f"{name} must be an integer, got {shown(value)}.")
+    if not 1 <= value <= high:
+        where = " of X" if of == "points" else ""
+        raise ValueError(
+            f"{name} must be between 1 and {high} for {n} {of}{where}, got {shown(value)}. Lower it, or add {of}."
+        )
+    return int(value)
 
 
 def _check_neighbors(neighbors: Neighbors, n: int, k: int) -> None:
@@ -865,9 +908,15 @@ def _check_neighbors(neighbors: Neighbors, n: int, k: int) -> None:
 
 
 def _checked_time(time: float) -> float:
-    if not (np.isscalar(time) and np.isreal(time) and 0 <= time < np.inf):
-        raise ValueError(f"time must be a finite number >= 0, got {time!r}.")
-    return float(time)
+    return number("time", time, least=0)
+
+
+def _indices(name: str, x: Array) -> np.ndarray:
+    """A list or an array of anything, flat, on the host."""
+    try:
+        return np.asarray(to_numpy(x)).ravel()
+    except ValueError:  # lists of several lengths
+        raise ValueError(f"{name} must be one list of entries; got {shown(x)}.") from None
 
 
 def _checked_rows(name: str, rows: np.ndarray, n: int) -> np.ndarray:
@@ -882,15 +931,15 @@ def _checked_rows(name: str, rows: np.ndarray, n: int) -> np.ndarray:
 
 def _bandwidth(name: str, value: float | str, distances: np.ndarray, names: tuple[str, ...]) -> float:
     """A number, or a statistic of the distances."""
+    if value not in names if isinstance(value, str) else not is_number(value):
+        raise ValueError(f"{name} must be a number or one of {names}, got {shown(value)}.")
     if isinstance(value, str):
-        if value not in names:
-            raise ValueError(f"{name} must be a number or one of {names}, got {value!r}.")
         sigma = float({"mean": np.mean, "median": np.median}[value](distances))
     else:
         sigma = float(value)
-    if not 0 < sigma < np.inf:
+    if not 1e-100 < sigma < 1e100:
         raise ValueError(
-            f"{name}={value!r} gives {sigma:g}, and must be positive and finite. "
+            f"{name}={shown(value)} gives {sigma:g}, and must be positive and finite. "
             "Where most neighbours are duplicates, use merge_duplicates=True, more neighbours, or a number."
         )
     return sigma
