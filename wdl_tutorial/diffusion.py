@@ -810,7 +810,7 @@ class LAND(BaseEstimator):
         check_is_fitted(self, "eigenvalues_")
         if not isinstance(labels, Mapping) or not labels:
             raise ValueError(
-                f"predict needs labels as {{index: label}}, at least one; got {shown(labels)}. Use query(budget) to choose "
+                f"predict needs labels as {{index: label}}, at least one label; got {shown(labels)}. Use query(budget) to choose "
                 "indices."
             )
         n = len(self.order_) if self.nodes_ is None else len(self.node_of_row_)
