@@ -24,7 +24,7 @@ BROWSER := tests/browser/node_modules/installed
 # Nothing of the tests or of the book calls out, or reads settings of the person who runs them.
 QUIET := JUPYTER_PLATFORM_DIRS=1 IPYTHONDIR=$(CURDIR)/.venv/ipython OMP_NUM_THREADS=1 PYTHONHASHSEED=0
 
-.PHONY: lab doctor test lint unit chapters book handout bench reproduce quick strip outputs figure browser clean help
+.PHONY: lab doctor test lint unit chapters book handout bench reproduce quick strip outputs figure browser fuzz clean help
 
 help:
 	@printf '%s\n' \
@@ -34,6 +34,7 @@ help:
 	  'make book      the static book in _build/html' \
 	  'make handout   one zip for a room without a network: dist/wdl_tutorial_handout.zip' \
   'make browser   the built book and JupyterLab in a real browser (needs Node.js and Chromium)' \
+	  'make fuzz      every public door with odd arguments: 20,000 calls' \
 	  'make bench     speed and memory beside other packages' \
   'make reproduce every figure and table of the four papers: hours, and goes on where it stopped' \
   'make quick     the same, smaller, in minutes' \
@@ -68,6 +69,10 @@ lint: $(STAMP)
 
 unit: $(STAMP)
 	$(QUIET) $(BIN)/python -m pytest -q -n $(JOBS) --dist loadfile
+
+# Every public door with odd arguments, ten times as many calls as the unit tests make.
+fuzz: $(STAMP)
+	WDL_TUTORIAL_FUZZ=20000 $(QUIET) $(BIN)/python -m pytest -q -n $(JOBS) tests/test_fuzz.py
 
 # The stored outputs are made without real scenes, so that they are the same on every machine.
 chapters: $(STAMP)

@@ -178,7 +178,7 @@ def test_a_sum_beyond_the_floating_type_is_refused_not_divided_by():
 
 @pytest.mark.parametrize("power", [0.5, -1, float("nan"), float("inf"), "2"])
 def test_quantiles_are_refused_where_the_monotone_plan_is_not_the_cheapest(power):
-    with pytest.raises(ValueError, match=f"power must be a number of at least 1; got {power!r}"):
+    with pytest.raises(ValueError, match=f"power must be at least 1( and finite)?; got {power!r}"):
         wt.wasserstein_1d([0.5, 0.5], [0.0, 1.0], power=power)
 
 

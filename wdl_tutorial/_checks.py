@@ -82,6 +82,17 @@ def number(
     raise ValueError(f"{name} must be {wanted}{unless}; got {shown(value)}.{advice and ' ' + advice}")
 
 
+def sized(name: str, value: Any, **words: str) -> float:
+    """``value`` as a positive float that can be divided by, and into, what has an ordinary size: 1e-100 to 1e100."""
+    x = number(name, value, above=0, **words)
+    if not 1e-100 <= x <= 1e100:
+        raise ValueError(
+            f"{name} must be between 1e-100 and 1e100, or what it divides is beyond the floats; got {x:g}. Use other units "
+            "for the cost."
+        )
+    return x
+
+
 def _range(above: float | None, least: float | None, below: float | None, most: float | None) -> str:
     """The numbers that are allowed, in words: positive; in (-1, 0]; at least 2."""
     low, high = least if above is None else above, most if below is None else below
@@ -117,11 +128,16 @@ def floats(**arrays: Any) -> tuple[Array, ...]:
     """The arrays, by their names, as floats of one backend; a list follows the arrays."""
     like = next((x for x in arrays.values() if is_array(x)), None)
     found = tuple(as_float(x, like=like, name=name) for name, x in arrays.items())
-    try:
-        array_namespace(*found)
-    except TypeError as error:
-        raise TypeError(f"{' and '.join(arrays)}: {error}") from None
+    same_backend(**dict(zip(arrays, found)))
     return found
+
+
+def same_backend(**arrays: Any) -> Any:
+    """The one namespace of the arrays among these arguments (a GridCost is none), by their names."""
+    try:
+        return array_namespace(*(x for x in arrays.values() if is_array(x)))
+    except TypeError as error:
+        raise TypeError(f"{' and '.join(name for name, x in arrays.items() if is_array(x))}: {error}") from None
 
 
 def finite(name: str, x: Array, *, advice: str = "Leave those rows out, or mend them.") -> Array:
@@ -144,6 +160,14 @@ def squarable(name: str, x: Array) -> Array:
     if top > 1e100 or 0.0 < top < 1e-100:
         raise ValueError(f"{name} has {top:.3g} as its largest entry, whose square no float can hold. Use other units.")
     return x
+
+
+def array_of(name: str, value: Any) -> np.ndarray:
+    """Numbers, names or codes as an array on the host, whatever they are."""
+    try:
+        return np.asarray(to_numpy(value))
+    except ValueError:  # lists of several lengths
+        raise ValueError(f"{name} must be one array; got {shown(value)}.") from None
 
 
 def text(name: str, value: Any) -> str:
@@ -183,14 +207,16 @@ def check_count(name: str, n: int, unless: str = "") -> int:
 
 
 def check_eps(eps: float) -> float:
-    """The entropic regularisation as a float."""
-    return number("eps", eps, above=0, advice="It is in the units of the cost; see blur_width(eps, cost).")
+    """The entropic regularisation as a float; a text or an array of it is a TypeError."""
+    if not isinstance(eps, int | float | np.integer | np.floating) or isinstance(eps, bool):
+        raise TypeError(f"eps must be a number in the units of the cost; got {type(eps).__name__}.")
+    return sized("eps", eps, advice="It is in the units of the cost; see blur_width(eps, cost).")
 
 
 def check_marginal_weight(rho: float | None, name: str = "marginal_weight") -> None:
     """Refuse what is neither a positive number nor None."""
     if rho is not None:
-        number(name, rho, above=0, unless=", in the units of the cost", advice="None is balanced.")
+        sized(name, rho, unless=", in the units of the cost", advice="None is balanced.")
 
 
 def check_options(domain: str, marginal_weight: float | None, momentum: float) -> None:
@@ -320,8 +346,8 @@ def check_importance(sample_weight: Array | None, x: Array) -> Array:
     xp, n = array_namespace(x), x.shape[0]
     if sample_weight is None:
         return xp.full((n,), 1.0 / n, dtype=x.dtype, device=device(x))
-    sample_weight = as_float(detached(sample_weight), like=x)
-    array_namespace(sample_weight, x)
+    sample_weight = as_float(detached(sample_weight), like=x, name="sample_weight")
+    same_backend(sample_weight=sample_weight, X=x)
     if tuple(sample_weight.shape) != (n,):
         raise ValueError(f"sample_weight must have shape ({n},), one per sample; got {tuple(sample_weight.shape)}.")
     check_nonnegative(sample_weight, "sample_weight")

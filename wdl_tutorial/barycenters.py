@@ -39,6 +39,7 @@ from ._checks import (
     check_not_empty,
     check_options,
     check_run,
+    same_backend,
 )
 from .costs import check_cost, check_symmetric
 from .iterate import Accuracy, Plain, Run, accelerated, nth, run, warn_not_converged
@@ -100,9 +101,9 @@ def linear_mixture(atoms: Array, weights: Array) -> Array:
     >>> linear_mixture([[1, 0], [0, 1]], [0.25, 0.75])
     array([0.25, 0.75])
     """
-    atoms = as_float(atoms, like=weights)
-    weights = as_float(weights, like=atoms)
-    xp = array_namespace(atoms, weights)
+    atoms = as_float(atoms, like=weights, name="atoms")
+    weights = as_float(weights, like=atoms, name="weights")
+    xp = same_backend(atoms=atoms, weights=weights)
     if atoms.ndim != 2 or weights.ndim == 0 or weights.shape[-1] != atoms.shape[0]:
         raise ValueError(
             f"weights need one entry per atom on their last axis; got weights {tuple(weights.shape)} "
@@ -629,10 +630,10 @@ def check_inputs(atoms: Array, weights: Array, cost: Any, *, square: bool = True
 
     Sums are not checked: P^(L) has not mass one, and finite differences must be possible.
     """
-    atoms = as_float(atoms, like=weights)
-    weights = as_float(weights, like=atoms)
+    atoms = as_float(atoms, like=weights, name="atoms")
+    weights = as_float(weights, like=atoms, name="weights")
     cost = check_cost(cost, square=square)
-    array_namespace(atoms, weights, *([] if hasattr(cost, "dense") else [cost]))
+    same_backend(atoms=atoms, weights=weights, cost=cost)
     if atoms.ndim < 2 or weights.ndim < 1 or atoms.shape[-2] != weights.shape[-1]:
         raise ValueError(
             f"atoms must be (..., n_atoms, n_bins) and weights (..., n_atoms); "

@@ -37,8 +37,8 @@ def chunk_length(
     if chunk_size is not None:
         return integer("chunk_size", chunk_size, unless=", or None")
     n_bins = x.shape[-1]
-    per_sample = n_atoms * n_bins
-    recorded = per_sample * 2 * (n_iter or 1)
+    per_sample = int(n_atoms) * n_bins  # a count of eight bits would overflow
+    recorded = per_sample * 2 * int(n_iter or 1)
     if not on_host(x):
         return max(1, DEVICE_TAPE_ELEMENTS // recorded)
     panel, tape = PANEL_ELEMENTS, TAPE_ELEMENTS

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ._array import Array, array_namespace, as_float, number, one_type, to_numpy
-from ._checks import check_eps, check_increasing, is_number
+from ._checks import check_eps, check_increasing, is_integer, is_number, same_backend, shown
 
 LARGEST_MATRIX = 2**31  # entries of a cost that may be built: 16 GiB
 BLOCK_ELEMENTS = 2**20  # differences of coordinates that are held at once
@@ -20,7 +20,7 @@ BLOCK_ELEMENTS = 2**20  # differences of coordinates that are held at once
 
 def _check_power(power: float) -> float:
     if not (is_number(power) and power > 0):
-        raise ValueError(f"power must be a positive number; got {power!r}. Use 1 or 2.")
+        raise ValueError(f"power must be a positive number; got {shown(power)}. Use 1 or 2.")
     return power.item() if isinstance(power, np.generic) else power  # what JSON can hold
 
 
@@ -52,9 +52,9 @@ def cost_matrix(x: Array, y: Array | None = None, *, power: float = 2) -> Array:
            [3., 2., 0.]])
     """
     _check_power(power)
-    x = as_float(x, like=y)
-    y = x if y is None else as_float(y, like=x)
-    xp = array_namespace(x, y)
+    x = as_float(x, like=y, name="x")
+    y = x if y is None else as_float(y, like=x, name="y")
+    xp = same_backend(x=x, y=y)
     if x.ndim not in (1, 2) or y.ndim != x.ndim or (x.ndim == 2 and x.shape[1] != y.shape[1]):
         raise ValueError(f"positions must be (n,) or (n, d), one d; got shapes {tuple(x.shape)} and {tuple(y.shape)}.")
     if not bool(xp.all(xp.isfinite(x))) or not bool(xp.all(xp.isfinite(y))):
@@ -125,8 +125,8 @@ class GridCost:
 
     def __init__(self, shape: int | tuple[int, ...], *, power: float = 2, spacing: float | tuple[float, ...] = 1.0):
         grid = tuple(shape) if np.iterable(shape) else (shape,)
-        if not grid or any(isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1 for n in grid):
-            raise ValueError(f"shape must be positive integers; got {shape!r}.")
+        if not grid or not all(is_integer(n) and 1 <= n < 2**31 for n in grid):
+            raise ValueError(f"shape must be positive integers; got {shown(shape)}.")
         self.grid = tuple(int(n) for n in grid)
         self.power = _check_power(power)
         steps = tuple(spacing) if np.iterable(spacing) else (spacing,) * len(grid)
@@ -178,7 +178,7 @@ class LineCost:
     """
 
     def __init__(self, positions: Any, *, power: float = 1, scale: float = 1.0):
-        x = to_numpy(as_float(positions)).astype(np.float64, copy=True)
+        x = to_numpy(as_float(positions, name="positions")).astype(np.float64, copy=True)
         if x.ndim != 1 or x.size < 1:
             raise ValueError(f"positions must be a vector; got shape {x.shape}.")
         check_increasing(x, "positions", "bins")
@@ -271,7 +271,7 @@ def _scale_and_power(cost: Any, positions: Array | None) -> tuple[float, float]:
         if positions is not None:
             raise TypeError(f"positions belong to a dense cost; a {type(cost).__name__} knows its own axis.")
         return (1.0 if isinstance(cost, GridCost) else cost.scale), cost.power  # spacing is in the units of the axis
-    c = to_numpy(as_float(cost)).astype(np.float64, copy=False)
+    c = to_numpy(as_float(cost, name="cost")).astype(np.float64, copy=False)
     if c.ndim != 2 or c.shape[0] != c.shape[1] or c.shape[0] < 3:
         raise ValueError(
             f"blur_width of a dense cost needs a square one of at least 3 bins; got shape {c.shape}. "
@@ -282,7 +282,11 @@ def _scale_and_power(cost: Any, positions: Array | None) -> tuple[float, float]:
             f"a dense cost does not know the units of its axis (its first two bins cost {c[0, 1]:g}). Give positions=, "
             "or describe the axis with LineCost or GridCost."
         )
-    x = np.arange(c.shape[0]) if positions is None else to_numpy(as_float(positions)).astype(np.float64, copy=False)
+    x = (
+        np.arange(c.shape[0])
+        if positions is None
+        else to_numpy(as_float(positions, name="positions")).astype(np.float64, copy=False)
+    )
     if x.shape != c.shape[:1]:
         raise ValueError(f"positions need one entry per bin, {c.shape[0]} of them; got shape {x.shape}.")
     return _power_law(c, x)
@@ -308,7 +312,7 @@ def check_cost(cost: Any, *, square: bool = False) -> Any:
     """A cost that can be used: a GridCost, a LineCost, or a finite matrix of floats."""
     if isinstance(cost, GridCost | LineCost):
         return cost
-    cost = as_float(cost)
+    cost = as_float(cost, name="cost")
     xp = array_namespace(cost)
     if cost.ndim != 2:
         raise ValueError(f"cost must be a matrix, a GridCost or a LineCost; got an array of shape {tuple(cost.shape)}.")
@@ -316,6 +320,9 @@ def check_cost(cost: Any, *, square: bool = False) -> Any:
         raise ValueError(f"cost must be square, the same bins on both sides; got shape {tuple(cost.shape)}.")
     if not bool(xp.all(xp.isfinite(cost))):
         raise ValueError("cost holds NaN or infinite entries; a forbidden move is a large finite cost.")
+    top = float(xp.max(xp.abs(cost))) if 0 not in cost.shape else 0.0
+    if top > 1e150:
+        raise ValueError(f"cost reaches {top:.3g}, too large to be divided by eps in floats. Use other units.")
     return cost
 
 

@@ -45,6 +45,7 @@ from ._checks import (
     integer,
     is_number,
     number,
+    same_backend,
 )
 from .barycenters import barycenter
 from .chunks import chunk_length, slices
@@ -120,7 +121,7 @@ class _Fit:
         self.told = self.told or announce_slow(total.domain, self.problem)
         free = self.model.free_mass
         grad_atoms = atoms * total.grad_atoms if free else softmax_vjp(atoms, total.grad_atoms)
-        grad_weights = self.model.weight_scale * softmax_vjp(weights, total.grad_weights)
+        grad_weights = float(self.model.weight_scale) * softmax_vjp(weights, total.grad_weights)
         return total.value, (grad_atoms, grad_weights)
 
     def refresh(self, params: Params) -> None:
@@ -341,8 +342,8 @@ class WassersteinDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
     def inverse_transform(self, weights: Array) -> Array:
         """The barycenters (n_samples, n_bins) of the learned atoms with these weights."""
         self._check_fitted()
-        weights = as_float(weights, like=self.atoms_)
-        xp = array_namespace(weights, self.atoms_)
+        weights = as_float(weights, like=self.atoms_, name="weights")
+        xp = same_backend(weights=weights, atoms_=self.atoms_)
         if weights.ndim < 2 or weights.shape[-1] != self.n_atoms or 0 in weights.shape:
             raise ValueError(
                 f"weights must be (n_samples, n_atoms), one row per sample and {self.n_atoms} atoms; "
@@ -387,7 +388,7 @@ class WassersteinDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         """
         with said_once("score", "sinkhorn_"):
             _, values = self._weights_for(X, tol, max_iter)
-        importance = check_importance(sample_weight, as_float(X, like=self.atoms_))
+        importance = check_importance(sample_weight, as_float(X, like=self.atoms_, name="X"))
         return -float(array_namespace(values).sum(importance * values))
 
     def save(self, path: str | os.PathLike) -> None:
@@ -572,11 +573,11 @@ class WassersteinDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         xp = array_namespace(atoms, weights)
         floor = max(LOG_FLOOR, float(xp.finfo(atoms.dtype).smallest_normal))
         logs = tuple(xp.log(xp.clip(x, min=floor)) for x in (atoms, weights))
-        return logs[0], logs[1] / self.weight_scale
+        return logs[0], logs[1] / float(self.weight_scale)
 
     def _unlog(self, params: Params) -> tuple[Array, Array]:
         atoms = array_namespace(params[0]).exp(params[0]) if self.free_mass else softmax(params[0])
-        return atoms, softmax(self.weight_scale * params[1])
+        return atoms, softmax(float(self.weight_scale) * params[1])
 
     def _keep(self, X: Array, best: Best, curve: list[float], *, converged: bool) -> None:
         """Make the best so far what the estimator holds: whatever stops the fit, this is what it leaves."""
@@ -645,8 +646,8 @@ class WassersteinDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         cost = check_cost(detached(self.cost), square=True)
         if is_complex(X):
             raise ValueError("Complex data not supported: X must hold histograms, real and non-negative.")
-        X = as_float(detached(X), like=cost if is_array(cost) else like)
-        array_namespace(X, *([cost] if is_array(cost) else []))
+        X = as_float(detached(X), like=cost if is_array(cost) else like, name="X")
+        same_backend(X=X, cost=cost)
         if X.ndim != 2:
             raise ValueError(
                 f"X must be (n_samples, n_bins); got shape {tuple(X.shape)}. Images become rows by X.reshape(n_samples, -1)."

@@ -47,7 +47,7 @@ from sklearn.utils.validation import check_is_fitted
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from ._array import Array, as_float, to_numpy
-from ._checks import check_seed, choice, integer, is_integer, is_number, number, shown, squarable
+from ._checks import array_of, check_seed, choice, integer, is_integer, is_number, number, shown, squarable
 from .iterate import warn
 
 DIGITS = 12  # numbers that agree to so many digits of the largest among them are equal
@@ -708,11 +708,13 @@ class LAND(BaseEstimator):
         nearest : spread labels with :meth:`predict_nearest`.
         """
         rows = self._candidates(candidates)
-        budgets = _indices("budgets", budgets)
+        budgets = array_of("budgets", budgets).ravel()
         if not budgets.size or budgets.dtype.kind not in "iu" or budgets.min() < 1:
             raise ValueError(f"budgets must be integers of at least 1; got {budgets.tolist()}.")
         most = "the largest of budgets"
-        queries = self._asked(most, int(budgets.max()), rows) if queries is None else _indices("queries", queries)
+        queries = (
+            self._asked(most, int(budgets.max()), rows) if queries is None else array_of("queries", queries).ravel()
+        )
         _count(most, int(budgets.max()), len(queries), len(queries), "queries")
         true = self._told(oracle, rows) if callable(oracle) else self._truth(oracle)[rows]
         label_of = dict(zip(rows.tolist(), true))
@@ -779,7 +781,7 @@ class LAND(BaseEstimator):
         n = len(self.order_) if self.nodes_ is None else len(self.node_of_row_)
         if candidates is None:
             return np.arange(n)
-        rows = _indices("candidates", candidates)
+        rows = array_of("candidates", candidates).ravel()
         if rows.dtype == bool:
             if len(rows) != n:
                 raise ValueError(f"a mask of candidates must have one entry per row, {n}; got {len(rows)}.")
@@ -799,7 +801,7 @@ class LAND(BaseEstimator):
 
     def _truth(self, oracle: Array) -> np.ndarray:
         """True labels, one per row."""
-        true = _indices("oracle", oracle)
+        true = array_of("oracle", oracle).ravel()
         n = len(self.order_) if self.nodes_ is None else len(self.node_of_row_)
         if len(true) != n:
             raise ValueError(f"oracle must hold one label per row, {n}; got {len(true)}. Leave masked pixels out.")
@@ -810,8 +812,8 @@ class LAND(BaseEstimator):
         check_is_fitted(self, "eigenvalues_")
         if not isinstance(labels, Mapping) or not labels:
             raise ValueError(
-                f"predict needs labels as {{index: label}}, at least one label; got {shown(labels)}. Use query(budget) to choose "
-                "indices."
+                f"predict needs labels as {{index: label}}, at least one label; got {shown(labels)}. Use query(budget) "
+                "to choose indices."
             )
         n = len(self.order_) if self.nodes_ is None else len(self.node_of_row_)
         return _checked_rows("the rows of labels", np.array(list(labels)), n), np.array(list(labels.values()))
@@ -909,14 +911,6 @@ def _check_neighbors(neighbors: Neighbors, n: int, k: int) -> None:
 
 def _checked_time(time: float) -> float:
     return number("time", time, least=0)
-
-
-def _indices(name: str, x: Array) -> np.ndarray:
-    """A list or an array of anything, flat, on the host."""
-    try:
-        return np.asarray(to_numpy(x)).ravel()
-    except ValueError:  # lists of several lengths
-        raise ValueError(f"{name} must be one list of entries; got {shown(x)}.") from None
 
 
 def _checked_rows(name: str, rows: np.ndarray, n: int) -> np.ndarray:

@@ -22,7 +22,17 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ._array import Array, array_namespace, as_float, detached, device, number, one_type, safe_log, to_backend, to_numpy
-from ._checks import check_count, check_eps, check_options, check_run, is_number
+from ._checks import (
+    check_eps,
+    check_options,
+    check_run,
+    finite,
+    generator_of,
+    integer,
+    same_backend,
+    squarable,
+)
+from ._checks import number as finite_number
 from ._fast import lent_buffers, path_for
 from .barycenters import (
     Adjoint,
@@ -368,7 +378,9 @@ def barycenter_vjp(
     """
     atoms, weights, cost, grad = (detached(x) for x in (atoms, weights, cost, grad))  # gradients here are by hand
     atoms, weights, cost = check_inputs(atoms, weights, cost)
-    atoms, weights, grad = one_type(atoms, weights, as_float(grad, like=atoms))
+    grad = as_float(grad, like=atoms, name="grad")
+    same_backend(atoms=atoms, grad=grad)
+    atoms, weights, grad = one_type(atoms, weights, grad)
     if atoms.ndim != 2 or weights.ndim != 2 or tuple(grad.shape) != (weights.shape[0], atoms.shape[1]):
         raise ValueError(
             f"barycenter_vjp needs atoms (n_atoms, n_bins), weights (n_samples, n_atoms) and grad (n_samples, n_bins); "
@@ -457,16 +469,18 @@ def check_gradient(
     >>> check_gradient(lambda x: (x**2).sum(), x, 2 * x - 1).ok
     False
     """
-    if method not in ("central", "complex"):
+    if not (isinstance(method, str) and method in ("central", "complex")):
         raise ValueError(f"method must be 'central' or 'complex'; got {method!r}.")
-    check_count("n_directions", n_directions)
-    if step is not None and not (is_number(step) and step > 0):
-        raise ValueError(f"step must be a positive number, relative to the largest entry of x; got {step!r}.")
-    x, gradient = as_float(x), as_float(gradient, like=x)
-    array_namespace(x, gradient)
+    n_directions = integer("n_directions", n_directions, most=10**6)
+    if step is not None:
+        step = finite_number("step", step, above=0, most=1, advice="It is relative to the largest entry of x.")
+    x, gradient = as_float(x, name="x"), as_float(gradient, like=x, name="gradient")
+    same_backend(x=x, gradient=gradient)
     if tuple(x.shape) != tuple(gradient.shape):
         raise ValueError(f"gradient must have the shape of x; got {tuple(gradient.shape)} and {tuple(x.shape)}.")
-    rng = np.random.default_rng(random_state)
+    for name, values in (("x", x), ("gradient", gradient)):
+        squarable(name, finite(name, values))
+    rng = generator_of(random_state)
     central = method == "central"
     size = float(np.abs(to_numpy(x)).max()) or 1.0
     h = (step if step is not None else 1e-6 if central else 1e-30) * size

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np  # quantiles and hulls are host work on a few hundred numbers
 
 from ._array import Array, array_namespace, as_float, one_type, row_sums, to_backend, to_numpy
-from ._checks import check_histograms, check_increasing, check_nonnegative, worst_row
+from ._checks import check_histograms, check_increasing, check_nonnegative, number, same_backend, worst_row
 
 
 def normalize(x: Array) -> Array:
@@ -29,7 +29,7 @@ def normalize(x: Array) -> Array:
     >>> normalize([1, 3])
     array([0.25, 0.75])
     """
-    x = as_float(x)
+    x = as_float(x, name="x")
     xp = array_namespace(x)
     if x.ndim == 0:
         raise ValueError("x must have its bins on the last axis; got a number.")
@@ -75,12 +75,12 @@ def displacement(p: Array, q: Array, positions: Array | None = None) -> Displace
     ValueError
         If p or q is no histogram, lengths differ, or positions do not increase.
     """
-    p, q = as_float(p), as_float(q)
-    array_namespace(p, q)
+    p, q = as_float(p, name="p"), as_float(q, name="q")
+    same_backend(p=p, q=q)
     check_histograms(p, "p")
     check_histograms(q, "q")
     a, b = to_numpy(p).astype(np.float64), to_numpy(q).astype(np.float64)  # levels of float32 leave slivers of mass
-    x = np.arange(a.size, dtype=float) if positions is None else to_numpy(as_float(positions))
+    x = np.arange(a.size, dtype=float) if positions is None else to_numpy(as_float(positions, name="positions"))
     if a.shape != b.shape or a.shape != x.shape or a.ndim != 1:
         raise ValueError(
             f"p, q and positions must be vectors of one length; got shapes {a.shape}, {b.shape} and {x.shape}."
@@ -112,18 +112,15 @@ def wasserstein_1d(p: Array, q: Array, positions: Array | None = None, *, power:
     >>> wasserstein_1d([1, 0, 0], [0, 0, 1], power=2)
     4.0
     """
-    if not (isinstance(power, int | float | np.integer | np.floating) and 1 <= power < float("inf")):
-        raise ValueError(
-            f"power must be a number of at least 1; got {power!r}. Below 1 the monotone plan is not the cheapest."
-        )
+    power = number("power", power, least=1, advice="Below 1 the monotone plan is not the cheapest.")
     plan = displacement(p, q, positions)
     gap = abs(plan.start - plan.end)
     with np.errstate(over="ignore"):
         price = gap**power
     if not np.all(np.isfinite(price)):
         raise ValueError(
-            f"a distance of {gap.max():.3g} to the power {power:g} is beyond the floats; use larger units, or a smaller "
-            "power."
+            f"a distance of {gap.max():.3g} to the power {power:g} is beyond the floats; "
+            "use larger units of positions, or a smaller power."
         )
     return float((plan.mass * price).sum())
 
@@ -147,8 +144,8 @@ def continuum_removed(spectra: Array, wavelengths: Array) -> Array:
     ValueError
         If wavelengths do not increase, lengths differ, or a spectrum is not positive.
     """
-    spectra = as_float(spectra)
-    host, x = to_numpy(spectra), to_numpy(as_float(wavelengths))
+    spectra = as_float(spectra, name="spectra")
+    host, x = to_numpy(spectra), to_numpy(as_float(wavelengths, name="wavelengths"))
     if host.ndim == 0 or x.shape != host.shape[-1:]:
         n_bands = host.shape[-1] if host.ndim else 0
         raise ValueError(f"spectra have {n_bands} bands but wavelengths has shape {x.shape}; give one per band.")
@@ -200,9 +197,9 @@ def area_fractions(weights: Array, scales: Array) -> Array:
     >>> area_fractions([0.5, 0.5], [1.0, 3.0])
     array([0.75, 0.25])
     """
-    weights = as_float(weights)
-    scales = as_float(scales, like=weights)
-    xp = array_namespace(weights, scales)
+    weights = as_float(weights, name="weights")
+    scales = as_float(scales, like=weights, name="scales")
+    xp = same_backend(weights=weights, scales=scales)
     if scales.ndim > 1 or (scales.ndim == 1 and tuple(scales.shape) != tuple(weights.shape[-1:])):
         raise ValueError(
             f"scales need one entry per atom; got scales {tuple(scales.shape)} for weights {tuple(weights.shape)}."

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ._array import Array, array_namespace, as_float, detached, device, put, to_backend, to_numpy
-from ._checks import check_histograms, check_nonnegative, check_not_empty
+from ._checks import check_histograms, check_nonnegative, check_not_empty, same_backend
 from .chunks import Mapper, chunk_length, slices
 from .costs import symmetric_part
 from .histograms import normalize
@@ -209,8 +209,8 @@ def check_start(
         return start
     if start is None:
         raise ValueError(f"{name} must be one of {', '.join(known)}, or an array; got None.")
-    start = as_float(detached(start), like=x)
-    array_namespace(start, x)
+    start = as_float(detached(start), like=x, name=name)
+    same_backend(**{name: start, "X": x})
     if tuple(start.shape) != shape:
         raise ValueError(f"{name} must have shape {shape}; got {tuple(start.shape)}.")
     if masses:

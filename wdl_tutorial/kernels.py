@@ -43,7 +43,7 @@ def gibbs_kernel(cost: Any, eps: float, *, domain: str = "kernel"):
     eps = check_eps(eps)
     cost = check_cost(cost)
     check_range(eps, cost, cost if is_array(cost) else None)
-    if domain not in ("kernel", "log"):
+    if not (isinstance(domain, str) and domain in ("kernel", "log")):
         raise ValueError(f"domain must be 'kernel' or 'log'; got {domain!r}.")
     log = domain == "log"
     if isinstance(cost, GridCost):

@@ -173,7 +173,7 @@ def load_usgs_sample(region: str = "full") -> Spectra:
     >>> load_usgs_sample("swir").names[-2:]
     ('muscovite, low Al', 'muscovite, high Al')
     """
-    if region not in ("full", "swir"):
+    if not (isinstance(region, str) and region in ("full", "swir")):
         raise ValueError(f'region must be "full" or "swir"; got {region!r}.')
     with (files("wdl_tutorial") / "data" / "usgs_sample.csv").open(newline="") as file:
         header, records, *rows = csv.reader(file)

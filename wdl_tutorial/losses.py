@@ -228,7 +228,7 @@ def locality_term(
 
 def check_loss(name: str, marginal_weight: float | None = None, x: Array | None = None, cost: Any = None) -> None:
     """Refuse a name that is no loss, and a loss that does not fit the transport, the data ``x`` or the cost."""
-    if name not in RULES:
+    if not (isinstance(name, str) and name in RULES):
         raise ValueError(f"loss must be one of {', '.join(RULES)}; got {name!r}.")
     rule = RULES[name]
     if rule.balanced_only and marginal_weight is not None:

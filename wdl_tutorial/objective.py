@@ -20,7 +20,8 @@ from ._checks import (
     check_not_empty,
     check_options,
     check_run,
-    is_number,
+    number,
+    same_backend,
 )
 from ._fast import lent_buffers
 from .barycenters import check_inputs
@@ -277,7 +278,9 @@ def wdl_objective(
     """
     X, atoms, weights, cost = (detached(x) for x in (X, atoms, weights, cost))  # gradients here are by hand
     atoms, weights, cost = check_inputs(atoms, weights, cost)
-    X, atoms, weights = one_type(as_float(X, like=atoms), atoms, weights)
+    X = as_float(X, like=atoms, name="X")
+    same_backend(X=X, atoms=atoms)
+    X, atoms, weights = one_type(X, atoms, weights)
     if atoms.ndim != 2 or weights.ndim != 2 or tuple(X.shape) != (weights.shape[0], atoms.shape[1]):
         raise ValueError(
             "wdl_objective needs X (n_samples, n_bins), atoms (n_atoms, n_bins) and weights (n_samples, n_atoms); "
@@ -304,8 +307,8 @@ def check_terms(terms: Terms, x: Array, cost: Any) -> None:
     check_eps(terms.eps)
     check_loss(terms.loss, terms.variant.marginal_weight, x, cost)
     check_options(terms.domain, terms.variant.marginal_weight, terms.variant.momentum)
-    if not (is_number(terms.locality) and terms.locality >= 0):
-        raise ValueError(f"locality must be non-negative; got {terms.locality!r}.")
+    if number("locality", terms.locality, least=0) > 1e50:
+        raise ValueError(f"locality must be at most 1e50; got {terms.locality:g}. It multiplies a cost.")
 
 
 def announce_slow(domain: str, problem: Problem) -> bool:

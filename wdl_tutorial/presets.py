@@ -81,7 +81,7 @@ def wahu(
     >>> model.eps, model.n_atoms
     (0.001, 2)
     """
-    if setting not in SETTINGS:
+    if not (isinstance(setting, str) and setting in SETTINGS):
         raise ValueError(f"setting must be one of {', '.join(SETTINGS)}; got {setting!r}.")
     own = SETTINGS[setting]
     x = LineCost(positions).positions  # checked
@@ -194,7 +194,7 @@ def unbalanced_wahu(
 
 def _check_light(X: Any) -> np.ndarray:
     """Spectra as floats: finite, not negative, none of them dark."""
-    X = to_numpy(as_float(X)).astype(float)
+    X = to_numpy(as_float(X, name="X")).astype(float)
     if X.ndim != 2 or X.size == 0 or not np.isfinite(X).all() or X.min() < 0 or not X.any(axis=1).all():
         least = f", smallest entry {np.nanmin(X):g}" if X.size and not np.isnan(X).all() else ""
         raise ValueError(

@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ._checks import array_of
+
 SLAB = 1 << 24  # bytes of float64 that are worked on at once
 
 
@@ -123,7 +125,7 @@ class Scene(NamedTuple):
 
     def to_map(self, values: np.ndarray) -> np.ndarray:
         """Values of the valid pixels, (n_valid,) or (n_valid, k), back as a map: NaN where the scene is masked."""
-        values = np.asarray(values)
+        values = array_of("values", values)
         if values.dtype.kind not in "fiub":
             raise TypeError(f"values must be numbers to be drawn as a map; got {values.dtype}. Give names codes first.")
         rows, cols = self.cube.shape[:2]
@@ -163,10 +165,10 @@ class Scene(NamedTuple):
     def drop_bands(self, bands: int | Sequence[int]) -> Scene:
         """The scene without the given bands (0-based)."""
         n_bands = self.cube.shape[-1]
-        bands = np.atleast_1d(bands)
+        bands = np.atleast_1d(array_of("bands", bands))
         if not bands.size:
             return self
-        if bands.dtype.kind not in "iub" or bands.min() < -n_bands or bands.max() >= n_bands:
+        if bands.ndim != 1 or bands.dtype.kind not in "iu" or bands.min() < -n_bands or bands.max() >= n_bands:
             raise ValueError(f"bands must be integers in 0..{n_bands - 1}; got {bands.tolist()}.")
         keep = np.delete(np.arange(n_bands), bands)
         if not keep.size:

@@ -38,6 +38,7 @@ from ._checks import (
     check_options,
     check_run,
     is_number,
+    same_backend,
 )
 from .costs import check_cost, check_symmetric, largest_cost
 from .iterate import Accuracy, Plain, Run, accelerated, run, warn_not_converged
@@ -523,10 +524,10 @@ def _as_state(f: Array, g: Array, kernel: Any) -> SinkhornState | SinkhornLogSta
 
 def _inputs(p: Array, q: Array, cost: Any, *, balanced: bool = True) -> tuple[Array, Array, Any]:
     """Floats of one backend and type, histograms (or any masses, unbalanced), and a cost that fits them."""
-    p = as_float(p, like=q)
-    q = as_float(q, like=p)
+    p = as_float(p, like=q, name="p")
+    q = as_float(q, like=p, name="q")
     cost = check_cost(cost)
-    array_namespace(p, q, *([] if hasattr(cost, "dense") else [cost]))
+    same_backend(p=p, q=q, cost=cost)
     for x, name in ((p, "p"), (q, "q")):
         if x.ndim == 0:
             raise ValueError(f"{name} must have its bins on the last axis; got a number.")

@@ -718,7 +718,7 @@ def _as_scene(scene: Scene | np.ndarray) -> Scene:
         )
     if not isinstance(scene, Scene):
         if not (isinstance(scene, np.ndarray) and scene.dtype.kind in "iuf"):
-            scene = to_numpy(as_float(scene)).astype(float)
+            scene = to_numpy(as_float(scene, name="scene")).astype(float)
         scene = Scene("cube", scene)
     shape, nm = scene.cube.shape, scene.wavelengths
     if len(shape) != 3:

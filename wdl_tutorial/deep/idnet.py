@@ -892,7 +892,9 @@ def _check_pixels(X) -> np.ndarray:
         raise TypeError(
             f"X must be a NumPy array, a torch tensor or a data frame, got {type(X).__module__}.{type(X).__name__}."
         )
-    pixels = np.require(to_numpy(as_float(X)), np.float64, ["C", "W"])  # torch warns of memory that is read-only
+    pixels = np.require(
+        to_numpy(as_float(X, name="X")), np.float64, ["C", "W"]
+    )  # torch warns of memory that is read-only
     if pixels.ndim != 2 or 0 in pixels.shape:
         raise ValueError(f"X must have shape (n_pixels, n_bands), got {pixels.shape}. Use cube.reshape(-1, n_bands).")
     bad = int((~np.isfinite(pixels)).any(axis=1).sum())

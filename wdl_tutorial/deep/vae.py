@@ -312,7 +312,7 @@ class SpectralVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
 def _checked_pixels(X: Array, *, n_bands: int | None = None, name: str = "X") -> np.ndarray:
     if callable(getattr(X, "pixels", None)):
         raise TypeError(f"{name} must be an array; got a {type(X).__name__}. Use scene.pixels().")
-    pixels = np.asarray(to_numpy(as_float(X)), dtype=np.float64)
+    pixels = np.asarray(to_numpy(as_float(X, name="X")), dtype=np.float64)
     if pixels.ndim != 2 or 0 in pixels.shape:
         raise ValueError(
             f"{name} must have shape (n_pixels, n_bands), got {pixels.shape}. Use cube.reshape(-1, n_bands)."
