@@ -207,9 +207,7 @@ def check_count(name: str, n: int, unless: str = "") -> int:
 
 
 def check_eps(eps: float) -> float:
-    """The entropic regularisation as a float; a text or an array of it is a TypeError."""
-    if not isinstance(eps, int | float | np.integer | np.floating) or isinstance(eps, bool):
-        raise TypeError(f"eps must be a number in the units of the cost; got {type(eps).__name__}.")
+    """The entropic regularisation as a float."""
     return sized("eps", eps, advice="It is in the units of the cost; see blur_width(eps, cost).")
 
 
