@@ -565,3 +565,14 @@ def test_nobody_advises_a_debiased_barycenter_what_it_refuses_or_what_slows_it()
 def test_weights_that_sum_to_more_than_two_are_told_so_and_not_to_use_float64(options):
     with pytest.raises(FloatingPointError, match=r"diverge. The weights of a row sum to 3.5, not to 1: use normalize"):
         wt.barycenter(TWO, [2.0, 1.5], wt.GridCost(N), eps=500.0, **options)
+
+
+@pytest.mark.parametrize("weights", [[0.02, 0.02], [0.3, 0.3], [0.9, 0.8]], ids=str)
+def test_weights_that_do_not_sum_to_one_converge_as_the_plain_iteration_does(xp, weights):
+    atoms = xp.array(np.stack([gaussian(60, 15, 3), gaussian(60, 42, 4)]))
+    plain, auto = (
+        wt.barycenter(atoms, xp.array(weights), wt.GridCost(60), eps=50.0, acceleration=way) for way in (None, "auto")
+    )
+    assert bool(np.all(xp.numpy(plain.converged))) and bool(np.all(xp.numpy(auto.converged)))
+    assert auto.n_iter <= 1.1 * plain.n_iter + 6
+    assert_close(auto.histogram, plain.histogram, atol=1e-8)

@@ -318,7 +318,7 @@ def settle(
     ``twin`` stands in for :func:`plain_iteration`, and gives the start in its own layout.
     """
     plain = variant.momentum != 0.0 or variant.debiased or tracks(atoms, weights)
-    if accuracy.extrapolated and not plain:
+    if accuracy.extrapolated and not plain and (not variant.balanced or _of_sum_one(weights)):
         return _extrapolated(atoms, weights, kernel, variant, accuracy, log_b, twin)
     return run(
         steps_of(atoms, weights, kernel, variant, _begun(log_b, kernel)),
@@ -327,6 +327,12 @@ def settle(
         max_iter=accuracy.max_iter,
         check_every=accuracy.check_every,
     )
+
+
+def _of_sum_one(weights: Array) -> bool:
+    """Do the weights sum to one? Else the constants that an extrapolation takes for free are what has to settle."""
+    xp = array_namespace(weights)
+    return bool(xp.all(xp.abs(xp.sum(weights, axis=-1) - 1.0) <= SUM_TOLERANCE))
 
 
 def _begun(log_b: Array | None, kernel: Any) -> BarycenterState | None:
