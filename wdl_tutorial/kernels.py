@@ -326,15 +326,35 @@ class LineKernel(_Described, _KernelDomain):
 # sign, and the shift is the largest exponent met, so that nothing overflows and no signed logarithm is needed.
 
 
+FEW_ROWS = 4  # in the log domain: fewer are multiplied one by one, more in blocks
+
+
 def _chunk_rows(x: Array, per_row: int) -> int:
     return max(1, (CACHE_ELEMENTS if on_host(x) else DEVICE_ELEMENTS) // max(per_row, 1))
 
 
 def _push(exponent: Array, x: Array, w: Array | None) -> tuple[Array, Array]:
     """Sum over j of w_j exp(exponent_ij + x_j) as (value_i, shift_i), for rows ``x`` (rows, m), exponent (n, m)."""
-    if is_numpy(x) and x.dtype == np.float64 and x.shape[0] >= 8 and min(exponent.shape) >= 2 * LOG_BLOCK:
-        return _push_blocks(exponent, x, w)
+    if is_numpy(x) and x.dtype == np.float64 and is_numpy(exponent):
+        if x.shape[0] < FEW_ROWS:
+            return _push_rows(exponent, x, w)
+        if min(exponent.shape) >= 2 * LOG_BLOCK:
+            return _push_blocks(exponent, x, w)
     return _push_plain(exponent, x, w)
+
+
+def _push_rows(exponent: np.ndarray, x: np.ndarray, w: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    """The NumPy fast path of :func:`_push_plain` for a few rows: one matrix, written over in place."""
+    value, shift = np.empty((2, x.shape[0], exponent.shape[0]))
+    z = np.empty(exponent.shape)
+    for i in range(x.shape[0]):
+        np.add(exponent, x[i], out=z)
+        top = z.max(axis=1)
+        top[~np.isfinite(top)] = 0.0
+        np.subtract(z, top[:, None], out=z)
+        np.exp(z, out=z)
+        value[i], shift[i] = z.sum(axis=1) if w is None else z @ w[i], top
+    return value, shift
 
 
 def _push_blocks(exponent: np.ndarray, x: np.ndarray, w: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
