@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import inspect
 import operator
+from pathlib import Path
 
 import pytest
 
 import wdl_tutorial as wt
+from wdl_tutorial.iterate import deprecated
 
 # Each promise is a lambda whose signature is the promised one; ANY stands for a default that is not promised. What a
 # function takes beyond its promise must have a default.
@@ -175,3 +177,11 @@ def test_the_comparison_notices_what_was_broken():
         "y is demanded but was not promised",
     ]
     assert keeps(promised, inspect.signature(lambda x, *, tol=1e-9: 0)) == ["eps is missing"]
+
+
+def test_the_policy_says_where_the_promises_are_and_how_a_name_goes():
+    text = (Path(__file__).parents[1] / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    policy = text[text.index("## What is promised") : text.index("## A contribution")]
+    for place in ("tests/test_public_names.py", "tests/fixtures/v0_1/names.json", "tests/test_version_0_1.py"):
+        assert place in policy and (Path(__file__).parents[1] / place).is_file()
+    assert "iterate.deprecated(" in policy and callable(deprecated)
