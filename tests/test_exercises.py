@@ -161,6 +161,12 @@ WRONG = {
         (both_signs, "absolute values"),
         (lambda X, rng: np.maximum(X @ rng.standard_normal((X.shape[1], 128)), 0), "length one"),
     ],
+    "19b": [
+        (lambda x, a, base, price: base, "costs less"),
+        (lambda x, a, base, price: base + np.outer(a, x - a @ base), "costs less"),
+        (lambda x, a, base, price: base + (x - a @ base) / (price + a @ a), "costs less|keeps its reference"),
+        (lambda x, a, base, price: base + np.outer(a / (price + a.sum()), x - a @ base), "costs less"),
+    ],
     "17b": [
         (lambda alpha, inside: 0.1, "go on until"),
         (lambda alpha, inside: 1.0, "go on until"),

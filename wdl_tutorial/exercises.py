@@ -460,3 +460,24 @@ def _(fair_doubt) -> str:
     found = array(fair_doubt(groups), "fair_doubt", (3, 4))
     near(found, doubt(np.stack([np.median(g, axis=0) for g in groups])), "first the median over the seeds, then (18.1)")
     return "two cases, one of three methods with 5, 1 and 2 seeds"
+
+
+@exercise("19b", "own_endmembers")
+def _(own_endmembers) -> str:
+    rng = np.random.default_rng(19)
+    for a, price in ((np.array([0.5, 0.3, 0.2]), 1.0), (np.array([0.9, 0.1, 0.0]), 0.1)):
+        x, base = rng.random(8), rng.random((3, 8)) + 0.2
+        found = array(own_endmembers(x.copy(), a.copy(), base.copy(), price), "own_endmembers", (3, 8))
+
+        def cost(S, x=x, a=a, base=base, price=price):
+            return ((x - a @ S) ** 2).sum() + price * ((S - base) ** 2).sum()
+
+        for k in np.flatnonzero(a == 0):
+            near(found[k], base[k], "a material that is not in the pixel keeps its reference", 1e-9)
+        for k in range(3):
+            for step in (-1e-4, 1e-4):
+                other = found.copy()
+                other[k, 2] += step
+                if cost(other) < cost(found):
+                    raise NotYet(f"material {k}, third band: {other[k, 2]:.4f} costs less; divide by price + |a|^2")
+    return "two pixels, and no entry can be moved for less"
