@@ -66,6 +66,7 @@ test: lint unit chapters
 lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy wdl_tutorial/__init__.py wdl_tutorial/_checks.py wdl_tutorial/widgets/__init__.py wdl_tutorial/deep/__init__.py
 
 unit: $(STAMP)
 	$(QUIET) $(BIN)/python -m pytest -q -n $(JOBS) --dist loadfile

@@ -7,6 +7,7 @@ loaded by the first function that needs them.
 from __future__ import annotations
 
 import importlib
+from typing import TYPE_CHECKING
 
 from .barycenters import BarycenterResult, barycenter, barycenter_log_steps, barycenter_steps, linear_mixture
 from .costs import GridCost, LineCost, blur_width, cost_matrix, eps_for_blur
@@ -89,12 +90,40 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str):
-    if name in _LAZY:
-        return getattr(importlib.import_module(f"{__name__}.{_LAZY[name]}"), name)
-    if name in _MODULES:
-        return importlib.import_module(f"{__name__}.{name}")
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+if TYPE_CHECKING:  # what a checker and an editor see; at run time each is loaded by its first use
+    from . import datasets as datasets
+    from . import deep as deep
+    from . import diffusion as diffusion
+    from . import exercises as exercises
+    from . import figures as figures
+    from . import inspection as inspection
+    from . import libraries as libraries
+    from . import linear as linear
+    from . import metrics as metrics
+    from . import planning as planning
+    from . import trust as trust
+    from . import unmixing as unmixing
+    from . import widgets as widgets
+    from .dictionary import WassersteinDictionary as WassersteinDictionary
+    from .diffusion import LAND as LAND
+    from .inspection import advise_n_endmembers as advise_n_endmembers
+    from .inspection import inspect_cube as inspect_cube
+    from .libraries import match_library as match_library
+    from .objective import wdl_objective as wdl_objective
+    from .planning import estimate_run as estimate_run
+    from .presets import wahu as wahu
+    from .trust import doubt as doubt
+    from .trust import mixing_test as mixing_test
+    from .unmixing import compare as compare
+    from .unmixing import unmix as unmix
+else:
+
+    def __getattr__(name: str):
+        if name in _LAZY:
+            return getattr(importlib.import_module(f"{__name__}.{_LAZY[name]}"), name)
+        if name in _MODULES:
+            return importlib.import_module(f"{__name__}.{name}")
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

@@ -6,6 +6,7 @@ Importing this package does not load torch; the first use of a network does.
 from __future__ import annotations
 
 import importlib
+from typing import TYPE_CHECKING
 
 _LAZY = {"SpectralVAE": "vae", "IDNet": "idnet"}
 _MODULES = {"vae", "idnet"}
@@ -13,19 +14,26 @@ _MODULES = {"vae", "idnet"}
 __all__ = ["IDNet", "SpectralVAE"]
 
 
-def __getattr__(name: str):
-    if name not in _LAZY and name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    try:
-        module = importlib.import_module(f"{__name__}.{_LAZY.get(name, name)}")
-    except ImportError as error:
-        if error.name != "torch":
-            raise
-        raise ImportError(
-            f"wdl_tutorial.deep.{name} needs torch, which is not installed. Use: pip install 'wdl-tutorial[deep]'",
-            name="torch",
-        ) from error
-    return getattr(module, name) if name in _LAZY else module
+if TYPE_CHECKING:  # what a checker and an editor see; at run time each is loaded by its first use
+    from . import idnet as idnet
+    from . import vae as vae
+    from .idnet import IDNet as IDNet
+    from .vae import SpectralVAE as SpectralVAE
+else:
+
+    def __getattr__(name: str):
+        if name not in _LAZY and name not in _MODULES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        try:
+            module = importlib.import_module(f"{__name__}.{_LAZY.get(name, name)}")
+        except ImportError as error:
+            if error.name != "torch":
+                raise
+            raise ImportError(
+                f"wdl_tutorial.deep.{name} needs torch, which is not installed. Use: pip install 'wdl-tutorial[deep]'",
+                name="torch",
+            ) from error
+        return getattr(module, name) if name in _LAZY else module
 
 
 def __dir__() -> list[str]:
