@@ -8,7 +8,9 @@ from __future__ import annotations
 import hashlib
 import math
 import os
+import struct
 import zipfile
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -146,12 +148,91 @@ def _listed_mat(path: Path) -> dict[str, tuple[tuple[int, ...], str]]:
     """Name -> shape and class of the variables of a MATLAB file (4 or 5), none of which is read."""
     from scipy.io import whosmat
 
+    if kind_of(path) == "mat5":
+        _check_mat5(path)
     with reading(path, "a MATLAB file"):
         return {name: (tuple(shape), kind) for name, shape, kind in whosmat(path)}
 
 
+_MAT_SIZES = {1: 1, 2: 1, 3: 2, 4: 2, 5: 4, 6: 4, 7: 4, 9: 8, 12: 8, 13: 8}  # bytes of the number types of MATLAB 5
+
+
+def _check_mat5(path: Path, names: Sequence[str] = (), listed: dict | None = None) -> None:
+    """Refuse arrays whose parts contradict each other: SciPy's reader trusts them, and ends the process.
+
+    The heads of all arrays are looked at, and the numbers of those that are wanted.
+    """
+    with reading(path, "a MATLAB file"), open(path, "rb") as file:
+        order = "<" if file.read(128)[126:128] == b"IM" else ">"
+        while len(tag := file.read(8)) == 8:
+            kind, size = struct.unpack(f"{order}II", tag)
+            after = file.tell() + size
+            if kind == 15:
+                head = zlib.decompressobj().decompress(file.read(size), 4096)
+            else:
+                head = tag + file.read(min(size, 4096))
+            name = _mat5_name(head, order)
+            strange = listed is not None and name and name not in listed  # SciPy reads another name here
+            if name is None or strange or (name in names and not _mat5_is_sound(head, order)):
+                raise Refused(
+                    f"{name or 'an array'!r} in {path} contradicts itself: it is damaged. Fetch or save it again."
+                )
+            file.seek(after)
+
+
+def _mat5_parts(head: bytes, order: str) -> list[tuple[int, bytes, int, int]]:
+    """Type, content, length and end of the first parts of a matrix: flags, dimensions, name, numbers."""
+    found: list[tuple[int, bytes, int, int]] = []
+    at = 8
+    for _ in range(4):
+        first, size = struct.unpack_from(f"{order}II", head, at)
+        if first >> 16:  # a small part: type, length and content in eight bytes
+            kind, size, start, step = first & 0xFFFF, first >> 16, at + 4, 8
+        else:
+            kind, start, step = first, at + 8, 8 + size + (-size % 8)
+        at += step
+        found.append((kind, head[start : start + size], size, at))
+        if at + 8 > len(head):
+            break
+    return found
+
+
+def _mat5_name(head: bytes, order: str) -> str | None:
+    """The name of a matrix; None where its head is not that of one."""
+    parts = _mat5_parts(head, order)
+    if parts[0][0] == 6 and len(parts[0][1]) == 8 and struct.unpack(f"{order}I", parts[0][1][:4])[0] & 0xFF == 17:
+        return ""  # an object of MATLAB's own (string, table), which has no dimensions here
+    kinds = [part[0] for part in parts[:3]]
+    if kinds != [6, 5, 1] or head[:4] not in (b"\x0e\0\0\0", b"\0\0\0\x0e") or len(parts[0][1]) != 8:
+        return None
+    dims, name = parts[1], parts[2]
+    if not 8 <= dims[2] <= 128 or dims[2] % 4 or name[2] > 1000 or len(name[1]) != name[2]:
+        return None
+    return name[1].decode("latin-1")
+
+
+def _mat5_is_sound(head: bytes, order: str) -> bool:
+    """Whether flags, dimensions and numbers of an array of numbers fit each other; other classes are not looked at."""
+    parts = _mat5_parts(head, order)
+    if len(parts) < 4:
+        return False
+    (kind, flags, _, _), (dims_kind, dims, _, _), (name_kind, _, _, before), (type_, _, size, end) = parts
+    if kind != 6 or len(flags) != 8 or dims_kind != 5 or len(dims) < 8 or len(dims) % 4 or name_kind != 1:
+        return False
+    what = struct.unpack(f"{order}I", flags[:4])[0]
+    if not 6 <= what & 0xFF <= 15:
+        return True
+    shape = struct.unpack(f"{order}{len(dims) // 4}i", dims)
+    whole = end + (end - before if what & 0x800 else 0)  # of complex numbers another part, as long, follows
+    fits = struct.unpack_from(f"{order}I", head, 4)[0] + 8 == whole
+    return fits and min(shape) >= 0 and type_ in _MAT_SIZES and size == math.prod(shape) * _MAT_SIZES[type_]
+
+
 def _values_mat(path: Path, listed: dict, names: Sequence[str]) -> dict[str, np.ndarray]:
     from scipy.io import loadmat
+
+    if kind_of(path) == "mat5":
+        _check_mat5(path, names, listed)
 
     need = sum(8 * math.prod(listed[name][0]) for name in names)
     check_memory(need, f"{path}", "Save a part of it, or read it on a larger machine.")
