@@ -82,9 +82,9 @@ def number(
     raise ValueError(f"{name} must be {wanted}{unless}; got {shown(value)}.{advice and ' ' + advice}")
 
 
-def sized(name: str, value: Any, **words: str) -> float:
+def sized(name: str, value: Any, *, unless: str = "", advice: str = "") -> float:
     """``value`` as a positive float that can be divided by, and into, what has an ordinary size: 1e-100 to 1e100."""
-    x = number(name, value, above=0, **words)
+    x = number(name, value, above=0, unless=unless, advice=advice)
     if not 1e-100 <= x <= 1e100:
         raise ValueError(
             f"{name} must be between 1e-100 and 1e100, or what it divides is beyond the floats; got {x:g}. Use other units "
