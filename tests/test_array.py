@@ -238,4 +238,5 @@ def test_a_type_that_files_and_networks_use_gives_what_float64_gives(door, kind)
     else:
         given = {name: np.asarray(x, dtype=kind) for name, x in held.items()}
     exact = DOORS[door]({name: np.asarray(x, dtype=np.float64) for name, x in held.items()})
-    np.testing.assert_allclose(to_numpy(DOORS[door](given)).astype(float), exact, rtol=2e-4, atol=2e-5)
+    atol = 5e-4 if door == "fit" else 2e-5  # where a descent stops is less sure than a number
+    np.testing.assert_allclose(to_numpy(DOORS[door](given)).astype(float), exact, rtol=2e-4, atol=atol)
