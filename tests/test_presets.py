@@ -75,7 +75,7 @@ def test_the_gradient_with_masses_is_that_of_the_objective(light):
     x = light / held.mass_
     terms = held._terms(x, held.n_iter)
     with problem_for(x, np.full(len(x), 1 / len(x)), held.cost, terms, 3, None, 1) as problem:
-        fit = _Fit(held, problem)
+        fit = _Fit(held, problem, [])
         params = held._log(held.atoms_ / held.mass_, held.weights_)
         _, grads = fit.evaluate(params)
         assert wt.check_gradient(lambda z: fit.evaluate((z, params[1]))[0], params[0], grads[0], tol=1e-5).ok

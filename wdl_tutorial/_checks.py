@@ -82,17 +82,6 @@ def number(
     raise ValueError(f"{name} must be {wanted}{unless}; got {shown(value)}.{advice and ' ' + advice}")
 
 
-def sized(name: str, value: Any, *, unless: str = "", advice: str = "") -> float:
-    """``value`` as a positive float that can be divided by, and into, what has an ordinary size: 1e-100 to 1e100."""
-    x = number(name, value, above=0, unless=unless, advice=advice)
-    if not 1e-100 <= x <= 1e100:
-        raise ValueError(
-            f"{name} must be between 1e-100 and 1e100, or what it divides is beyond the floats; got {x:g}. Use other units "
-            "for the cost."
-        )
-    return x
-
-
 def _range(above: float | None, least: float | None, below: float | None, most: float | None) -> str:
     """The numbers that are allowed, in words: positive; in (-1, 0]; at least 2."""
     low, high = least if above is None else above, most if below is None else below
@@ -208,13 +197,13 @@ def check_count(name: str, n: int, unless: str = "") -> int:
 
 def check_eps(eps: float) -> float:
     """The entropic regularisation as a float."""
-    return sized("eps", eps, advice="It is in the units of the cost; see blur_width(eps, cost).")
+    return number("eps", eps, above=0, advice="It is in the units of the cost; see blur_width(eps, cost).")
 
 
 def check_marginal_weight(rho: float | None, name: str = "marginal_weight") -> None:
     """Refuse what is neither a positive number nor None."""
     if rho is not None:
-        sized(name, rho, unless=", in the units of the cost", advice="None is balanced.")
+        number(name, rho, above=0, unless=", in the units of the cost", advice="None is balanced.")
 
 
 def check_options(domain: str, marginal_weight: float | None, momentum: float) -> None:

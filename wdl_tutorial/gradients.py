@@ -135,6 +135,8 @@ def implicit(
         some = link if rows is None else link.rows(rows)
         return lambda y: y - some.onward(some.mean_return(y))
 
+    # I - theta^2 Pi N is self-adjoint in the range of Pi only, and another problem's y is not in the range of this one's
+    start = None if start is None else link.onward(start)
     found = conjugate_gradients(operator, right, link.mass, tol=tol, max_iter=max_iter, start=start)
     if not bool(xp.all(found.residual <= tol)):
         worst = number(xp.max(found.residual))

@@ -523,7 +523,7 @@ def options_of(method: str) -> list[str]:
     Examples
     --------
     >>> options_of("nnls")
-    ['endmembers', 'snr_db']
+    ['endmembers', 'snr_db', 'corners']
     """
     behind = BEHIND.get(method, ())
     names: list[str] = []
