@@ -513,8 +513,8 @@ class IDNet(BaseEstimator):
         better and whose abundances are worse.
     labels : where log q(a | M, y) of a labelled pixel is taken: "given", at its label, as (22) and (29) have it; or
         "drawn", at a fresh draw from q, as the public code does. They are two objectives, and the weights of the
-        public code, which every preset has, were tuned for the second. On Samson it gives the better abundances, and the
-        first the better reconstruction; the table of truth has both.
+        public code, which every preset has, were tuned for the second. Neither is the better
+        one everywhere: try both on a scene like yours whose abundances are known.
     sparsity : tau of (23).
     mixing_penalty, encoder_penalty : varsigma_1 and varsigma_2 of (24), per pixel.
     latent_dim : H, the dimension of the variability of one endmember.
