@@ -176,6 +176,20 @@ def test_two_cubes_in_a_file_need_a_name(tmp_path, cube):
         load_cube(tmp_path / "x.mat", variable="c")
 
 
+@pytest.mark.parametrize(
+    ("path", "error", "message"),
+    [
+        (None, TypeError, "path must be a text or a pathlib.Path; got None"),
+        (np.zeros(3), TypeError, r"path must be a text or a pathlib.Path; got array\("),
+        ("", ValueError, "path must name a file; got ''"),
+        ("a\0b", ValueError, r"path must name a file; got 'a\\x00b'"),
+    ],
+)
+def test_what_is_no_path_is_refused_by_name(path, error, message):
+    with pytest.raises(error, match=message):
+        load_cube(path)
+
+
 @pytest.mark.parametrize("value,message", [(np.ones((3, 4)), "three axes"), (np.ones((2, 2, 2)) * 1j, "real numbers")])
 def test_what_is_no_cube_is_refused(value, message, tmp_path):
     np.save(tmp_path / "x.npy", value)

@@ -8,7 +8,9 @@ choice that does not do is a ValueError; an array of something that is no number
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -164,6 +166,16 @@ def text(name: str, value: Any) -> str:
     if not isinstance(value, str):
         raise TypeError(f"{name} must be a text; got {shown(value)}.")
     return value
+
+
+def file_path(name: str, value: Any) -> Path:
+    """``value`` as a path, with the user's ~ spelled out; a text or what the system takes for a path."""
+    if not isinstance(value, str | os.PathLike):
+        raise TypeError(f"{name} must be a text or a pathlib.Path; got {shown(value)}.")
+    named = os.fsdecode(value)
+    if not named or "\0" in named:
+        raise ValueError(f"{name} must name a file; got {shown(value)}.")
+    return Path(named).expanduser()
 
 
 def texts(name: str, value: Any, n: int | None = None, *, of: str = "") -> list[str]:

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from . import envi, geotiff, products
+from ._checks import file_path
 from .rawfiles import Part, RawCube, Refused, check_memory, check_regular, kind_of, reading, turned
 from .scenes import Scene, make_scene, marked_bands
 
@@ -556,7 +557,7 @@ def load_cube(
         )
     if bands_axis not in (-3, -2, -1, 0, 1, 2):
         raise ValueError(f"bands_axis must be 0, 1 or 2 (or -1, the last); got {bands_axis!r}.")
-    path = Path(path).expanduser()
+    path = file_path("path", path)
     if bands_axis not in (-1, 2) and path.suffix.lower() not in (".npy", ".npz", ".mat", ".h5", ".he5", ".hdf5", ".nc"):
         raise ValueError(f"bands_axis={bands_axis} is for plain arrays; the header of {path} says where its bands are.")
     raw = read_cube(path, dataset=variable if dataset is None else dataset)

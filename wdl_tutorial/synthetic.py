@@ -7,9 +7,23 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ._array import to_numpy
+from ._checks import check_eps, finite, floats, generator_of, image_shape, integer, number, shown, squarable
 from .histograms import displacement, normalize
 from .libraries import load_usgs_sample
+from .rawfiles import check_memory
 from .scenes import Scene
+
+
+def _numbers(name: str, value: Any) -> np.ndarray:
+    """Numbers of any backend, by their argument's name, as float64 on the host."""
+    return np.asarray(to_numpy(*floats(**{name: value})), dtype=float)
+
+
+def _check_size(n_numbers: int, names: str) -> None:
+    """Refuse what is larger than the memory there is, before any of it is made."""
+    check_memory(min(8 * n_numbers, 1e300), f"what {names} ask for", "Give smaller ones.")
+
 
 # ---------------------------------------------------------------------------------------------- histograms
 
@@ -51,12 +65,11 @@ def make_gaussian_path(
     >>> path.X.shape, round(float(path.X[25] @ path.positions), 3)
     ((51, 200), 90.0)
     """
-    if n_bins < 2 or n_samples < 2:
-        raise ValueError(f"n_bins and n_samples must be at least 2; got {n_bins} and {n_samples}.")
-    if np.shape(means) != (2,) or np.shape(stds) != (2,) or not min(stds) > 0:
-        raise ValueError(f"means and stds must be two numbers each, stds positive; got {means} and {stds}.")
+    n_bins, n_samples = integer("n_bins", n_bins, least=2), integer("n_samples", n_samples, least=2)
+    eps, n_iter = check_eps(eps), integer("n_iter", n_iter)
+    _check_size(n_bins * (n_bins + n_samples), "n_bins and n_samples")
     positions = np.arange(n_bins, dtype=float)
-    atoms = normalize(np.exp(-0.5 * ((positions - np.reshape(means, (2, 1))) / np.reshape(stds, (2, 1))) ** 2))
+    atoms = _two_gaussians(positions, _numbers("means", means), _numbers("stds", stds))
     t = np.arange(n_samples) / (n_samples - 1)
     weights = np.stack([t, 1.0 - t], axis=1)
     cost = (positions[:, None] - positions) ** 2 / (n_bins - 1) ** 2
@@ -67,6 +80,22 @@ def make_gaussian_path(
 
         X = normalize(barycenter(atoms, weights, cost, eps=eps, n_iter=n_iter, domain="kernel").histogram)
     return GaussianPath(X, atoms, weights, positions, cost)
+
+
+def _two_gaussians(positions: np.ndarray, means: np.ndarray, stds: np.ndarray) -> np.ndarray:
+    """Two Gaussians cut at the ends of the axis and normalised; each must have some of its mass on the axis."""
+    if means.shape != (2,) or stds.shape != (2,) or not np.isfinite([means, stds]).all() or not stds.min() > 0:
+        raise ValueError(
+            f"means and stds must be two numbers each, finite, stds positive; got {means.tolist()} and {stds.tolist()}."
+        )
+    with np.errstate(over="ignore"):  # far from a narrow bump: exp(-inf) is 0
+        bumps = np.exp(-0.5 * ((positions - means[:, None]) / stds[:, None]) ** 2)
+    if not bumps.sum(axis=1).min() > 1e-200:
+        raise ValueError(
+            f"means {means.tolist()} with stds {stds.tolist()} leave a Gaussian without mass on the bins 0 to "
+            f"{len(positions) - 1}. Give means on the axis, or larger stds."
+        )
+    return normalize(bumps)
 
 
 def _between(p: np.ndarray, q: np.ndarray, t: float) -> np.ndarray:
@@ -105,16 +134,19 @@ def make_bimodal(
     >>> data.X.shape, float(data.X[:, 30:60].sum())
     ((40, 90), 0.0)
     """
-    if n_bins % 3 or n_bins < 6:
+    n_samples = integer("n_samples", n_samples)
+    n_bins = integer("n_bins", n_bins, least=6, advice="It is a multiple of 3, to be cut in three.")
+    if n_bins % 3:
         raise ValueError(f"n_bins must be a multiple of 3, at least 6, to be cut in three; got {n_bins}.")
-    if not 0 < std < np.inf:
-        raise ValueError(f"std must be positive, in bins; got {std}.")
-    rng = np.random.default_rng(random_state)
+    std = number("std", std, above=0, advice="It is in bins.")
+    _check_size(n_bins * (n_bins + 2 * n_samples), "n_bins and n_samples")
+    rng = generator_of(random_state)
     third = n_bins // 3
     positions = np.arange(n_bins, dtype=float)
     allowed = np.concatenate([np.arange(0, third, 2), np.arange(2 * third, n_bins, 2)])
     means = rng.choice(allowed, size=(n_samples, 2))
-    bumps = np.exp(-0.5 * ((positions - means[..., None]) / std) ** 2)
+    with np.errstate(over="ignore"):  # far from a narrow bump: exp(-inf) is 0
+        bumps = np.exp(-0.5 * ((positions - means[..., None]) / std) ** 2)
     bumps *= (positions // third) == (means[..., None] // third)  # cut at the edges of the part the mean lies in
     X = normalize(normalize(bumps).sum(axis=1))
     return Bimodal(X, means, positions, (positions[:, None] - positions) ** 2)
@@ -143,9 +175,9 @@ def make_beating_ring(*, n_frames: int = 13, shape: tuple[int, int] = (48, 54)) 
     >>> ring.X.shape, round(float(ring.X.sum()), 6)
     ((13, 2592), 13.0)
     """
-    rows, columns = _check_image(shape)
-    if n_frames < 1:
-        raise ValueError(f"n_frames must be at least 1; got {n_frames}.")
+    rows, columns = image_shape("shape", shape, least=4)
+    n_frames = integer("n_frames", n_frames)
+    _check_size(n_frames * rows * columns, "n_frames and shape")
     phase = np.arange(n_frames) / n_frames
     y, x = np.meshgrid(np.linspace(-1, 1, rows), np.linspace(-1, 1, columns) * columns / rows, indexing="ij")
     beat, late = np.cos(2 * np.pi * phase)[:, None, None], np.sin(2 * np.pi * phase)[:, None, None]
@@ -181,13 +213,13 @@ def make_telescope_psfs(
     >>> psfs.X.shape, psfs.along[[0, -1]]
     ((8, 1600), array([550., 900.]))
     """
-    rows, columns = _check_image(shape)
-    if n_wavelengths < 1:
-        raise ValueError(f"n_wavelengths must be at least 1; got {n_wavelengths}.")
-    if not (pixel > 0 and aberration >= 0):
-        raise ValueError(f"pixel must be positive and aberration not negative; got {pixel:g} and {aberration:g}.")
+    rows, columns = image_shape("shape", shape, least=4)
+    n_wavelengths = integer("n_wavelengths", n_wavelengths)
+    pixel = number("pixel", pixel, above=0, most=3600, advice="It is in seconds of arc.")
+    aberration = number("aberration", aberration, least=0, most=1e6, advice="It is in nm.")
+    _check_size((n_wavelengths + 12) * rows * columns, "n_wavelengths and shape")
     diameter, n, fine = 1.2, 96, 2  # m; points across the mirror; samples per pixel and axis
-    mirror, error = _mirror(n, np.random.default_rng(random_state))
+    mirror, error = _mirror(n, generator_of(random_state))
     at = (np.arange(n) + 0.5) / n * diameter - diameter / 2
     arcsec = np.pi / (180 * 3600)
     angles = [(np.arange(fine * m) + 0.5 - fine * m / 2) / fine * pixel * arcsec for m in (rows, columns)]
@@ -216,13 +248,6 @@ def _mirror(n: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     seen = mirror > 0
     error = error - error[seen].mean()
     return mirror, error / np.sqrt(np.mean(error[seen] ** 2))
-
-
-def _check_image(shape: tuple[int, int]) -> tuple[int, int]:
-    """Rows and columns of an image."""
-    if len(tuple(shape)) != 2 or any(not isinstance(n, int | np.integer) or n < 4 for n in shape):
-        raise ValueError(f"shape must be (rows, columns) of at least 4 each; got {shape!r}.")
-    return int(shape[0]), int(shape[1])
 
 
 # ---------------------------------------------------------------------------------------------- synthetic scenes
@@ -257,31 +282,22 @@ def make_bilinear_scene(
     -------
     Scene, with the true endmembers and abundances. Noise may push dark bands below zero; they stay.
     """
-    rng = np.random.default_rng(random_state)
+    rng = generator_of(random_state)
     names: tuple[str, ...] | None = None
     if endmembers is None:
         sample = load_usgs_sample()
-        _check_count(n_endmembers, len(_MIXABLE))
-        names = _MIXABLE[:n_endmembers]
+        names = _MIXABLE[: _check_count(n_endmembers)]
         endmembers, wavelengths = sample.select(*names), sample.wavelengths
-    endmembers = np.asarray(endmembers, dtype=float)
-    _check_spectra(endmembers, wavelengths, "endmembers")
-    if not np.isfinite(strength):
-        raise ValueError(f"strength must be a finite number; got {strength}.")
+    endmembers = _numbers("endmembers", endmembers)
+    wavelengths = _check_spectra(endmembers, wavelengths, "endmembers")
+    strength = number("strength", strength)
     if abundances is None:
+        shape = _check_pixels(shape, endmembers.size)
         abundances = _smooth_abundances(rng, shape, endmembers.shape[0])
-    abundances = np.asarray(abundances, dtype=float)
-    if abundances.ndim != 3 or abundances.shape[-1] != endmembers.shape[0]:
-        raise ValueError(
-            f"abundances has shape {abundances.shape}; it must be (rows, cols, {endmembers.shape[0]}), one map for "
-            "each of the endmembers."
-        )
-    off = max(float(np.abs(abundances.sum(axis=-1) - 1.0).max()), -float(abundances.min()))
-    if not off <= 1e-3:
-        raise ValueError(
-            f"abundances must not be negative and must sum to 1 in each pixel; the worst is off by {off:.3g}."
-        )
-    cube = _with_noise(_bilinear(abundances, endmembers, strength), snr_db, rng)
+    abundances = _check_maps(_numbers("abundances", abundances), endmembers.shape[0])
+    with np.errstate(over="ignore", invalid="ignore"):  # told below
+        light = _bilinear(abundances, endmembers, strength)
+    cube = _with_noise(_check_light(light, "of these endmembers and this strength"), snr_db, rng)
     return Scene(
         name="bilinear scene",
         cube=cube,
@@ -293,18 +309,51 @@ def make_bilinear_scene(
     )
 
 
-def _check_spectra(spectra: np.ndarray, wavelengths: np.ndarray | None, name: str) -> None:
+def _check_spectra(spectra: np.ndarray, wavelengths: Any, name: str) -> np.ndarray | None:
+    """The wavelengths of these spectra, where they are given."""
     if spectra.ndim != 2 or 0 in spectra.shape or not np.isfinite(spectra).all():
         raise ValueError(f"{name} must be finite spectra, (n, n_bands); got shape {spectra.shape}.")
-    if wavelengths is not None and np.shape(wavelengths) != spectra.shape[1:]:
+    if wavelengths is None:
+        return None
+    nm = _numbers("wavelengths", wavelengths)
+    if nm.shape != spectra.shape[1:]:
+        raise ValueError(f"{name} have {spectra.shape[1]} bands, wavelengths shape {nm.shape}. Give one each.")
+    return finite("wavelengths", nm, advice="Leave those bands out.")
+
+
+def _check_count(n_endmembers: int) -> int:
+    return integer("n_endmembers", n_endmembers, least=2, most=len(_MIXABLE), advice="Give your own endmembers.")
+
+
+def _check_pixels(shape: tuple[int, int], n_per_pixel: int) -> tuple[int, int]:
+    """Rows and columns of a scene that holds ``n_per_pixel`` numbers in each of its pixels."""
+    rows, columns = image_shape("shape", shape)
+    if rows * columns < 2:
+        raise ValueError(f"shape must be (rows, columns), two pixels or more; got {shape!r}.")
+    _check_size(rows * columns * n_per_pixel, f"the pixels of shape {rows} x {columns}")
+    return rows, columns
+
+
+def _check_maps(abundances: np.ndarray, n_endmembers: int) -> np.ndarray:
+    """Abundances that are one map for each endmember, and on the simplex in each pixel."""
+    if abundances.ndim != 3 or 0 in abundances.shape or abundances.shape[-1] != n_endmembers:
         raise ValueError(
-            f"{name} have {spectra.shape[1]} bands, wavelengths shape {np.shape(wavelengths)}. Give one each."
+            f"abundances has shape {abundances.shape}; it must be (rows, cols, {n_endmembers}), one map for "
+            "each of the endmembers."
         )
+    with np.errstate(over="ignore", invalid="ignore"):  # told below
+        off = max(float(np.abs(abundances.sum(axis=-1) - 1.0).max()), -float(abundances.min()))
+    if not off <= 1e-3:
+        raise ValueError(
+            f"abundances must not be negative and must sum to 1 in each pixel; the worst is off by {off:.3g}."
+        )
+    return abundances
 
 
-def _check_count(n_endmembers: int, most: int) -> None:
-    if not isinstance(n_endmembers, int | np.integer) or not 2 <= n_endmembers <= most:
-        raise ValueError(f"n_endmembers must lie in 2..{most} here; got {n_endmembers}. Give your own endmembers.")
+def _check_light(light: np.ndarray, of: str) -> np.ndarray:
+    """Light that has a power, whose noise is a share of it."""
+    name = f"the light {of}"
+    return squarable(name, finite(name, light, advice="Those numbers are beyond the floats: use smaller ones."))
 
 
 def _bilinear(abundances: np.ndarray, endmembers: np.ndarray, strength: float) -> np.ndarray:
@@ -320,8 +369,8 @@ def _bilinear(abundances: np.ndarray, endmembers: np.ndarray, strength: float) -
 def _with_noise(cube: np.ndarray, snr_db: float | None, rng: np.random.Generator) -> np.ndarray:
     if snr_db is None:
         return cube
-    if not isinstance(snr_db, int | float | np.number) or np.isnan(snr_db):
-        raise ValueError(f"snr_db must be a number of dB, or None for no noise; got {snr_db!r}.")
+    if not (isinstance(snr_db, float | np.floating) and snr_db == np.inf):  # infinitely much signal: no noise
+        snr_db = number("snr_db", snr_db, least=-1000, most=1000, unless=" dB, or None for no noise")
     variance = np.mean(cube**2) / 10 ** (snr_db / 10)
     return cube + rng.normal(0.0, np.sqrt(variance), cube.shape)
 
@@ -330,8 +379,6 @@ def _smooth_fields(rng: np.random.Generator, shape: tuple[int, int], n: int, wid
     """``n`` Gaussian random fields with features ``width`` pixels wide, mean 0 and standard deviation 1."""
     from scipy.ndimage import gaussian_filter
 
-    if any(not isinstance(m, int | np.integer) or m < 1 for m in shape) or np.prod(shape) < 2:
-        raise ValueError(f"shape must be (rows, cols), two pixels or more; got {shape!r}.")
     fields = np.stack([gaussian_filter(rng.normal(size=shape), width, mode="wrap") for _ in range(n)], axis=-1)
     return (fields - fields.mean(axis=(0, 1))) / fields.std(axis=(0, 1))
 
@@ -367,30 +414,33 @@ def make_variable_scene(
     Scene. ``endmembers`` are the bundles' means; ``extra["pixel_endmembers"]`` (rows, cols, n_endmembers, n_bands) are
     the true ones of each pixel, ``extra["bundles"]`` the bundles.
     """
-    rng = np.random.default_rng(random_state)
+    rng = generator_of(random_state)
     citation = ""
-    if not 0 <= variability < np.inf:
-        raise ValueError(f"variability must be finite and not negative; got {variability}.")
+    variability = number("variability", variability, least=0, most=100)
     if bundles is None:
         sample = load_usgs_sample()
-        _check_count(n_endmembers, len(_MIXABLE))
+        n_endmembers = _check_count(n_endmembers)
         wavelengths, citation = sample.wavelengths, sample.citation
         bundles = {name: _variants(rng, sample.select(name)[0], variability) for name in _MIXABLE[:n_endmembers]}
-    bundles = {name: np.asarray(spectra, dtype=float) for name, spectra in bundles.items()}
+    if not isinstance(bundles, Mapping) or not bundles:
+        raise ValueError(f"bundles must be a dict of the spectra of each material; got {shown(bundles)}.")
+    bundles = {name: _numbers(f"spectra of {name!r}", spectra) for name, spectra in bundles.items()}
     widths = {spectra.shape[-1] if spectra.ndim == 2 else None for spectra in bundles.values()}
     if len(widths) != 1 or None in widths:
         shapes = {name: spectra.shape for name, spectra in bundles.items()}
         raise ValueError(f"every bundle must have shape (n_spectra, n_bands) with the same n_bands; got {shapes}.")
     for name, spectra in bundles.items():
-        _check_spectra(spectra, wavelengths, f"spectra of {name!r}")
+        nm = _check_spectra(spectra, wavelengths, f"spectra of {name!r}")
+    shape = _check_pixels(shape, sum(spectra.shape[1] for spectra in bundles.values()))
     abundances = _smooth_abundances(rng, shape, len(bundles))
     drawn = [spectra[rng.integers(len(spectra), size=shape)] for spectra in bundles.values()]
     pixel_endmembers = np.stack(drawn, axis=2)
-    cube = (abundances[..., None, :] @ pixel_endmembers)[..., 0, :]
+    with np.errstate(over="ignore", invalid="ignore"):  # told below
+        cube = (abundances[..., None, :] @ pixel_endmembers)[..., 0, :]
     return Scene(
         name="variable scene",
-        cube=_with_noise(cube, snr_db, rng),
-        wavelengths=wavelengths,
+        cube=_with_noise(_check_light(cube, "of these bundles"), snr_db, rng),
+        wavelengths=nm,
         endmembers=np.stack([spectra.mean(axis=0) for spectra in bundles.values()]),
         abundances=abundances,
         endmember_names=tuple(bundles),
@@ -441,7 +491,7 @@ def make_teaching_scene(*, snr_db: float | None = 40.0, random_state: int | np.r
     >>> scene.cube.shape, scene.endmember_names[scene.extra["rare"]]
     ((64, 64, 188), 'buddingtonite')
     """
-    rng = np.random.default_rng(random_state)
+    rng = generator_of(random_state)
     sample = load_usgs_sample()
     endmembers = sample.select(*_TEACHING)
     regions = _teaching_regions()
