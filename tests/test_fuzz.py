@@ -30,6 +30,9 @@ BINS = 8
 COST = wt.cost_matrix(np.arange(BINS) / BINS)
 
 
+DIPS = np.array([[0.6, 0.3, 0.5, 0.6, 0.6, 0.6], [0.6, 0.6, 0.6, 0.5, 0.3, 0.6]])
+
+
 def p_q(rng, **more):
     return dict(zip("pq", random_histograms(rng, 2, BINS))) | more
 
@@ -80,6 +83,11 @@ def scene(rng, shape=(4, 5), n_bands=6) -> datasets.Scene:
 
 
 @functools.cache
+def library(rng) -> datasets.Spectra:
+    names = tuple("abcd")
+    return datasets.Spectra(names, np.linspace(400, 900, 6), 0.1 + rng.random((4, 6)), names, "made here")
+
+
 def folder() -> tempfile.TemporaryDirectory:
     return tempfile.TemporaryDirectory(prefix="wdl_tutorial_fuzz_")
 
@@ -526,6 +534,42 @@ DOORS: dict[str, Door] = {
         lambda r: {"positions": np.linspace(400, 900, 6), "setting": "salinas", "recommended": False},
         {"positions": "array", "setting": "choice", "recommended": "flag"},
     ),
+    "doubt": Door(
+        lambda **a: [wt.doubt(**a).map],
+        lambda r: {"scene": pixels(r)["X"].reshape(4, 5, 6), "methods": ["fcls", "nnls"], "n_endmembers": 2}
+        | {"random_state": (0, 1)},
+        {"scene": "array", "methods": "names", "n_endmembers": "count"},
+        heard={"methods": "method"},
+    ),
+    "mixing_test": Door(
+        lambda **a: [wt.mixing_test(**a).verdict],
+        lambda r: {"pixels": 0.5 + 0.1 * r.random((3, 6)), "first": DIPS[0], "second": DIPS[1]}
+        | {"wavelengths": np.linspace(400, 900, 6), "margin": 0.8, "n_simulated": 20, "random_state": 0},
+        {"pixels": "array", "first": "array", "second": "array", "wavelengths": "array", "margin": "number"}
+        | {"n_simulated": "count", "random_state": "seed"},
+    ),
+    "inspect_cube": Door(
+        lambda **a: [len(wt.inspect_cube(**a).findings)],
+        lambda r: {"scene": pixels(r)["X"].reshape(4, 5, 6)},
+        {"scene": "array"},
+    ),
+    "estimate_run": Door(
+        lambda **a: [wt.estimate_run(**a).bytes >= 0],
+        lambda r: {"scene": pixels(r)["X"].reshape(4, 5, 6), "method": "fcls", "n_endmembers": 2},
+        {"scene": "array", "n_endmembers": "count"},
+    ),
+    "match_library": Door(
+        lambda **a: [m.gap for m in wt.match_library(**a)],
+        lambda r: {"endmembers": 0.1 + r.random((2, 6)), "library": library(r)}
+        | {"wavelengths": np.linspace(400, 900, 6), "largest": 0.1, "least_gap": 0.01},
+        {"endmembers": "array", "wavelengths": "array", "largest": "number", "least_gap": "number"},
+        heard={"wavelengths": "band"},
+    ),
+    "advise_n_endmembers": Door(
+        lambda **a: [wt.advise_n_endmembers(**a).n_endmembers],
+        lambda r: {"scene": pixels(r)["X"].reshape(4, 5, 6), "most": 3, "random_state": 0},
+        {"scene": "array", "most": "count", "random_state": "seed"},
+    ),
     "figures.plot_histograms": Door(
         drawn(figures.plot_histograms),
         lambda r: {"histograms": random_histograms(r, 2, BINS), "positions": np.arange(8.0), "labels": ["a", "b"]}
@@ -629,3 +673,13 @@ def test_odd_arguments_get_an_answer_a_warning_or_one_clear_error(name, request)
 @pytest.mark.parametrize("name", DOORS)
 def test_sound_arguments_are_answered(name):
     assert outcome(DOORS[name], 0, ()) is None
+
+
+# Results that are read and not called, and generators, which check nothing: the functions around them do.
+NO_DOORS = {"BarycenterResult", "ConvergenceWarning", "SinkhornResult"}
+NO_DOORS |= {"barycenter_steps", "barycenter_log_steps", "sinkhorn_steps", "sinkhorn_log_steps"}
+
+
+def test_every_public_name_is_tried():
+    tried = {name.split()[0].split(".")[0] for name in DOORS}
+    assert set(wt.__all__) - tried == NO_DOORS

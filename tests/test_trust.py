@@ -94,7 +94,7 @@ def test_tensors_are_welcome():
         ({"first": np.ones((1, 41))}, r"first has shape \(1, 41\)"),
         ({"pixels": np.where(NM > 2390, np.nan, dip(2300))}, "pixels holds NaN or infinity"),
         ({"second": dip(2280)}, "same spectrum"),
-        ({"margin": 1.0}, "margin must lie between 0 and 1; got 1.0"),
+        ({"margin": 1.0}, r"margin must be in \(0, 1\); got 1.0"),
         ({"noise": -1.0}, "noise must be a standard deviation, zero or more; got -1"),
         ({"represented": "height"}, 'represented must be "depth" or "as given"'),
         ({"pixels": -dip(2300)}, "nowhere positive"),

@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ._array import as_float
+from ._checks import finite, generator_of, integer, squarable
 from .scenes import Scene, check_maps, slabs, valid_pixels
 
 WATER = ((1340.0, 1450.0), (1790.0, 1960.0), (2480.0, 2600.0))  # nm, where water vapour takes the light
@@ -497,12 +499,17 @@ def advise_n_endmembers(scene: Scene | np.ndarray, *, most: int = 12, random_sta
     from . import linear
     from .trust import band_noise, superfluous
 
-    scene = scene if isinstance(scene, Scene) else Scene("cube", np.asarray(scene))
+    most = integer("most", most, least=1)
+    generator_of(random_state)
+    scene = scene if isinstance(scene, Scene) else Scene("cube", np.asarray(as_float(scene, name="scene")))
+    if scene.cube.ndim != 3:
+        raise ValueError(f"scene must be a cube (rows, cols, bands); got shape {tuple(scene.cube.shape)}.")
     valid = np.flatnonzero(valid_pixels(scene))
     if valid.size < 20:
         raise ValueError(f"{valid.size} valid pixels are too few to count endmembers in; 20 are the least.")
     chosen = np.sort(np.random.default_rng(random_state).permutation(valid)[:4000])
     x = np.asarray(np.asarray(scene.cube).reshape(-1, scene.cube.shape[-1])[chosen], dtype=float)
+    squarable("scene", finite("scene", x, advice="Mask those pixels, or drop the bad bands."))
     top = max(2, min(most, min(x.shape) // 2))
     options = {"max_endmembers": top, "n_repeats": 5, "random_state": random_state}
     stable = linear.estimate_n_endmembers(x, method="stability", **options).n_endmembers

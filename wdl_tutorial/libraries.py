@@ -14,6 +14,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from . import envi
+from ._array import as_float, to_numpy
+from ._checks import finite, number, squarable
 from .rawfiles import Refused, check_memory, check_new, check_regular, reading, written_whole
 from .scenes import unit_in_nm
 
@@ -529,9 +531,13 @@ def match_library(
     names: Sequence[str] | None = None
     if isinstance(endmembers, Spectra):
         names, wavelengths, endmembers = endmembers.names, endmembers.wavelengths, endmembers.spectra
-    x = np.atleast_2d(np.asarray(endmembers, dtype=float))
+    x = np.atleast_2d(squarable("endmembers", np.asarray(to_numpy(as_float(endmembers, name="endmembers")))))
+    number("largest", largest, least=0)
+    number("least_gap", least_gap, least=0)
     if not isinstance(library, Spectra):
         raise TypeError(f"library must be a Spectra; got a {type(library).__name__}. See load_library.")
+    if wavelengths is not None:
+        wavelengths = finite("wavelengths", np.asarray(to_numpy(as_float(wavelengths, name="wavelengths"))))
     if wavelengths is None or np.shape(wavelengths) != x.shape[1:]:
         raise ValueError(
             f"wavelengths must be given for the {x.shape[1]} bands of the endmembers; got {np.shape(wavelengths)}."

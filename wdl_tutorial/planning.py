@@ -9,9 +9,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ._checks import choice
 from .rawfiles import gigabytes, memory_available
 from .scenes import Scene, valid_pixels
-from .unmixing import BLOCK, unmix
+from .unmixing import BLOCK, METHODS, unmix
 
 FIRST = 400  # pixels of the smaller of the two runs that are timed
 
@@ -71,6 +72,8 @@ def estimate_run(
     >>> estimate_run(scene, "nnls").n_pixels
     1600
     """
+    if not callable(method):
+        choice("method", method, tuple(METHODS))
     scene = scene if isinstance(scene, Scene) else Scene("cube", np.asarray(scene))
     valid = np.flatnonzero(valid_pixels(scene))
     n = valid.size

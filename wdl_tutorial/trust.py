@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from . import linear, metrics
-from ._array import to_numpy
+from ._array import as_float, to_numpy
+from ._checks import generator_of, number, squarable
 from .histograms import continuum_removed, normalize
 from .iterate import ConvergenceWarning, warn
 from .scenes import Scene
@@ -90,7 +91,7 @@ def mixing_test(
     noise = _noise(X) if noise is None else float(noise)
     if not (np.isfinite(noise) and noise >= 0):
         raise ValueError(f"noise must be a standard deviation, zero or more; got {noise}.")
-    rng = np.random.default_rng(random_state)
+    rng = generator_of(random_state)
     share = rng.random((n_simulated, 1))
     areal = (1 - share) * ends[0] + share * ends[1]
     areal = areal + noise * rng.standard_normal(areal.shape)
@@ -113,7 +114,7 @@ def _together(verdicts: tuple[str, ...], alarms: float) -> str:
 def _checked(pixels, first, second, wavelengths, margin, represented) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The arrays of :func:`mixing_test`, or one error that says what is wrong with which."""
     given = {"pixels": pixels, "first": first, "second": second, "wavelengths": wavelengths}
-    arrays = {name: np.asarray(to_numpy(value), dtype=float) for name, value in given.items()}
+    arrays = {name: squarable(name, np.asarray(to_numpy(as_float(value, name=name)))) for name, value in given.items()}
     X, x = np.atleast_2d(arrays["pixels"]), arrays["wavelengths"]
     if x.ndim != 1 or x.size < 5 or np.any(np.diff(x) <= 0):
         raise ValueError(f"wavelengths must be 5 or more increasing numbers; got shape {x.shape}.")
@@ -124,8 +125,7 @@ def _checked(pixels, first, second, wavelengths, margin, represented) -> tuple[n
             )
         if not np.all(np.isfinite(value)):
             raise ValueError(f"{name} holds NaN or infinity: mask such pixels and bands first.")
-    if not 0 < margin < 1:
-        raise ValueError(f"margin must lie between 0 and 1; got {margin}.")
+    number("margin", margin, above=0, below=1)
     if represented not in ("depth", "as given"):
         raise ValueError(f'represented must be "depth" or "as given"; got {represented!r}.')
     if np.allclose(arrays["first"], arrays["second"]):
