@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+import sys
 
 import numpy as np
 import pytest
 
+import wdl_tutorial as wt
 from wdl_tutorial import _checks
 
 
@@ -126,3 +128,16 @@ def test_what_is_no_shape_of_an_image_is_named(value):
 
 def test_the_shape_of_an_image_is_two_ints():
     assert _checks.image_shape("shape", np.array([3, 4], dtype=np.int8)) == (3, 4)
+
+
+@pytest.mark.parametrize("value", [10**400, 2**63, np.uint64(2**63)])
+def test_a_count_beyond_any_loop_is_told_that_it_is_too_large(value):
+    with pytest.raises(ValueError, match=rf"^n_iter must be an integer from 1 to {sys.maxsize}; got "):
+        _checks.check_count("n_iter", value)
+
+
+def test_a_barycenter_of_too_many_iterations_names_n_iter():
+    with pytest.raises(
+        ValueError, match=r"^n_iter must be an integer from 1 to .*; got an integer of about 401 digits"
+    ):
+        wt.barycenter(np.eye(2), np.array([0.5, 0.5]), 1 - np.eye(2), eps=0.1, n_iter=10**400)

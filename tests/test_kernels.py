@@ -192,3 +192,9 @@ def test_the_fast_path_of_the_log_domain_is_the_plain_one(spread, signed):
         assert np.array_equal(there, np.arange(20)[:, None] + 0 * exponent[0] != 5)
         logs = np.log(np.abs(fast)) + shift, np.log(np.abs(plain)) + other
     assert_close(logs[0][there], logs[1][there], atol=1e-10, rtol=1e-14)
+
+
+@pytest.mark.parametrize("shape", [(0, 3), (3, 0)])
+def test_a_cost_without_bins_is_named(xp, shape):
+    with pytest.raises(ValueError, match=rf"^cost is empty: its shape is \({shape[0]}, {shape[1]}\)"):
+        wt.gibbs_kernel(xp.array(np.zeros(shape)), 0.1)

@@ -680,3 +680,11 @@ def test_sparse_without_a_penalty_is_nnls_and_with_one_meets_the_conditions_of_i
     assert slope.min() > -1e-7 and np.abs(slope * a).max() < 1e-7
     with pytest.raises(ValueError, match="penalty"):
         linear.sparse(X, library, penalty=-1.0)
+
+
+@pytest.mark.parametrize("solve", [linear.fcls, linear.bilinear])
+@pytest.mark.parametrize(("pixels", "spectra", "advice"), [(1e4, 1, "Divide X by"), (1e-4, 1, "Divide endmembers by")])
+def test_units_that_differ_are_told_either_way_round(rng, solve, pixels, spectra, advice):
+    X, endmembers, _ = mixed_scene(rng)
+    with pytest.warns(UserWarning, match=f"seem to be in different units.*{advice}"):
+        solve(pixels * X, spectra * endmembers, **({"tol": 1.0} if solve is linear.bilinear else {}))

@@ -202,3 +202,8 @@ def test_two_backends_at_once_are_refused():
     torch = pytest.importorskip("torch")
     with pytest.raises(TypeError, match="one backend; got numpy and torch"):
         metrics.nrmse(np.ones(3), torch.ones(3))
+
+
+def test_one_label_by_itself_is_refused_as_labels_and_not_as_exclude():
+    with pytest.raises(ValueError, match=r"^labels and predicted must be arrays, one entry per sample"):
+        metrics.overall_accuracy(np.float64(1), np.float64(1), exclude=[1])

@@ -171,3 +171,9 @@ def test_a_bar_shows_how_many_samples_have_settled(capsys):
 def test_an_atom_that_is_alone_takes_everything():
     found = dictionary(1, loss="kl", n_iter=10, max_iter=2).fit(path())
     assert_close(found.transform(path()), np.ones((9, 1)), atol=0)
+
+
+def test_a_tolerance_that_float32_does_not_hold_settles_every_row(recwarn):
+    x = np.zeros((4, 3), dtype=np.float32)
+    result = minimise_rows(quadratics(np), x, tol=1e200, max_iter=50)
+    assert result.converged.all() and not len(recwarn)

@@ -154,7 +154,7 @@ def test_the_settings_are_those_of_the_paper(setting):
     [
         (lambda s: wt.unmix(s, "magic"), "method must be .*; got 'magic'"),
         (lambda s: wt.unmix(s.cube[0], "fcls", 3), "cube"),
-        (lambda s: wt.unmix(s, "fcls", 0), "n_endmembers must be a positive integer; got 0"),
+        (lambda s: wt.unmix(s, "fcls", 0), "n_endmembers must be an integer of at least 1; got 0"),
         (lambda s: wahu(np.arange(5.0), setting="moon"), "setting must be one of"),
         (lambda s: wahu([700.0]), "positions must be at least 2; got 1"),
         (lambda s: wahu(700.0), r"positions must be a vector; got shape \(\)"),
@@ -533,3 +533,34 @@ def test_wahu_takes_its_blur_in_nanometres(scene):
         wahu(scene.wavelengths, blur=10.0, eps=0.1)
     with pytest.raises(ValueError, match="blur must be"):
         wahu(scene.wavelengths, blur=-1)
+
+
+@pytest.mark.parametrize("method", ["fcls", "wahu"])
+@pytest.mark.parametrize("factor", [1e300, 1e-300, np.nan, 0.0])
+def test_a_scene_that_no_method_can_square_is_refused_by_name(scene, method, factor, recwarn):
+    with pytest.raises(ValueError, match=r"^scene\b"):
+        wt.unmix(scene.cube * factor, method, 2)
+    assert not len(recwarn)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda s: wt.unmix(s.cube[..., :0], "fcls", 2), "scene has no bands"),
+        (lambda s: wt.unmix(s.cube[..., :1], "wahu", 2), "scene has 1 band"),
+        (lambda s: wt.unmix(s._replace(cube=s.cube + 0j), "fcls", 2), "scene must hold real numbers"),
+        (lambda s: wt.unmix(s, "wahu", 2, n_training=1), "n_endmembers=2 is more than the 1 pixels.*n_training=1"),
+        (lambda s: wt.unmix(s, "wahu", 10**400), "n_endmembers must be an integer from 1 to"),
+        (lambda s: wt.unmix(s, "wahu", 2, random_state=1.5), "random_state must be"),
+        (lambda s: wt.unmix(s, len, 2), "method must be callable as"),
+        (lambda s: wt.compare(s, None, 2), "methods must be a name"),
+        (lambda s: wt.compare(s, ["fcls"], 2, random_state={}), "random_state must be a seed"),
+    ],
+)
+def test_what_is_wrong_with_a_scene_or_a_method_is_said_by_its_name(scene, call, message):
+    with pytest.raises((ValueError, TypeError), match=message):
+        call(scene)
+
+
+def test_methods_may_come_as_an_array(scene):
+    assert list(wt.compare(scene, np.array(["fcls", "pca"]), 2).medians()) == ["fcls", "pca"]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -49,10 +50,15 @@ def is_number(x: object) -> bool:
 def integer(
     name: str, value: Any, *, least: int = 1, most: int | None = None, unless: str = "", advice: str = ""
 ) -> int:
-    """``value`` as an int from ``least`` to ``most``; ``unless`` names what may be given instead (", or None")."""
-    if is_integer(value) and value >= least and (most is None or value <= most):
+    """``value`` as an int from ``least`` to ``most``; ``unless`` names what may be given instead (", or None").
+
+    ``most`` is the largest index of this machine where it is not given: no loop and no array goes further.
+    """
+    top = sys.maxsize if most is None else most
+    if is_integer(value) and least <= value <= top:
         return int(value)
-    limits = f"of at least {least}" if most is None else f"from {least} to {most}"
+    large = is_integer(value) and value > top
+    limits = f"of at least {least}" if most is None and not large else f"from {least} to {top}"
     raise ValueError(f"{name} must be an integer {limits}{unless}; got {shown(value)}.{advice and ' ' + advice}")
 
 

@@ -316,6 +316,8 @@ def check_cost(cost: Any, *, square: bool = False) -> Any:
     xp = array_namespace(cost)
     if cost.ndim != 2:
         raise ValueError(f"cost must be a matrix, a GridCost or a LineCost; got an array of shape {tuple(cost.shape)}.")
+    if 0 in cost.shape:
+        raise ValueError(f"cost is empty: its shape is {tuple(cost.shape)}. Give at least one bin on both sides.")
     if square and cost.shape[0] != cost.shape[1]:
         raise ValueError(f"cost must be square, the same bins on both sides; got shape {tuple(cost.shape)}.")
     if not bool(xp.all(xp.isfinite(cost))):

@@ -187,13 +187,18 @@ def _pixels_and_endmembers(X: Array, endmembers: Array) -> tuple[Array, Array]:
 
 
 def _warn_units(X: Array, endmembers: Array) -> None:
-    """Fractions that sum to one cannot make up for another unit: every pixel would be the brightest endmember."""
+    """Fractions that sum to one cannot make up for another unit: every pixel would be the brightest, or the darkest, one."""
     xp = array_namespace(X, endmembers)
     pixel, endmember = number(xp.max(xp.abs(X))), number(xp.max(xp.abs(endmembers)))
     if pixel > 100 * endmember > 0:
         warn(
             f"X reaches {pixel:.3g} and endmembers {endmember:.3g}: they seem to be in different units, or pixels are "
             "saturated. Divide X by its scale to reflectance (often 1e4), or mask those pixels.",
+        )
+    if endmember > 100 * pixel > 0:
+        warn(
+            f"X reaches {pixel:.3g} and endmembers {endmember:.3g}: they seem to be in different units. Divide endmembers "
+            "by their scale to reflectance (often 100, or 1e4).",
         )
 
 

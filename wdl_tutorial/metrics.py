@@ -354,6 +354,10 @@ def overall_accuracy(
         raise ValueError(
             f"labels and predicted must have one shape; got {tuple(labels.shape)} and {tuple(predicted.shape)}."
         )
+    if labels.ndim == 0:
+        raise ValueError(
+            f"labels and predicted must be arrays, one entry per sample; got {shown(labels)} and {shown(predicted)}."
+        )
     labels, predicted = xp.reshape(labels, (-1,)), xp.reshape(predicted, (-1,))
     counts = xp.ones_like(labels, dtype=xp.bool)
     if unlabelled is not None:

@@ -47,6 +47,7 @@ def minimise_rows(
     it. ``on_settled`` hears how many rows just left.
     """
     xp = array_namespace(x)
+    tol = min(float(tol), math.sqrt(float(xp.finfo(x.dtype).max)))  # more would overflow, times a value
     rows = xp.arange(x.shape[0], device=device(x))
     state = start_rows(x, *function(x, rows))
     recent, done = [state.value], []

@@ -24,7 +24,7 @@ import scipy
 
 from . import __version__, linear, metrics
 from ._array import as_float, to_numpy
-from ._checks import check_count, choice, shown
+from ._checks import check_count, check_seed, choice, generator_of, integer, shown, squarable
 from .datasets import Scene
 from .histograms import area_fractions, normalize
 from .iterate import ConvergenceWarning, warn
@@ -200,11 +200,12 @@ def _quietly(rows: Callable, x: np.ndarray) -> Rows:
 
 
 def _check_pixels(scene: Scene) -> None:
-    """Refuse a scene without a valid pixel, with values that are no numbers, or with pixels that have no direction."""
-    n, bad, dark, first, fill, value = 0, 0, 0, 0, 0, 0.0
+    """Refuse a scene without a valid pixel, with values that no method can square, or with pixels of no direction."""
+    n, bad, dark, first, fill, value, top = 0, 0, 0, 0, 0, 0.0, 0.0
     for part, x in _blocks(scene):
         n += len(x)
         bad += int((~np.isfinite(x)).any(axis=1).sum())
+        top = max(top, float(np.abs(x).max()))
         black = ~x.any(axis=1)
         if black.any() and not dark:
             first = part.start + int(black.argmax())
@@ -219,12 +220,15 @@ def _check_pixels(scene: Scene) -> None:
     if not n:
         raise ValueError(f"the scene has no valid pixel: all {np.size(scene.mask)} entries of its mask are False.")
     if bad:
-        raise ValueError(f"{bad} valid pixels hold NaN or infinite values; mask them, or drop the bad bands first.")
+        raise ValueError(
+            f"scene: {bad} valid pixels hold NaN or infinite values; mask them, or drop the bad bands first."
+        )
     if dark:
         raise ValueError(
-            f"{dark} valid pixels are all zeros (the first is number {first}), which have no "
+            f"scene: {dark} valid pixels are all zeros (the first is number {first}), which have no "
             "direction to compare. Mask them: Scene(name, cube, mask=cube.any(axis=-1)), or mask=... of unmix."
         )
+    squarable("scene", np.array([top]))
 
 
 # -------------------------------------------------------------------------------------------------------------- methods
@@ -402,6 +406,8 @@ def _plmm(scene, n, seed, verbose, endmembers=None, snr_db=None, **options) -> L
 
 
 def _positions(scene: Scene) -> np.ndarray:
+    if scene.cube.shape[2] < 2:
+        raise ValueError("the scene has 1 band: on one band there is nowhere to move light to. Use fcls or nnls.")
     return np.arange(scene.cube.shape[2], dtype=float) if scene.wavelengths is None else scene.wavelengths
 
 
@@ -411,13 +417,23 @@ def _lifted(x: np.ndarray) -> tuple[np.ndarray, float]:
     return x + offset, offset
 
 
+def _check_training(n: int, n_training: int, n_pixels: int) -> None:
+    """As many pixels to learn from as there are atoms to learn."""
+    learned_from = min(check_count("n_training", n_training), n_pixels)
+    if n > learned_from:
+        raise ValueError(
+            f"n_endmembers={n} is more than the {learned_from} pixels that atoms are learned from (n_training={n_training}, "
+            f"and the scene has {n_pixels} valid ones). Ask for fewer, or raise n_training."
+        )
+
+
 def _wahu(scene, n, seed, verbose, *, setting="salinas", n_training=1000, area=False, **changes) -> Learned:
     """Fit atoms on ``n_training`` pixels as histograms, weights on all; brightness is kept beside and put back."""
-    check_count("n_training", n_training)
     light, offset = _lifted(_pixels(scene))
+    _check_training(n, n_training, len(light))
     scale = light.sum(axis=1)
     p = normalize(light)
-    rng = np.random.default_rng(seed)
+    rng = generator_of(seed)
     chosen = np.sort(rng.choice(len(p), size=min(n_training, len(p)), replace=False))
     seed = int(rng.integers(2**31))
     model = wahu(_positions(scene), setting=setting, n_atoms=n, random_state=seed, verbose=verbose, **changes)
@@ -432,10 +448,10 @@ def _wahu(scene, n, seed, verbose, *, setting="salinas", n_training=1000, area=F
 
 def _wahu_unbalanced(scene, n, seed, verbose, *, setting="salinas", n_training=300, **changes) -> Learned:
     """Atoms on ``n_training`` pixels, weights on all; no pixel is divided by its sum. Slow: see :func:`unbalanced_wahu`."""
-    check_count("n_training", n_training)
     x = _pixels(scene)
+    _check_training(n, n_training, len(x))
     light, offset = _lifted(x)
-    chosen = np.sort(np.random.default_rng(seed).choice(len(x), size=min(n_training, len(x)), replace=False))
+    chosen = np.sort(generator_of(seed).choice(len(x), size=min(n_training, len(x)), replace=False))
     options = {"setting": setting, "n_atoms": n, "random_state": seed, "verbose": verbose} | changes
     model = wahu(_positions(scene), balanced=False, **options).fit(light[chosen])
     rows = _Masses(model, offset)
@@ -459,6 +475,14 @@ def _rebuilt_by(model: Any) -> np.ndarray:
 def _of_your_own(method: Callable, scene, n, seed, verbose, **options) -> Learned:
     """A method of the caller's: called on the pixels, and checked for what it hands back."""
     x = _pixels(scene)
+    try:
+        inspect.signature(method).bind(x, n, random_state=seed, **options)
+    except ValueError:  # a function in C that does not tell how it is called
+        pass
+    except TypeError as error:
+        raise TypeError(
+            f"method must be callable as method(pixels, n_endmembers, random_state=..., **options): {error}."
+        ) from None
     found = method(x, n, random_state=seed, **options)
     found = found if isinstance(found, Fit) else Fit(*found)
     abundances, endmembers = np.asarray(found.abundances, dtype=float), np.asarray(found.endmembers, dtype=float)
@@ -603,6 +627,7 @@ def unmix(
         choice("method", method, tuple(METHODS))
         _check_options(method, options)
     n = _count(scene, n_endmembers, options.get("endmembers"))
+    check_seed(random_state)
     _check_pixels(scene)
     start = time.perf_counter()
     learn = functools.partial(_of_your_own, method) if callable(method) else METHODS[method]
@@ -723,6 +748,10 @@ def _as_scene(scene: Scene | np.ndarray) -> Scene:
     shape, nm = scene.cube.shape, scene.wavelengths
     if len(shape) != 3:
         raise ValueError(f"scene must be a Scene or a cube (rows, cols, bands); got an array of shape {shape}.")
+    if shape[2] == 0:
+        raise ValueError(f"the scene has no bands: its cube has shape {shape}.")
+    if getattr(scene.cube.dtype, "kind", "f") not in "biuf":
+        raise TypeError(f"scene must hold real numbers; its cube is of dtype {scene.cube.dtype}.")
     if nm is not None and np.shape(nm) != shape[2:]:
         raise ValueError(
             f"the scene has {shape[2]} bands, but its wavelengths have shape {np.shape(nm)}. Give one each."
@@ -749,9 +778,7 @@ def _count(scene: Scene, n_endmembers: int | None, endmembers: Any = None) -> in
         if scene.endmembers is None:
             raise ValueError("n_endmembers is needed: the scene has no truth. See wt.advise_n_endmembers.")
         return len(scene.endmembers)
-    if isinstance(n_endmembers, bool) or not isinstance(n_endmembers, int | np.integer) or n_endmembers < 1:
-        raise ValueError(f"n_endmembers must be a positive integer; got {shown(n_endmembers)}.")
-    return int(n_endmembers)
+    return integer("n_endmembers", n_endmembers)
 
 
 # ------------------------------------------------------------------------------------------------- bands and units
@@ -922,10 +949,17 @@ def compare(
     there is anything, it is passed on.
     """
     scene = _as_scene(scene)
+    if isinstance(random_state, str | bytes | dict):
+        raise ValueError(f"random_state must be a seed, or several; got {shown(random_state)}.")
     seeds = list(random_state) if np.iterable(random_state) else [random_state]
-    methods = (methods,) if isinstance(methods, str) else methods
+    if isinstance(methods, bytes) or not np.iterable(methods):
+        raise TypeError(f"methods must be a name, names, or a dict from names to options; got {shown(methods)}.")
+    methods = [methods] if isinstance(methods, str) else methods if isinstance(methods, dict) else list(methods)
     if not seeds or not methods:
-        raise ValueError(f"compare needs at least one method and one seed; got {len(methods)} and {len(seeds)}.")
+        raise ValueError(
+            f"compare needs at least one method and one seed; got {len(methods)} and {len(seeds)} "
+            "(methods, random_state)."
+        )
     options = methods if isinstance(methods, dict) else {name: {} for name in methods}
     plan = [(name, seed) for seed in seeds for name in options]
     run = functools.partial(unmix, scene, n_endmembers=n_endmembers, verbose=verbose)
