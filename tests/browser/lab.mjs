@@ -39,10 +39,10 @@ const watch = (slider) => slider.evaluate((input) => {
 async function moveSlider(page) {
   await page.evaluate(() => {  // a notebook keeps in the page only the cells that are in view
     const view = "application/vnd.jupyter.widget-view+json", notebook = window.jupyterapp.shell.currentWidget.content;
-    const demo = notebook.widgets.findIndex((cell) => (cell.model.sharedModel.outputs ?? []).some((output) => output.data?.[view]));
+    const demo = notebook.widgets.findIndex((cell) => !cell.model.sharedModel.source.includes("Predict") && (cell.model.sharedModel.outputs ?? []).some((output) => output.data?.[view]));
     if (demo >= 0) return notebook.scrollToItem(demo, "center");
   });
-  const slider = page.locator(".wdl-demo input[type=range]").first();
+  const slider = page.locator(".wdl-demo:not(.wdl-predict) input[type=range]").first();
   await slider.waitFor();  // a view is drawn a moment after its cell has run
   await slider.scrollIntoViewIfNeeded();
   await slider.focus();

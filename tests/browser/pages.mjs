@@ -87,7 +87,7 @@ async function changed(slider, before) {
 
 async function moveSliders(page, page_name) {
   const complaints = [];
-  const sliders = await page.locator("input[type=range]").all();
+  const sliders = await page.locator("input[type=range]:not(.wdl-predict input)").all();
   for (const [index, slider] of sliders.entries()) {
     if (!(await slider.isVisible())) continue;
     const name = `${page_name}: slider ${index + 1} (${await slider.getAttribute("aria-label") ?? "no aria-label"})`;

@@ -104,6 +104,9 @@
         setTimeout(() => { throw error; });  // reach window.onerror, but let the other demos start
       }
     }
+    // The link for a keyboard leads past a vote, to what can be moved.
+    const demo = document.querySelector(".wdl-demo:not(.wdl-predict)"), mark = document.getElementById("wdl-first-demo");
+    if (demo && mark) demo.before(mark);
     document.documentElement.dataset.widgets = "ready";
   }
 
