@@ -82,12 +82,12 @@ def scene(rng, shape=(4, 5), n_bands=6) -> datasets.Scene:
     return datasets.Scene("made", x, np.linspace(400.0, 900.0, n_bands), labels, {1: "a", 2: "b"})
 
 
-@functools.cache
 def library(rng) -> datasets.Spectra:
     names = tuple("abcd")
     return datasets.Spectra(names, np.linspace(400, 900, 6), 0.1 + rng.random((4, 6)), names, "made here")
 
 
+@functools.cache
 def folder() -> tempfile.TemporaryDirectory:
     return tempfile.TemporaryDirectory(prefix="wdl_tutorial_fuzz_")
 
@@ -559,6 +559,7 @@ DOORS: dict[str, Door] = {
         lambda **a: [wt.estimate_run(**a).bytes >= 0],
         lambda r: {"scene": pixels(r)["X"].reshape(4, 5, 6), "method": "fcls", "n_endmembers": 2},
         {"scene": "array", "n_endmembers": "count"},
+        heard={"scene": "n_endmembers", "n_endmembers": "scene"},  # which of the two does not fit the other
     ),
     "match_library": Door(
         lambda **a: [m.gap for m in wt.match_library(**a)],

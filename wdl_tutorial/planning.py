@@ -75,6 +75,8 @@ def estimate_run(
     if not callable(method):
         choice("method", method, tuple(METHODS))
     scene = scene if isinstance(scene, Scene) else Scene("cube", np.asarray(scene))
+    if scene.cube.ndim != 3 or 0 in scene.cube.shape:
+        raise ValueError(f"scene must be a cube (rows, cols, bands); got shape {tuple(scene.cube.shape)}.")
     valid = np.flatnonzero(valid_pixels(scene))
     n = valid.size
     first = min(n, max(FIRST, 4 * scene.cube.shape[-1], _training(method, options)))

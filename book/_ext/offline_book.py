@@ -34,6 +34,7 @@ REPAIRS = {
     'data-mode="dark"  title="Dark"': 'data-mode="dark"',
     'data-mode="auto"  title="System Settings"': 'data-mode="auto"',
     '<summary aria-label="Toggle hidden content">': "<summary>",  # hides the words that say what is folded
+    '<summary><span class="toctree-toggle"': '<summary aria-label="Pages below this one"><span class="toctree-toggle"',
     '<div role="list" class="citation-list">': '<div class="citation-list">',  # a list without list items
 }
 WIDE = 800  # pixels: wider than the column of text

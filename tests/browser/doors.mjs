@@ -135,7 +135,7 @@ async function addresses(browser, base) {
     await open(page, base + CHAPTER + hash);
     found[hash] = await page.locator(".wdl-demo:not(.wdl-predict) .wdl-readout").first().innerText();
   }
-  await page.locator(".wdl-demo:not(.wdl-predict)").first().getByRole("button", { name: /Copy a link/ }).click();
+  await page.locator(".wdl-demo:not(.wdl-predict)").first().getByRole("button", { name: /Copy link/ }).click();
   const said = await page.waitForFunction(() => {
     const demo = document.querySelector(".wdl-demo:not(.wdl-predict)"), words = demo.innerText;
     return words.includes("is copied") || demo.querySelector(".wdl-link") ? words : null;

@@ -42,7 +42,7 @@ class Demo {
     el.append(this.root);
     this.initial = Object.fromEntries(keys.map((key) => [key, model.get(key)]));
     if (reset) this.button("Reset", () => this.set(this.initial), { tool: true, label: "Reset this demo" });
-    if (reset && this.addressed) this.button("Copy link", () => this.copyLink(), { tool: true, label: "Copy a link to this demo as it stands" });
+    if (reset && this.addressed) this.button("Copy link", () => this.copyLink(), { tool: true, label: "Copy link to this demo as it stands" });
     this.button("Full screen", () => this.toggleFull(), { tool: true, label: "Show this demo on the full screen" });
   }
 
