@@ -25,17 +25,21 @@ def _check_power(power: float) -> float:
 
 
 def cost_matrix(x: Array, y: Array | None = None, *, power: float = 2) -> Array:
-    """Dense cost |x_i - y_j|**power between positions.
+    """Dense cost ``|x_i - y_j|**power`` between positions.
 
     Parameters
     ----------
-    x : array, shape (n,) or (n, d)   Positions on your axis, or points (Euclidean distance).
-    y : array, shape (m,) or (m, d), optional   ``x`` itself if not given.
-    power : exponent of the distance.
+    x : array, shape (n,) or (n, d)
+        Positions on your axis, or points (Euclidean distance).
+    y : array, shape (m,) or (m, d), optional
+        ``x`` itself if not given.
+    power : float
+        Exponent of the distance.
 
     Returns
     -------
-    array, shape (n, m). Its gradient where two points meet is 0, as is that of a distance (torch).
+    array, shape (n, m)
+        Its gradient where two points meet is 0, as is that of a distance (torch).
 
     Raises
     ------
@@ -107,15 +111,19 @@ def check_room(n: int, m: int) -> None:
 
 
 class GridCost:
-    """Cost on a regular grid, sum over axes of (spacing |i - j|)**power, for histograms flattened in C order.
+    """Cost on a regular grid: the sum over its axes of ``(spacing |i - j|)**power``.
 
-    The kernel is a product of one small kernel per axis: an (n, n) image costs 2 n^3 operations instead of n^4.
+    Histograms are flattened in C order. The kernel is a product of one small kernel per axis: an (n, n) image costs
+    2 n^3 operations instead of n^4.
 
     Parameters
     ----------
-    shape : the shape of the grid; an int for one axis.
-    power : exponent of the distance along each axis.
-    spacing : distance between neighbours, one number or one per axis.
+    shape : int or tuple of int
+        The shape of the grid; an int for one axis.
+    power : float
+        Exponent of the distance along each axis.
+    spacing : float or tuple of float
+        Distance between neighbours, one number or one per axis.
 
     Examples
     --------
@@ -148,11 +156,21 @@ class GridCost:
         return (n, n)
 
     def axis_costs(self) -> list[np.ndarray]:
-        """One (n_k, n_k) cost per axis."""
+        """The cost along each axis.
+
+        Returns
+        -------
+        list of NumPy arrays, shapes (n_k, n_k)
+        """
         return [cost_matrix(s * np.arange(n), power=self.power) for n, s in zip(self.grid, self.spacing)]
 
     def dense(self) -> np.ndarray:
-        """The (n, n) matrix this stands for. For tests and small grids."""
+        """The matrix this stands for: for tests and small grids.
+
+        Returns
+        -------
+        NumPy array, shape (n_bins, n_bins)
+        """
         check_room(*self.shape)
         total = np.zeros((1, 1))
         for c in self.axis_costs():
@@ -165,16 +183,19 @@ class GridCost:
 
 
 class LineCost:
-    """Cost scale * |x_i - x_j|**power between sorted positions on a line.
+    """Cost ``scale * |x_i - x_j|**power`` between sorted positions on a line.
 
-    For power 1 the kernel exp(-scale |x_i - x_j| / eps) is semiseparable: each side of the diagonal is a running sum
-    that decays from bin to bin, so that K x takes time linear in the number of bins, and is exact.
+    For power 1 the kernel ``exp(-scale |x_i - x_j| / eps)`` is semiseparable: each side of the diagonal is a running
+    sum that decays from bin to bin, so that K x takes time linear in the number of bins, and is exact.
 
     Parameters
     ----------
-    positions : array, shape (n,), increasing   For instance wavelengths in nm.
-    power : exponent of the distance.
-    scale : multiplies the cost; WaHU's Salinas setting is 10 / (range of the wavelengths).
+    positions : array, shape (n_bins,)
+        Increasing; for instance wavelengths in nm.
+    power : float
+        Exponent of the distance.
+    scale : float
+        Multiplies the cost; WaHU's Salinas setting is 10 / (range of the wavelengths).
     """
 
     def __init__(self, positions: Any, *, power: float = 1, scale: float = 1.0):
@@ -197,7 +218,12 @@ class LineCost:
         return (self.positions.size, self.positions.size)
 
     def dense(self) -> np.ndarray:
-        """The (n, n) matrix this stands for."""
+        """The matrix this stands for.
+
+        Returns
+        -------
+        NumPy array, shape (n_bins, n_bins)
+        """
         return self.scale * cost_matrix(self.positions, power=self.power)
 
     def __repr__(self) -> str:
@@ -213,16 +239,24 @@ def _to_the(x: float, power: float) -> float:
 
 
 def blur_width(eps: float, cost: Any, *, positions: Array | None = None) -> float:
-    """Width of the Gibbs kernel exp(-cost/eps), in the units of the axis: what eps blurs.
+    """What eps blurs: the width of the Gibbs kernel ``exp(-cost / eps)``, in the units of the axis.
 
-    For power 2 the standard deviation sqrt(eps / 2) of the Gaussian (Schmitz et al. (2018), below eq. (4)); for power 1
-    the decay length eps; in general (eps / power)**(1 / power), all divided by the scale of the cost.
+    For power 2 the standard deviation ``sqrt(eps / 2)`` of the Gaussian (Schmitz et al. (2018), below eq. (4)); for
+    power 1 the decay length ``eps``; in general ``(eps / power)**(1 / power)``, all divided by the scale of the cost.
 
     Parameters
     ----------
-    cost : a GridCost or LineCost; or a dense cost scale * |x_i - x_j|**power.
-    positions : array, shape (n_bins,)   The axis of a dense cost, which knows only bins. May be left out where
-        neighbours cost exactly 1: then bins are the units.
+    eps : float
+        In the units of the cost.
+    cost : GridCost, LineCost or array, shape (n_bins, n_bins)
+        An array must be ``scale * |x_i - x_j|**power`` between its positions.
+    positions : array, shape (n_bins,), optional
+        The axis of a dense cost, which knows only bins. May be left out where neighbours cost exactly 1: then bins are
+        the units.
+
+    Returns
+    -------
+    float
 
     Raises
     ------
@@ -249,7 +283,20 @@ def blur_width(eps: float, cost: Any, *, positions: Array | None = None) -> floa
 
 
 def eps_for_blur(width: float, cost: Any, *, positions: Array | None = None) -> float:
-    """The eps whose kernel has this :func:`blur_width`, with its arguments.
+    """The eps that blurs by a width you choose: the inverse of :func:`blur_width`.
+
+    Parameters
+    ----------
+    width : float
+        In the units of the axis: nm where the positions are.
+    cost : GridCost, LineCost or array, shape (n_bins, n_bins)
+        As for :func:`blur_width`.
+    positions : array, shape (n_bins,), optional
+        As for :func:`blur_width`.
+
+    Returns
+    -------
+    float, in the units of the cost
 
     Examples
     --------

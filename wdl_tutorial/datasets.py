@@ -87,7 +87,11 @@ def available(name: str) -> bool:
 
     Parameters
     ----------
-    name : "salinas-a", "samson", "jasper-ridge", "dc1", "dc2" or "cardiac".
+    name : {"salinas-a", "samson", "jasper-ridge", "dc1", "dc2", "cardiac"}
+
+    Returns
+    -------
+    bool
     """
     if name not in REAL_SCENES:
         raise ValueError(f"name must be one of {REAL_SCENES}; got {name!r}.")
@@ -158,8 +162,14 @@ def load_salinas_a(*, download: bool = True, check_sha256: bool = True) -> Scene
 
     Parameters
     ----------
-    download : fetch the files if they are not on this machine.
-    check_sha256 : refuse any other version of the files.
+    download : bool
+        Fetch the files if they are not on this machine.
+    check_sha256 : bool
+        Refuse any other version of the files.
+
+    Returns
+    -------
+    Scene
 
     Raises
     ------
@@ -202,13 +212,20 @@ def wahu_salinas_pixels(
     """Salinas A as WaHU's experiment takes it: 1002 histograms in 201 bands, 167 of each of the six crops.
 
     Bands 0, 32 and 94 are dropped, the absolute value of the scene's minimum is added to make it non-negative, and each
-    pixel is divided by its sum. The paper's cost is |x_i - x_j| over the positions, scaled so that its maximum is 10:
-    ``LineCost(positions, scale=10 / (positions[-1] - positions[0]))``. Which pixels its authors drew is not known.
+    pixel is divided by its sum. The paper's cost is ``|x_i - x_j|`` over the positions, scaled so that its maximum is
+    10: ``LineCost(positions, scale=10 / (positions[-1] - positions[0]))``. Which pixels its authors drew is not known.
 
     Parameters
     ----------
-    scene : from :func:`load_salinas_a`, which is called if it is not given.
-    n_per_class : drawn without replacement.
+    scene : Scene, optional
+        From :func:`load_salinas_a`, which is called if it is not given.
+    n_per_class : int
+        Drawn without replacement.
+    random_state : int or numpy.random.Generator
+
+    Returns
+    -------
+    SalinasPixels
     """
     scene = load_salinas_a() if scene is None else scene
     if scene.labels is None or scene.wavelengths is None or scene.cube.shape[-1] != 204:
@@ -244,7 +261,14 @@ def load_samson(*, download: bool = True, check_sha256: bool = True) -> Scene:
     squares gives with those scaled endmembers, so scoring abundances on them is circular. Judge endmembers by spectral
     angle.
 
-    Parameters, Raises : as :func:`load_salinas_a`.
+    Parameters
+    ----------
+    download, check_sha256 : bool
+        As for :func:`load_salinas_a`, and so are the errors raised.
+
+    Returns
+    -------
+    Scene
     """
     image, truth = _paths("samson", download, check_sha256)
     raw = variable(read_mat(image), "V", image, (156, 9025))
@@ -270,9 +294,18 @@ def load_samson(*, download: bool = True, check_sha256: bool = True) -> Scene:
 
 
 def load_jasper_ridge(*, download: bool = True, check_sha256: bool = True) -> Scene:
-    """Jasper Ridge: 100 x 100 pixels, 198 bands, tree, water, dirt and road (AVIRIS). Reflectance: the file over 5000.
+    """Jasper Ridge: 100 x 100 pixels, 198 bands, tree, water, dirt and road (AVIRIS).
 
-    Parameters, Raises : as :func:`load_salinas_a`.
+    The cube is reflectance: the file over 5000.
+
+    Parameters
+    ----------
+    download, check_sha256 : bool
+        As for :func:`load_salinas_a`, and so are the errors raised.
+
+    Returns
+    -------
+    Scene
     """
     image, truth = _paths("jasper-ridge", download, check_sha256)
     content = read_mat(image)
@@ -295,12 +328,19 @@ def load_jasper_ridge(*, download: bool = True, check_sha256: bool = True) -> Sc
 
 
 def load_cardiac(*, download: bool = True, check_sha256: bool = True) -> Scene:
-    """A beating heart: 13 frames of 240 rows x 272 columns, the data of Schmitz et al. (2018), section 5.2.
+    """A beating heart: 13 frames of 240 x 272 pixels, the data of Schmitz et al. (2018), section 5.2.
 
     ``cube[..., k]`` is frame k in grey levels 0-255, whole slices of the thorax. As histograms for a dictionary:
     ``normalize(np.moveaxis(cube, -1, 0).reshape(13, -1))``, with ``GridCost((240, 272))``.
 
-    Parameters, Raises : as :func:`load_salinas_a`.
+    Parameters
+    ----------
+    download, check_sha256 : bool
+        As for :func:`load_salinas_a`, and so are the errors raised.
+
+    Returns
+    -------
+    Scene
     """
     from PIL import Image, UnidentifiedImageError
 
@@ -330,16 +370,23 @@ def load_dc1(
     download: bool = True,
     check_sha256: bool = True,
 ) -> Scene:
-    """DC1 of ID-Net (section V): 50 x 50 pixels, 224 bands, anorthite, jarosite and alunite mixed by Fan's model.
+    """DC1 of ID-Net (section V): anorthite, jarosite and alunite, mixed by Fan's model.
 
-    The endmembers are very probably the paper's own: of the USGS library of 1995, sorted by wavelength and thinned to
-    spectra at least 4.44 degrees apart, they are the ones its public recipe picks. The noise is drawn here.
-    Where the two files are not to be had, :func:`make_bilinear_scene` makes a scene of the same kind.
+    50 x 50 pixels, 224 bands. The endmembers are very probably the paper's own: of the USGS library of 1995, sorted by
+    wavelength and thinned to spectra at least 4.44 degrees apart, they are the ones its public recipe picks. The noise
+    is drawn here. Where the two files are not to be had, :func:`make_bilinear_scene` makes a scene of the same kind.
 
     Parameters
     ----------
-    snr_db : signal-to-noise ratio, as in :func:`make_bilinear_scene`.
-    download, check_sha256 : as in :func:`load_salinas_a`.
+    snr_db : float or None, dB
+        As for :func:`make_bilinear_scene`.
+    random_state : int or numpy.random.Generator
+    download, check_sha256 : bool
+        As for :func:`load_salinas_a`.
+
+    Returns
+    -------
+    Scene
     """
     library, maps = _paths("dc1", download, check_sha256)
     content = read_mat(library)
@@ -379,7 +426,16 @@ _IDNET_FILES = {"DC1": "data_ex_nl1.mat", "DC2": "alldata_ex_DC2.mat"}
 
 
 def idnet_cube_available(name: str) -> bool:
-    """True where the published cube ``name`` of the ID-Net paper lies on this machine."""
+    """True where a published cube of the ID-Net paper lies on this machine.
+
+    Parameters
+    ----------
+    name : {"DC1", "DC2"}
+
+    Returns
+    -------
+    bool
+    """
     return cubefiles.find(_idnet_file(name)) is not None
 
 
@@ -390,15 +446,21 @@ def _idnet_file(name: str) -> SceneFile:
 
 
 def load_idnet_cube(name: str) -> Scene:
-    """The published cubes "DC1" and "DC2" of Borsoi, Erdogmus and Imbiriba (2023), from files that you fetch.
+    """A published cube of Borsoi, Erdogmus and Imbiriba (2023), from a file that you fetch.
 
-    Fetch ``synth_DC1/data_ex_nl1.mat`` or ``synth_DC2/alldata_ex_DC2.mat`` from Zenodo, 10.5281/zenodo.8360465, and save
-    it in a folder ``idnet`` under ``WDL_TUTORIAL_DATA`` or the cache. We have not seen these files: the layout is that of
-    the paper's public code, every part of it is checked against the others, and ``notes`` has the file's sha256.
+    Fetch ``synth_DC1/data_ex_nl1.mat`` or ``synth_DC2/alldata_ex_DC2.mat`` from Zenodo, 10.5281/zenodo.8360465, and
+    save it in a folder ``idnet`` under ``WDL_TUTORIAL_DATA`` or the cache. We have not seen these files: the layout is
+    that of the paper's public code, every part of it is checked against the others, and ``notes`` has the file's
+    sha256.
+
+    Parameters
+    ----------
+    name : {"DC1", "DC2"}
 
     Returns
     -------
-    Scene. Of DC2 ``extra["pixel_endmembers"]`` (rows, cols, n_endmembers, n_bands) are the endmembers of each pixel.
+    Scene
+        Of DC2 ``extra["pixel_endmembers"]`` (rows, cols, n_endmembers, n_bands) are the endmembers of each pixel.
 
     Raises
     ------
@@ -460,18 +522,24 @@ class Bundles(NamedTuple):
 
 
 def load_dc2_bundles(*, download: bool = True, check_sha256: bool = True) -> Bundles:
-    """The spectra that ID-Net's DC2 draws from: roof, metal, dirt, tree, asphalt of the Urban scene, 162 bands.
+    """The spectra that ID-Net's DC2 draws from: roof, metal, dirt, tree, asphalt of the Urban scene.
 
     ``make_variable_scene(load_dc2_bundles().spectra)`` makes a scene of the same kind, with our abundance maps and with
-    all spectra; the paper's own cube is public: :func:`load_idnet_cube`. The wavelengths are nominal: 210 equal steps over
-    400-2500 nm, without the bands that are commonly dropped (1-4, 76, 87, 101-111, 136-153, 198-210).
+    all spectra; the paper's own cube is public: :func:`load_idnet_cube`. The wavelengths of the 162 bands are nominal:
+    210 equal steps over 400-2500 nm, without the bands that are commonly dropped (1-4, 76, 87, 101-111, 136-153,
+    198-210).
 
-    The 118 roofs differ by 92 % in brightness, and lie .23 rad from their mean in the median. With all of them VCA finds
-    neither roof nor metal (.42 and .45 rad off): a scene that defeats it, whatever unmixes after it.
+    The 118 roofs differ by 92 % in brightness, and lie .23 rad from their mean in the median. With all of them VCA
+    finds neither roof nor metal (.42 and .45 rad off): a scene that defeats it, whatever unmixes after it.
 
     Parameters
     ----------
-    download, check_sha256 : as in :func:`load_salinas_a`.
+    download, check_sha256 : bool
+        As for :func:`load_salinas_a`, and so are the errors raised.
+
+    Returns
+    -------
+    Bundles
     """
     (path,) = _paths("dc2", download, check_sha256)
     content = read_mat(path) | read_mat(path, ["material_names"])
@@ -493,10 +561,19 @@ def load_dc2_bundles(*, download: bool = True, check_sha256: bool = True) -> Bun
 
 
 def load_faces(*, inverted: bool = False) -> Frames:
-    """100 faces of 25 x 25 pixels, of many people: the faces of the subset of LFW that scikit-image carries.
+    """100 faces of 25 x 25 pixels, of many people: the subset of LFW that scikit-image carries.
 
-    ``inverted`` turns dark into bright, so that eyes, brows and mouths are the mass that moves (Schmitz et al. (2018),
-    section 5.3, whose 20 images are of one person). ``along`` numbers the faces. Nothing is downloaded.
+    ``along`` numbers the faces. Nothing is downloaded.
+
+    Parameters
+    ----------
+    inverted : bool
+        Turn dark into bright, so that eyes, brows and mouths are the mass that moves (Schmitz et al. (2018), section
+        5.3, whose 20 images are of one person).
+
+    Returns
+    -------
+    Frames
 
     Raises
     ------

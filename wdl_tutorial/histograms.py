@@ -17,7 +17,12 @@ def normalize(x: Array) -> Array:
 
     Parameters
     ----------
-    x : array, shape (..., n_bins)   Non-negative; lists and integers are converted to floats.
+    x : array, shape (..., n_bins)
+        Non-negative; lists and integers are converted to floats.
+
+    Returns
+    -------
+    array, shape (..., n_bins)
 
     Raises
     ------
@@ -59,16 +64,22 @@ class Displacement(NamedTuple):
 
 
 def displacement(p: Array, q: Array, positions: Array | None = None) -> Displacement:
-    """The monotone plan between two histograms on a sorted line: optimal for every cost |x - y|**power, power >= 1.
+    """Exact transport between two histograms on a sorted line: the monotone plan.
 
-    Both cumulative sums are cut at each other's levels; each piece of mass between two levels sits at one position in
-    ``p`` and at one in ``q``. The averages of positions, ``(1 - t) start + t end``, are the exact displacement
-    interpolation (McCann), with no regularisation.
+    It is optimal for every cost ``|x - y|**power`` with ``power >= 1``. Both cumulative sums are cut at each other's
+    levels; each piece of mass between two levels sits at one position in ``p`` and at one in ``q``. The averages of
+    positions, ``(1 - t) start + t end``, are the exact displacement interpolation (McCann), with no regularisation.
 
     Parameters
     ----------
-    p, q : array, shape (n_bins,)   Histograms.
-    positions : array, shape (n_bins,), increasing; 0, 1, 2, ... if not given.
+    p, q : array, shape (n_bins,)
+        Histograms.
+    positions : array, shape (n_bins,), optional
+        Increasing; 0, 1, 2, ... if not given.
+
+    Returns
+    -------
+    Displacement
 
     Raises
     ------
@@ -96,11 +107,21 @@ def displacement(p: Array, q: Array, positions: Array | None = None) -> Displace
 
 
 def wasserstein_1d(p: Array, q: Array, positions: Array | None = None, *, power: float = 2) -> float:
-    """Exact ``min_T <T, |x - y|**power>`` between two histograms on a sorted line, by quantiles; ``power`` at least 1.
+    """Exact transport cost between two histograms on a sorted line, by quantiles.
+
+    The value of ``min_T <T, |x - y|**power>`` over the plans T from p to q.
 
     Parameters
     ----------
-    p, q, positions : as in :func:`displacement`.
+    p, q : array, shape (n_bins,)
+        Histograms.
+    positions : array, shape (n_bins,), optional
+        Increasing; 0, 1, 2, ... if not given.
+    power : float, at least 1
+
+    Returns
+    -------
+    float, in units of the axis to the power ``power``
 
     Raises
     ------
@@ -126,18 +147,21 @@ def wasserstein_1d(p: Array, q: Array, positions: Array | None = None, *, power:
 
 
 def continuum_removed(spectra: Array, wavelengths: Array) -> Array:
-    """Band depth 1 - R / hull(R): how far each spectrum dips below its upper convex hull.
+    """Band depth ``1 - R / hull(R)``: how far each spectrum dips below its upper convex hull.
 
     An absorption is a dip, and transport moves mass, not dips; as band depth the absorption is mass and can travel.
 
     Parameters
     ----------
-    spectra : array, shape (..., n_bands)   Reflectance, positive.
-    wavelengths : array, shape (n_bands,), increasing.
+    spectra : array, shape (..., n_bands)
+        Reflectance, positive.
+    wavelengths : array, shape (n_bands,)
+        Increasing.
 
     Returns
     -------
-    array, shape (..., n_bands), in [0, 1): 0 on the hull.
+    array, shape (..., n_bands), in [0, 1)
+        0 on the hull.
 
     Raises
     ------
@@ -182,15 +206,21 @@ def _upper_hull(x, y):
 
 
 def area_fractions(weights: Array, scales: Array) -> Array:
-    """Fractions of ground area from fractions of light: ``w_j / s_j``, normalised. Right for linear mixing only.
+    """Fractions of ground area from fractions of light: ``w_j / s_j``, normalised. For linear mixing only.
 
     A pixel that is divided by its sum mixes the endmembers by the light they send, not by the area they cover: a
     bright material weighs more. Dividing by each endmember's brightness undoes it.
 
     Parameters
     ----------
-    weights : array, shape (..., n_atoms)   Fractions of light, on the simplex.
-    scales : array, shape (n_atoms,)   Brightness (sum of the spectrum) of each endmember, positive.
+    weights : array, shape (..., n_atoms)
+        Fractions of light, on the simplex.
+    scales : array, shape (n_atoms,)
+        Brightness (sum of the spectrum) of each endmember, positive.
+
+    Returns
+    -------
+    array, shape (..., n_atoms), on the simplex
 
     Examples
     --------

@@ -29,16 +29,21 @@ SLAB_ELEMENTS = 2**22  # entries of a plan that are held at once where only its 
 
 
 def gibbs_kernel(cost: Any, eps: float, *, domain: str = "kernel"):
-    """The Gibbs kernel exp(-cost / eps): what the step generators take.
+    """The Gibbs kernel ``exp(-cost / eps)``: what the step generators take.
 
     ``.apply(x)`` multiplies by K and ``.apply_t(x)`` by its transpose along the last axis of ``x``; with
     ``domain="log"`` both take and return logarithms (Schmitz et al. (2018), Algorithm 3, with the sign of C mended).
 
     Parameters
     ----------
-    cost : array (n, m), GridCost or LineCost.
-    eps : entropic regularisation, in the units of the cost.
-    domain : ``"kernel"`` or ``"log"``.
+    cost : array, shape (n, m), GridCost or LineCost
+    eps : float
+        Entropic regularisation, in the units of the cost.
+    domain : {"kernel", "log"}
+
+    Returns
+    -------
+    a kernel: ``.apply``, ``.apply_t``, ``.eps``, ``.domain``
     """
     eps = check_eps(eps)
     cost = check_cost(cost)

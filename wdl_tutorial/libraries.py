@@ -42,7 +42,16 @@ class Spectra(NamedTuple):
         return "\n".join([*lines, *(f"  note: {note}" for note in self.notes)])
 
     def select(self, *names: str) -> np.ndarray:
-        """The spectra of the given materials, (len(names), n_bands)."""
+        """The spectra of the given materials.
+
+        Parameters
+        ----------
+        *names : str
+
+        Returns
+        -------
+        array, shape (len(names), n_bands)
+        """
         missing = [name for name in names if name not in self.names]
         if missing:
             raise ValueError(f"the sample has no spectrum called {missing}; it has {list(self.names)}.")
@@ -50,6 +59,14 @@ class Spectra(NamedTuple):
 
     def only(self, *names: str) -> Spectra:
         """The library of these materials only.
+
+        Parameters
+        ----------
+        *names : str
+
+        Returns
+        -------
+        Spectra
 
         Examples
         --------
@@ -61,23 +78,30 @@ class Spectra(NamedTuple):
         return self._replace(names=tuple(names), spectra=spectra, records=tuple(self.records[k] for k in places))
 
     def resample(self, wavelengths: Any, fwhm: Any = None) -> Spectra:
-        """The spectra as another sensor's bands see them: each band is a Gaussian of its width, centred on it.
+        """The spectra as another sensor's bands see them: each band is a Gaussian, centred on it.
 
-        value_j = integral of s(x) g_j(x) dx over integral of g_j(x) dx,  g_j(x) = exp(-4 ln 2 (x - c_j)^2 / fwhm_j^2)
+        ::
+
+            value_j = integral of s(x) g_j(x) dx / integral of g_j(x) dx,    g_j(x) = exp(-4 ln 2 (x - c_j)^2 / fwhm_j^2)
 
         s is the line through the library's points. A spectrum that is a straight line comes out exactly.
 
         Parameters
         ----------
-        wavelengths : array, shape (n_bands,), nm   Centres of the bands.
-        fwhm : a number, or array of shape (n_bands,), nm   Full widths at half maximum; the distance to the nearer
-            neighbour where not given.
+        wavelengths : array, shape (n_bands,), nm
+            Centres of the bands.
+        fwhm : float or array, shape (n_bands,), nm, optional
+            Full widths at half maximum; the distance to the nearer neighbour if not given.
+
+        Returns
+        -------
+        Spectra
 
         Raises
         ------
         ValueError
-            If a band's centre lies beyond the ends of the library, or in a gap of it: what is not measured is not made up.
-            The message names the band.
+            If a band's centre lies beyond the ends of the library, or in a gap of it: what is not measured is not made
+            up. The message names the band.
 
         Examples
         --------
@@ -99,12 +123,25 @@ class Spectra(NamedTuple):
         return self._replace(wavelengths=centres, spectra=values, fwhm=widths)
 
     def save(self, path: str | Path, *, overwrite: bool = False) -> list[Path]:
-        """The library as a file: ``.sli`` (ENVI, with its header) or ``.csv``, which :func:`load_library` reads back.
+        """Write the library to a file, which :func:`load_library` reads back.
+
+        Parameters
+        ----------
+        path : str or Path
+            By its suffix ``.sli`` (ENVI, with its header) or ``.csv``.
+        overwrite : bool
+
+        Returns
+        -------
+        list of Path
+            The files that were written.
 
         Raises
         ------
-        FileExistsError, ValueError
-            If the file is there and ``overwrite`` is not given, or the suffix is another one.
+        FileExistsError
+            If the file is there and ``overwrite`` is not given.
+        ValueError
+            If the suffix is another one.
         """
         path = Path(path).expanduser()
         suffix = path.suffix.lower()
@@ -164,8 +201,13 @@ def load_usgs_sample(region: str = "full") -> Spectra:
 
     Parameters
     ----------
-    region : "full" for 13 spectra in 188 bands from 400 to 2490 nm (two gaps, where water vapour blinds an airborne
-        sensor); "swir" for 18 spectra in the 55 bands from 1950 nm on, clays, micas and alunite among them.
+    region : {"full", "swir"}
+        "full" for 13 spectra in 188 bands from 400 to 2490 nm (two gaps, where water vapour blinds an airborne sensor);
+        "swir" for 18 spectra in the 55 bands from 1950 nm on, clays, micas and alunite among them.
+
+    Returns
+    -------
+    Spectra
 
     Examples
     --------
@@ -193,7 +235,12 @@ def load_usgs_sample(region: str = "full") -> Spectra:
 
 
 def aviris_wavelengths() -> np.ndarray:
-    """The centres of the 224 AVIRIS bands in nm, increasing, as the USGS library of 1995 lists them.
+    """The centres of the 224 AVIRIS bands, as the USGS library of 1995 lists them.
+
+    Returns
+    -------
+    array, shape (224,), nm
+        Increasing.
 
     Examples
     --------
@@ -208,21 +255,29 @@ def aviris_wavelengths() -> np.ndarray:
 
 
 def load_library(path: str | Path | Sequence[str | Path]) -> Spectra:
-    """Spectra from a file: ENVI ``.sli``, ECOSTRESS and USGS text, ASD binary, or CSV; from a folder, or a list of files.
+    """Spectra from a file: ENVI ``.sli``, ECOSTRESS and USGS text, ASD binary, or CSV; or from a folder.
 
     Wavelengths become nanometres, percent becomes reflectance, both told in ``notes``; deleted channels of the USGS
     (-1.23e34) become NaN, which :meth:`Spectra.resample` refuses where a band needs them. Nothing is resampled here.
 
     Parameters
     ----------
-    path : of a file. The values of a USGS text have their wavelengths in a file beside it, whose name holds "Wavelengths"
-        and which has as many lines. A CSV has wavelengths in its first column, and one spectrum in each of the others, its
-        name on top. A folder stands for the spectra in it; several files have to be on the same wavelengths.
+    path : str, Path or sequence of them
+        A file, a folder, which stands for the spectra in it, or several files; all have to be on the same wavelengths.
+        The values of a USGS text have their wavelengths in a file beside it, whose name holds "Wavelengths" and which
+        has as many lines. A CSV has wavelengths in its first column, and one spectrum in each of the others, its name
+        on top.
+
+    Returns
+    -------
+    Spectra
 
     Raises
     ------
-    FileNotFoundError, ValueError
-        If the file is missing, of another format, or not what its format says; the message says what to do.
+    FileNotFoundError
+        If the file is missing.
+    ValueError
+        If it is of another format, or not what its format says; the message says what to do.
     """
     if isinstance(path, str | Path) and not Path(path).expanduser().is_dir():
         return _load_one(Path(path).expanduser())
@@ -513,10 +568,17 @@ def match_library(
 
     Parameters
     ----------
-    endmembers : a :class:`Spectra`, or an array (n_endmembers, n_bands) with its ``wavelengths``, nm.
-    library : resampled here to those bands (``fwhm`` as in :meth:`Spectra.resample`).
-    largest : radians; farther than this is "no match". 0.1 (5.7 degrees) is the usual threshold of spectral angle mapping.
-    least_gap : radians; where the second is nearer to the first than this, the answer is "ambiguous".
+    endmembers : Spectra or array, shape (n_endmembers, n_bands)
+        An array comes with its ``wavelengths``.
+    library : Spectra
+        It is resampled here to those bands.
+    wavelengths : array, shape (n_bands,), nm, optional
+    fwhm : float or array, shape (n_bands,), nm, optional
+        As in :meth:`Spectra.resample`.
+    largest : float, radians
+        Farther than this is "no match". 0.1 (5.7 degrees) is the usual threshold of spectral angle mapping.
+    least_gap : float, radians
+        Where the second is nearer to the first than this, the answer is "ambiguous".
 
     Returns
     -------

@@ -48,6 +48,14 @@ def _norm(x: Array) -> float:
 def rmse(reference: Array, estimate: Array) -> float:
     """Root of the mean squared difference over all entries, in the units of the data.
 
+    Parameters
+    ----------
+    reference, estimate : array, any one shape
+
+    Returns
+    -------
+    float
+
     Raises
     ------
     ValueError
@@ -63,7 +71,16 @@ def rmse(reference: Array, estimate: Array) -> float:
 
 
 def rmse_per_endmember(reference: Array, estimate: Array) -> Array:
-    """:func:`rmse` of each abundance map: arrays (..., n_endmembers) to (n_endmembers,)."""
+    """The :func:`rmse` of each abundance map.
+
+    Parameters
+    ----------
+    reference, estimate : array, shape (..., n_endmembers)
+
+    Returns
+    -------
+    array, shape (n_endmembers,)
+    """
     reference, estimate = _pair(reference, estimate)
     xp = array_namespace(reference)
     if reference.ndim == 0:
@@ -75,9 +92,18 @@ def rmse_per_endmember(reference: Array, estimate: Array) -> Array:
 
 
 def nrmse(reference: Array, estimate: Array) -> float:
-    """||reference - estimate||_F / ||reference||_F: ID-Net's NRMSE_A, NRMSE_Y (and NRMSE_M, see below).
+    """Relative error ``||reference - estimate||_F / ||reference||_F``: NRMSE_A, NRMSE_Y of ID-Net.
 
-    0 is perfect; 1 is what an estimate of all zeros gets. Despite its name there is no mean in it.
+    0 is perfect; 1 is what an estimate of all zeros gets. Despite its name there is no mean in it. NRMSE_M is
+    :func:`nrmse_endmembers`.
+
+    Parameters
+    ----------
+    reference, estimate : array, any one shape
+
+    Returns
+    -------
+    float
 
     Examples
     --------
@@ -99,9 +125,17 @@ def _relative(error: float, size: float) -> float:
 
 
 def sre(reference: Array, estimate: Array) -> float:
-    """Signal-to-reconstruction error in dB: 10 log10(||reference||^2 / ||reference - estimate||^2), higher is better.
+    """Signal-to-reconstruction error: ``10 log10(||reference||^2 / ||reference - estimate||^2)``, in dB.
 
-    Infinite where the two are equal.
+    Higher is better; infinite where the two are equal.
+
+    Parameters
+    ----------
+    reference, estimate : array, any one shape
+
+    Returns
+    -------
+    float, dB
 
     Examples
     --------
@@ -113,12 +147,20 @@ def sre(reference: Array, estimate: Array) -> float:
 
 
 def psnr(reference: Array, estimate: Array, data_range: float | None = None) -> float:
-    """Peak signal-to-noise ratio in dB: 20 log10(data_range / rmse), higher is better; infinite where both are equal.
+    """Peak signal-to-noise ratio: ``20 log10(data_range / rmse)``, in dB.
+
+    Higher is better; infinite where the two are equal.
 
     Parameters
     ----------
-    data_range : the largest possible minus the smallest possible value (1 for reflectance, 255 for 8 bits);
-        maximum minus minimum of ``reference`` if not given.
+    reference, estimate : array, any one shape
+    data_range : float, optional
+        The largest possible minus the smallest possible value: 1 for reflectance, 255 for 8 bits. If not given, maximum
+        minus minimum of ``reference``.
+
+    Returns
+    -------
+    float, dB
 
     Examples
     --------
@@ -137,19 +179,21 @@ def psnr(reference: Array, estimate: Array, data_range: float | None = None) -> 
 
 
 def spectral_angle(reference: Array, estimate: Array, *, degrees: bool = False) -> Array:
-    """The angle between spectra on the last axis, in radians: blind to brightness, 0 for equal directions.
+    """The angle between spectra on the last axis: blind to brightness, 0 for equal directions.
 
-    Computed as 2 atan2(|u - v|, |u + v|) of the unit vectors (Kahan): arccos of their inner product loses half of the
-    digits near 0, where two good spectra are.
+    Computed as ``2 atan2(|u - v|, |u + v|)`` of the unit vectors (Kahan): arccos of their inner product loses half of
+    the digits near 0, where two good spectra are.
 
     Parameters
     ----------
-    reference, estimate : array, shape (..., n_bands)   Leading axes broadcast.
-    degrees : the angle in degrees instead.
+    reference, estimate : array, shape (..., n_bands)
+        Leading axes broadcast.
+    degrees : bool
+        The angle in degrees instead of radians.
 
     Returns
     -------
-    array, the broadcast leading shape, in [0, pi]
+    array, the leading axes, broadcast, in [0, pi] or [0, 180]
 
     Raises
     ------
@@ -201,19 +245,21 @@ def _unit(x: Array, name: str) -> Array:
 
 
 def match_endmembers(reference: Array, estimate: Array) -> np.ndarray:
-    """The order of ``estimate`` that fits ``reference`` best: ``estimate[perm]`` is aligned to ``reference``.
+    """The order of ``estimate`` that fits ``reference`` best: ``estimate[perm]`` is aligned to it.
 
-    Minimises the sum of spectral angles over one-to-one assignments (Hungarian method, SciPy, on the host). Taking
-    for every reference its nearest estimate instead can use one estimate twice and lose another.
+    Minimises the sum of spectral angles over one-to-one assignments (Hungarian method, SciPy, on the host). Whoever
+    takes for every reference its nearest estimate instead may use one estimate twice, and lose another.
 
     Parameters
     ----------
     reference : array, shape (n_endmembers, n_bands)
-    estimate : array, shape (n_estimated, n_bands), n_estimated >= n_endmembers: the best subset is chosen.
+    estimate : array, shape (n_estimated, n_bands)
+        At least ``n_endmembers``; of more, the best subset is chosen.
 
     Returns
     -------
-    NumPy array of int, shape (n_endmembers,). Abundances follow with ``abundances[:, perm]``.
+    perm : NumPy array of int, shape (n_endmembers,)
+        Abundances follow with ``abundances[:, perm]``.
 
     Examples
     --------
@@ -240,16 +286,21 @@ class EndmemberAngles(NamedTuple):
 
 
 def endmember_angles(reference: Array, estimate: Array, *, degrees: bool = False) -> EndmemberAngles:
-    """SAM of ID-Net, eq. (38), per endmember and as the mean over them.
+    """Spectral angles of aligned endmembers, each and as their mean: SAM of ID-Net, eq. (38).
 
     The equation prints a sum over the endmembers; the figures in its Table I are of the size of the mean, which also
     does not grow with their number, so the mean is what we give. Align with :func:`match_endmembers` first.
 
     Parameters
     ----------
-    reference, estimate : array, shape (n_endmembers, n_bands), or (n_pixels, n_endmembers, n_bands) where every pixel
-        has its own; one of each kind broadcasts.
-    degrees : angles in degrees instead of radians.
+    reference, estimate : array, shape (n_endmembers, n_bands) or (n_pixels, n_endmembers, n_bands)
+        The latter where every pixel has its own; one of each kind broadcasts.
+    degrees : bool
+        Angles in degrees instead of radians.
+
+    Returns
+    -------
+    EndmemberAngles
 
     Examples
     --------
@@ -265,9 +316,16 @@ def endmember_angles(reference: Array, estimate: Array, *, degrees: bool = False
 
 
 def nrmse_endmembers(reference: Array, estimate: Array) -> float:
-    """NRMSE_M: :func:`nrmse` of aligned endmembers, each (n_endmembers, n_bands) or one set per pixel.
+    """The :func:`nrmse` of aligned endmembers: NRMSE_M of ID-Net.
 
-    Where only one of the two varies over the pixels, the other is repeated for each of them.
+    Parameters
+    ----------
+    reference, estimate : array, shape (n_endmembers, n_bands) or (n_pixels, n_endmembers, n_bands)
+        Where only one of the two varies over the pixels, the other is repeated for each of them.
+
+    Returns
+    -------
+    float
 
     Examples
     --------
@@ -301,7 +359,15 @@ class ConstraintViolations(NamedTuple):
 
 
 def constraint_violations(abundances: Array) -> ConstraintViolations:
-    """How far abundances (..., n_endmembers) are from non-negative (ANC) and from summing to one (ASC).
+    """How far abundances are from non-negative (ANC) and from summing to one (ASC).
+
+    Parameters
+    ----------
+    abundances : array, shape (..., n_endmembers)
+
+    Returns
+    -------
+    ConstraintViolations
 
     Examples
     --------
@@ -326,10 +392,17 @@ def overall_accuracy(
 
     Parameters
     ----------
-    labels, predicted : arrays of one shape   A map is read in C order.
-    exclude : indices into the flattened labels, or a boolean mask, of samples that do not count: those whose label
-        was bought, for instance.
-    unlabelled : the code in ``labels`` that means "not known" (0 in Salinas A); those samples do not count.
+    labels, predicted : array, any one shape
+        A map is read in C order.
+    exclude : array of int or of bool, optional
+        Indices into the flattened labels, or a mask, of samples that do not count: those whose label was bought, for
+        instance.
+    unlabelled : int, optional
+        The code in ``labels`` that means "not known" (0 in Salinas A); those samples do not count.
+
+    Returns
+    -------
+    float, in [0, 1]
 
     Raises
     ------

@@ -16,9 +16,10 @@ SLAB = 1 << 24  # bytes of float64 that are worked on at once
 
 
 class Geo(NamedTuple):
-    """Where a scene lies on the ground: an affine transform, its coordinate system, and ENVI's own words for both.
+    """Where a scene lies on the ground: a transform, its coordinate system, and ENVI's words for both.
 
-    x = a col + b row + c and y = d col + e row + f are the corner of pixel (row, col), as GDAL and rasterio count.
+    ``x = a col + b row + c`` and ``y = d col + e row + f`` are the corner of pixel (row, col), as GDAL and rasterio
+    count.
 
     Examples
     --------
@@ -32,7 +33,16 @@ class Geo(NamedTuple):
     envi: dict[str, str] | None = None  # "map info", "coordinate system string", ... in the header's own text
 
     def window(self, rows: slice, cols: slice) -> Geo:
-        """The same ground seen from a window of the scene; steps widen the pixels."""
+        """The same ground seen from a window of the scene; steps widen the pixels.
+
+        Parameters
+        ----------
+        rows, cols : slice
+
+        Returns
+        -------
+        Geo
+        """
         if self.transform is None:
             moved = None
         else:
@@ -75,10 +85,10 @@ def _moved_map_info(
 
 
 class Scene(NamedTuple):
-    """An image with a spectrum in every pixel, and what is known about it. Fields that are not known are None.
+    """An image with a spectrum in every pixel, and what is known about it.
 
-    What you know beside a file is put in by ``scene._replace(labels=..., mask=...)``, which gives a new scene; an array of
-    yours becomes one by :func:`make_scene`, which also mends it.
+    Fields that are not known are None. What you know beside a file is put in by ``scene._replace(labels=...,
+    mask=...)``, which gives a new scene; an array of yours becomes one by :func:`make_scene`, which also mends it.
 
     Examples
     --------
@@ -117,14 +127,28 @@ class Scene(NamedTuple):
         return "\n".join([*lines, *(f"  note: {note}" for note in self.notes)])
 
     def pixels(self) -> np.ndarray:
-        """The valid pixels in C order, (n_valid, bands)."""
+        """The valid pixels, in C order.
+
+        Returns
+        -------
+        array, shape (n_valid, n_bands)
+        """
         flat = np.asarray(self.cube).reshape(-1, self.cube.shape[-1])
         if self.mask is None and not np.ma.isMaskedArray(self.cube):
             return flat
         return flat[valid_pixels(self)]
 
     def to_map(self, values: np.ndarray) -> np.ndarray:
-        """Values of the valid pixels, (n_valid,) or (n_valid, k), back as a map: NaN where the scene is masked."""
+        """Values of the valid pixels, back as a map: NaN where the scene is masked.
+
+        Parameters
+        ----------
+        values : array, shape (n_valid,) or (n_valid, k)
+
+        Returns
+        -------
+        array, shape (rows, cols) or (rows, cols, k)
+        """
         values = array_of("values", values)
         if values.dtype.kind not in "fiub":
             raise TypeError(f"values must be numbers to be drawn as a map; got {values.dtype}. Give names codes first.")
@@ -139,7 +163,17 @@ class Scene(NamedTuple):
         return out.reshape(rows, cols, *values.shape[1:])
 
     def crop(self, rows: slice, cols: slice) -> Scene:
-        """The scene in these rows and columns only, all its maps cut alike. ``extra``, which may hold more, is left out.
+        """The scene in these rows and columns only, all its maps cut alike.
+
+        ``extra``, which may hold more, is left out.
+
+        Parameters
+        ----------
+        rows, cols : slice
+
+        Returns
+        -------
+        Scene
 
         Examples
         --------
@@ -163,7 +197,17 @@ class Scene(NamedTuple):
         return part._replace(geo=self.geo.window(*window))
 
     def drop_bands(self, bands: int | Sequence[int]) -> Scene:
-        """The scene without the given bands (0-based)."""
+        """The scene without the given bands.
+
+        Parameters
+        ----------
+        bands : int or sequence of int
+            Counted from 0.
+
+        Returns
+        -------
+        Scene
+        """
         n_bands = self.cube.shape[-1]
         bands = np.atleast_1d(array_of("bands", bands))
         if not bands.size:
@@ -235,12 +279,12 @@ def make_scene(
     geo: Geo | None = None,
     dtype: Any = np.float64,
 ) -> Scene:
-    """A scene from an array, mended in the open: what :func:`load_cube` does to a file, for a cube that you hold.
+    """A scene from an array of yours, mended in the open as :func:`load_cube` mends a file.
 
     What is mended, and told in ``notes``:
 
-    * bands that you mark as bad, that hold no finite value in any pixel, or that are zero in every pixel, are dropped with
-      their wavelengths;
+    * bands that you mark as bad, that hold no finite value in any pixel, or that are zero in every pixel, are dropped
+      with their wavelengths;
     * wavelengths become nanometres; where no unit is named, or the named one cannot be, values below 100 are taken for
       micrometres, as no camera sees so far; the numbers 1, 2, 3, ... are band numbers and are left out;
     * bands are put in order of wavelength;
@@ -253,22 +297,40 @@ def make_scene(
 
     Parameters
     ----------
-    cube : array, shape (rows, cols, bands)   Any real numbers; a masked array keeps its mask.
-    wavelengths : array, shape (bands,), optional
-    units : of the wavelengths: "nm", "um" or their names.
-    scale : reflectance = offset + cube / scale. Not given, the values stay as they are and are not called reflectance.
-    fill : the value, or values, that mean "no data".
-    bad_bands : numbers of bands (0-based), or one bool per band, True where bad.
-    mask : array, shape (rows, cols)   True where the pixel is valid.
-    negative : "keep", "clip" (to 0) or "raise".
-    fwhm : array, shape (bands,)   Widths of the bands, in the units of the wavelengths.
-    dtype : numpy.float64, or numpy.float32 for half the memory.
+    cube : array, shape (rows, cols, n_bands)
+        Any real numbers; a masked array keeps its mask.
+    wavelengths : array, shape (n_bands,), optional
+    units : str, optional
+        Of the wavelengths: "nm", "um" or their names.
+    scale : float, optional
+        Reflectance is ``offset + cube / scale``. Not given, the values stay as they are and are not called reflectance.
+    fill : float or sequence of float, optional
+        The value, or values, that mean "no data".
+    bad_bands : array of int or of bool, optional
+        Numbers of bands (from 0), or one bool per band, True where bad.
+    mask : array of bool, shape (rows, cols), optional
+        True where the pixel is valid.
+    name : str
+    negative : {"keep", "clip", "raise"}
+        What becomes of negative reflectance; "clip" puts 0.
+    offset : float
+        See ``scale``.
+    fwhm : array, shape (n_bands,), optional
+        Widths of the bands, in the units of the wavelengths.
+    band_names : sequence of str, optional
+    geo : Geo, optional
+    dtype : numpy.float64 or numpy.float32
+        The latter for half the memory.
+
+    Returns
+    -------
+    Scene
 
     Raises
     ------
     ValueError
-        If the cube has no three axes or no valid pixel, if wavelengths are not one per band and positive, or lie on an axis
-        that is not the last.
+        If the cube has no three axes or no valid pixel, if wavelengths are not one per band and positive, or lie on an
+        axis that is not the last.
 
     Examples
     --------

@@ -56,8 +56,18 @@ def make_gaussian_path(
 
     Parameters
     ----------
-    means, stds : in bins. The Gaussians are cut at the ends of the axis and normalised.
-    eps : in units of the cost, whose maximum is 1.
+    n_bins : int
+    means, stds : pair of float, in bins
+        The Gaussians are cut at the ends of the axis and normalised.
+    n_samples : int
+    eps : float
+        In units of the cost, whose maximum is 1.
+    n_iter : int
+    exact : bool
+
+    Returns
+    -------
+    GaussianPath
 
     Examples
     --------
@@ -128,6 +138,16 @@ def make_bimodal(
     of the outer parts, so a sample has one bump (both means equal), two in one part, or one in each. The paper prints
     no number of bins and no width: 90 bins at unit spacing and 3 bins are ours.
 
+    Parameters
+    ----------
+    n_samples, n_bins : int
+    std : float, in bins
+    random_state : int or numpy.random.Generator
+
+    Returns
+    -------
+    Bimodal
+
     Examples
     --------
     >>> data = make_bimodal()
@@ -164,10 +184,20 @@ class Frames(NamedTuple):
 
 
 def make_beating_ring(*, n_frames: int = 13, shape: tuple[int, int] = (48, 54)) -> Frames:
-    """A ring that beats: it contracts and widens, its wall is thickest a quarter of a beat later, so the path is a loop.
+    """A ring that beats: it contracts and widens along a loop, as a heart does.
 
-    A stand-in for the heart of Schmitz et al. (2018), section 5.2: a muscle seen from above, beside an organ at rest, on
-    a dark ground that is not quite black. ``along`` is the phase.
+    A stand-in for the heart of Schmitz et al. (2018), section 5.2: a muscle seen from above, beside an organ at rest,
+    on a dark ground that is not quite black. Its wall is thickest a quarter of a beat after the ring is narrowest, so
+    the path is a loop. ``along`` is the phase.
+
+    Parameters
+    ----------
+    n_frames : int
+    shape : (rows, cols)
+
+    Returns
+    -------
+    Frames
 
     Examples
     --------
@@ -195,17 +225,26 @@ def make_telescope_psfs(
     aberration: float = 35.0,
     random_state: int | np.random.Generator = 0,
 ) -> Frames:
-    """What a star looks like through a space telescope at 550 to 900 nm: the point spread functions of one mirror.
+    """What a star looks like through a space telescope at 550 to 900 nm: its point spread functions.
 
     The data of Schmitz et al. (2018), section 5.1, are simulations for Euclid that we do not have; these are ours, by
-    Fourier optics. The intensity is |F(A exp(2 pi i W / wavelength))|^2: A a mirror of 1.2 m with a secondary of a third
-    of its diameter and three struts, W a smooth random error of the wave front, the same at all wavelengths. Twice the
-    wavelength spreads the light twice as far. ``along`` is the wavelength in nm.
+    Fourier optics. The intensity is ``|F(A exp(2 pi i W / wavelength))|^2``: A is a mirror of 1.2 m with a secondary of
+    a third of its diameter and three struts, W a smooth random error of the wave front, the same at all wavelengths.
+    Twice the wavelength spreads the light twice as far. ``along`` is the wavelength in nm.
 
     Parameters
     ----------
-    pixel : angle of one pixel, in seconds of arc; the diffraction width at 550 nm is 0.095.
-    aberration : root mean square of W, in nm.
+    n_wavelengths : int
+    shape : (rows, cols)
+    pixel : float, seconds of arc
+        Angle of one pixel; the diffraction width at 550 nm is 0.095.
+    aberration : float, nm
+        Root mean square of W.
+    random_state : int or numpy.random.Generator
+
+    Returns
+    -------
+    Frames
 
     Examples
     --------
@@ -267,20 +306,33 @@ def make_bilinear_scene(
     snr_db: float | None = 30.0,
     random_state: int | np.random.Generator = 0,
 ) -> Scene:
-    """A scene in which light bounces twice: y = sum a_i m_i + strength sum_{i<j} a_i a_j m_i m_j + noise.
+    """A scene in which light bounces twice: bilinear mixing with a known truth.
 
-    ``strength=1`` is Fan's bilinear model, the one of ID-Net's first data cube (DC1); 0 is linear mixing.
+    A pixel is ``y = sum_i a_i m_i + strength sum_{i<j} a_i a_j m_i m_j + noise``. ``strength=1`` is Fan's bilinear
+    model, the one of ID-Net's first data cube (DC1); 0 is linear mixing.
 
     Parameters
     ----------
-    endmembers : array, shape (n_endmembers, n_bands)   Reflectance; from the embedded spectra if not given.
-    abundances : array, shape (rows, cols, n_endmembers)   On the simplex; smooth random maps if not given.
-    wavelengths : array, shape (n_bands,), nm   Of the given endmembers.
-    snr_db : signal power over noise power, 10 log10(mean(y^2) / variance); None for no noise.
+    endmembers : array, shape (n_endmembers, n_bands), optional
+        Reflectance; from the embedded spectra if not given.
+    abundances : array, shape (rows, cols, n_endmembers), optional
+        On the simplex; smooth random maps if not given.
+    wavelengths : array, shape (n_bands,), nm, optional
+        Of the given endmembers.
+    shape : (rows, cols)
+        Of the random maps.
+    n_endmembers : int
+        Of the embedded spectra.
+    strength : float
+        Of the second bounce.
+    snr_db : float or None, dB
+        Signal power over noise power, ``10 log10(mean(y^2) / variance)``; None for no noise.
+    random_state : int or numpy.random.Generator
 
     Returns
     -------
-    Scene, with the true endmembers and abundances. Noise may push dark bands below zero; they stay.
+    Scene
+        With the true endmembers and abundances. Noise may push dark bands below zero; they stay.
     """
     rng = generator_of(random_state)
     names: tuple[str, ...] | None = None
@@ -399,20 +451,30 @@ def make_variable_scene(
     snr_db: float | None = 30.0,
     random_state: int | np.random.Generator = 0,
 ) -> Scene:
-    """A scene in which no two pixels have the same endmembers: y = M_pixel a + noise, like ID-Net's DC2.
+    """A scene in which no two pixels have the same endmembers, like ID-Net's DC2.
 
-    Each pixel draws one spectrum of each material from its bundle.
+    A pixel is ``y = M_pixel a + noise``: each draws one spectrum of each material from its bundle.
 
     Parameters
     ----------
-    bundles : name -> array, shape (n_spectra, n_bands)   Spectra of each material (``load_dc2_bundles().spectra``).
-        If not given, 100 variants of each of ``n_endmembers`` embedded spectra: a brightness and a smooth curve, both
-        log-normal, with relative standard deviation ``variability``.
+    bundles : mapping of name to array, shape (n_spectra, n_bands), optional
+        Spectra of each material (``load_dc2_bundles().spectra``). If not given, 100 variants of each of
+        ``n_endmembers`` embedded spectra: a brightness and a smooth curve, both log-normal, with relative standard
+        deviation ``variability``.
+    wavelengths : array, shape (n_bands,), nm, optional
+        Of the given bundles.
+    shape : (rows, cols)
+    n_endmembers : int
+    variability : float
+    snr_db : float or None, dB
+        As for :func:`make_bilinear_scene`.
+    random_state : int or numpy.random.Generator
 
     Returns
     -------
-    Scene. ``endmembers`` are the bundles' means; ``extra["pixel_endmembers"]`` (rows, cols, n_endmembers, n_bands) are
-    the true ones of each pixel, ``extra["bundles"]`` the bundles.
+    Scene
+        ``endmembers`` are the bundles' means; ``extra["pixel_endmembers"]`` (rows, cols, n_endmembers, n_bands) are
+        the true ones of each pixel, ``extra["bundles"]`` the bundles.
     """
     rng = generator_of(random_state)
     citation = ""
@@ -468,10 +530,10 @@ _SIZE = 64
 
 
 def make_teaching_scene(*, snr_db: float | None = 40.0, random_state: int | np.random.Generator = 0) -> Scene:
-    """The small scene of the book, 64 x 64 pixels in 188 bands, in which every failure that the book tells of lives.
+    """The small scene of the book, in which every failure that the book tells of lives.
 
-    Seven measured materials: three fields of crop, grass and soil; a gravel road; a pond; an outcrop of calcite; specks
-    of buddingtonite. ``extra`` says where the trouble is:
+    64 x 64 pixels in 188 bands, of seven measured materials: three fields of crop, grass and soil; a gravel road; a
+    pond; an outcrop of calcite; specks of buddingtonite. ``extra`` says where the trouble is:
 
     * ``regions`` : name -> (rows, cols) bool: fields, meadow, pasture, road, pond, outcrop, corner, rare, duplicates.
     * ``brightness`` (rows, cols) : 1, and in the pasture a shadow that falls to 0.4. Abundances are of area, so they
@@ -484,6 +546,16 @@ def make_teaching_scene(*, snr_db: float | None = 40.0, random_state: int | np.r
 
     Labels are the dominant material, numbered from 1. Noise that would push a value below zero is cut at zero, so every
     pixel can become a histogram.
+
+    Parameters
+    ----------
+    snr_db : float or None, dB
+        As for :func:`make_bilinear_scene`.
+    random_state : int or numpy.random.Generator
+
+    Returns
+    -------
+    Scene
 
     Examples
     --------

@@ -1,0 +1,78 @@
+"""Public docstrings keep one form: editors, ``help`` and the reference read the same entries."""
+
+from __future__ import annotations
+
+import ast
+import io
+import re
+import warnings
+
+import pytest
+from test_reference import described
+
+numpydoc = pytest.importorskip("numpydoc.docscrape")
+sphinx_form = pytest.importorskip("numpydoc.docscrape_sphinx")
+pytest.importorskip("docutils")
+
+from docutils import core, nodes  # noqa: E402  (after the skip)
+from docutils.parsers.rst import roles  # noqa: E402
+from docutils.utils import Reporter  # noqa: E402
+
+LENGTH = 100  # of a first line: what an editor shows beside a completion
+READY = {"metrics", "histograms", "costs", "kernels", "synthetic", "scenes", "libraries", "datasets"}
+
+
+def arguments(node: ast.FunctionDef, *, bound: bool) -> list[str]:
+    """The names of the parameters as a docstring writes them."""
+    a = node.args
+    names = [x.arg for x in [*a.posonlyargs, *a.args]][1 if bound else 0 :]
+    names += [f"*{a.vararg.arg}"] if a.vararg else []
+    return names + [x.arg for x in a.kwonlyargs] + ([f"**{a.kwarg.arg}"] if a.kwarg else [])
+
+
+def marks(node: ast.FunctionDef) -> set[str]:
+    return {ast.unparse(mark).rpartition(".")[2] for mark in node.decorator_list}
+
+
+def signature(name: str, node: ast.FunctionDef | ast.ClassDef, method: bool) -> list[str]:
+    if isinstance(node, ast.FunctionDef):
+        return arguments(node, bound=method and "staticmethod" not in marks(node))
+    made = [item for item in node.body if isinstance(item, ast.FunctionDef) and item.name == "__init__"]
+    return arguments(made[0], bound=True) if made else []
+
+
+def parsed(text: str) -> numpydoc.NumpyDocString:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # an unknown section, or one that stands twice
+        return numpydoc.NumpyDocString(text)
+
+
+PROMISED = {name: found for name, found in described().items() if found[1].stem in READY}
+
+
+@pytest.mark.parametrize("name", PROMISED)
+def test_a_docstring_names_each_argument_once_and_what_comes_back(name):
+    node, _ = PROMISED[name]
+    method = name.rpartition(".")[0] in described()
+    text = ast.get_docstring(node) or ""
+    assert 10 < len(text.partition("\n")[0]) <= LENGTH
+    if isinstance(node, ast.FunctionDef) and marks(node) & {"property", "cached_property"}:
+        return  # reads as a value, not as a call
+    doc = parsed(text)
+    assert doc["Summary"] and len(doc["Summary"]) == 1, "the first line is a paragraph of its own"
+    written = [entry for one in doc["Parameters"] for entry in re.split(r"\s*,\s*", one.name)]
+    assert written == signature(name, node, method)
+    assert [one.name for one in doc["Parameters"] if not one.type] == [], "name : type, shape, unit"
+    if isinstance(node, ast.FunctionDef) and ast.unparse(node.returns or ast.Constant(None)) != "None":
+        assert doc["Returns"] or doc["Yields"]
+
+
+@pytest.mark.parametrize("name", PROMISED)
+def test_a_docstring_is_text_that_the_book_can_set(name):
+    for role in ("func", "class", "meth", "attr", "mod", "data", "exc"):
+        roles.register_local_role(role, roles.GenericRole(role, nodes.literal))
+    text, said = str(sphinx_form.SphinxDocString(ast.get_docstring(PROMISED[name][0]))), io.StringIO()
+    settings = {"report_level": Reporter.INFO_LEVEL, "halt_level": 5, "warning_stream": said}
+    document = core.publish_doctree(text, settings_overrides=settings)
+    assert said.getvalue() == ""
+    assert [one.astext() for one in document.findall(nodes.title_reference)] == [], "``name``, not `name`"
