@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import os
+import pickle
+import signal
 import time
 
 import joblib
@@ -14,6 +16,9 @@ from conftest import gaussian
 
 import wdl_tutorial as wt
 from wdl_tutorial.chunks import PANEL_ELEMENTS, TAPE_ELEMENTS, chunk_length, slices, worker_count, workers
+from wdl_tutorial.iterate import Accuracy
+from wdl_tutorial.objective import Terms, evaluate_chunks, problem_for
+from wdl_tutorial.scaling import Variant
 
 
 @pytest.mark.parametrize("n, length", [(1, 1), (10, 3), (10, 10), (10, 100), (97, 16), (1000, 7)])
@@ -116,15 +121,107 @@ def test_blas_gets_its_threads_back():
     assert all(n == 1 for seen in inside for n, is_blas in zip(seen, blas) if is_blas)
 
 
-@pytest.mark.parametrize("backend", ["threading", "sequential"])
-def test_joblib_decides_where_the_chunks_run(backend, rng):
+@pytest.mark.parametrize("n_iter", [5, None])
+@pytest.mark.parametrize("backend", ["threading", "sequential", "loky", "multiprocessing"])
+def test_joblib_decides_where_the_chunks_run(backend, n_iter, rng):
     atoms = np.stack([gaussian(20, 5, 2), gaussian(20, 14, 3)])
     weights = rng.dirichlet(np.ones(2), size=9)
     X = wt.barycenter(atoms, weights[::-1], wt.GridCost(20), eps=3.0, n_iter=5).histogram
-    options = {"eps": 3.0, "loss": "quadratic", "n_iter": 5, "chunk_size": 2}
+    options = {"eps": 3.0, "loss": "wasserstein", "locality": 0.1, "n_iter": n_iter, "chunk_size": 2}
     here = wt.wdl_objective(X, atoms, weights, wt.GridCost(20), n_jobs=1, **options)
     with joblib.parallel_config(backend=backend):
         there = wt.wdl_objective(X, atoms, weights, wt.GridCost(20), n_jobs=2, **options)
     assert here.value == there.value
     assert np.array_equal(here.grad_atoms, there.grad_atoms)
     assert np.array_equal(here.grad_weights, there.grad_weights)
+
+
+@pytest.mark.parametrize("options", [{}, {"n_iter": None, "max_iter": 3}, {"warm_restart": 2, "n_iter": 3}])
+def test_a_fit_in_other_processes_has_the_bits_of_one_here(options, line_problem):
+    X, cost = line_problem
+    settings = {"cost": cost, "eps": 3.0, "max_iter": 4, "tol": None, "random_state": 0, "chunk_size": 3} | options
+    here = wt.WassersteinDictionary(2, n_jobs=1, **settings).fit(X)
+    with joblib.parallel_config(backend="loky"):
+        there = wt.WassersteinDictionary(2, n_jobs=2, **settings).fit(X)
+        assert np.array_equal(here.transform(X), there.transform(X))
+    assert np.array_equal(here.atoms_, there.atoms_) and np.array_equal(here.weights_, there.weights_)
+    assert here.loss_curve_ == there.loss_curve_
+
+
+@pytest.fixture
+def line_problem(rng):
+    cost = wt.LineCost(np.arange(20.0))
+    atoms = np.stack([gaussian(20, 5, 2), gaussian(20, 14, 3)])
+    return wt.barycenter(atoms, rng.dirichlet(np.ones(2), size=12), cost, eps=3.0, n_iter=5).histogram, cost
+
+
+@pytest.mark.parametrize("n", [1_000, 4_000])
+def test_a_task_takes_its_own_rows_along_and_no_others(n):
+    """Of an evaluation on 64 bins all tasks together weigh a little more than the data: 512 bytes a row, and 8 * 5."""
+    X, atoms, cost = np.full((n, 64), 1 / 64), np.full((4, 64), 1 / 64), wt.LineCost(np.arange(64.0))
+    terms = Terms(1.0, "quadratic", 0.0, Accuracy(50), Variant())
+    sent = []
+
+    def counted(function, things):
+        for thing in things:
+            sent.append(len(pickle.dumps((function, thing), protocol=5)))
+            yield function(thing)
+
+    with problem_for(X, np.full(n, 1 / n), cost, terms, 4, None, 1) as problem:
+        evaluate_chunks(problem._replace(mapper=counted), atoms, np.full((n, 4), 0.25))
+    assert len(sent) > 1 and 552 * n < sum(sent) < 1.2 * 552 * n + 30_000 * len(sent)
+
+
+def test_warnings_of_other_processes_reach_the_caller_once_and_at_his_line(line_problem):
+    X, cost = line_problem
+    model = wt.WassersteinDictionary(2, cost=cost, eps=3.0, n_iter=None, sinkhorn_max_iter=2, max_iter=1, chunk_size=2)
+    with joblib.parallel_config(backend="loky"), pytest.warns(wt.ConvergenceWarning) as caught:
+        model.set_params(tol=None, n_jobs=2).fit(X)
+    told = [str(w.message) for w in caught if "inner runs of fit stopped short" in str(w.message)]
+    assert len(told) == 1 and {w.filename for w in caught} == {__file__}
+
+
+def test_fits_that_overlap_leave_blas_as_it_was():
+    def threads():
+        return [pool["num_threads"] for pool in threadpoolctl.threadpool_info() if pool["user_api"] == "blas"]
+
+    with threadpoolctl.threadpool_limits(2, user_api="blas"):
+        first, second = workers(2), workers(2)
+        first.__enter__(), second.__enter__()
+        first.__exit__(None, None, None)
+        assert set(threads()) == {1}
+        second.__exit__(None, None, None)
+        assert set(threads()) == {2}
+
+
+def test_a_driver_with_one_core_uses_the_cluster_it_was_given(monkeypatch):
+    class Cluster(joblib._parallel_backends.ThreadingBackend):
+        def effective_n_jobs(self, n_jobs):
+            return 6
+
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0}, raising=False)
+    joblib.register_parallel_backend("made cluster", Cluster)
+    x = np.zeros(1)
+    with joblib.parallel_config(backend="made cluster"):
+        assert worker_count(None, x, 100) == worker_count(-1, x, 100) == 6
+    assert worker_count(-1, x, 1) == 1
+
+
+def test_a_killed_worker_ends_a_fit_in_the_best_so_far(line_problem):
+    X, cost = line_problem
+
+    def kill(iteration, value, atoms, weights):
+        if iteration == 2:
+            for pid in list(joblib.externals.loky.reusable_executor._executor._processes):
+                os.kill(pid, signal.SIGKILL)
+
+    model = wt.WassersteinDictionary(2, cost=cost, eps=3.0, max_iter=50, chunk_size=2, n_jobs=2, callback=kill)
+    with (
+        joblib.parallel_config(backend="loky"),
+        pytest.warns(
+            wt.ConvergenceWarning, match="the best so far is kept .* a worker process was killed, by a signal"
+        ),
+    ):
+        model.fit(X)
+    assert model.interrupted_ and len(model.loss_curve_) >= 3 and model.loss_ == min(model.loss_curve_)
+    assert abs(model.atoms_.sum(axis=1) - 1).max() < 1e-9

@@ -48,7 +48,7 @@ from ._checks import (
     same_backend,
 )
 from .barycenters import barycenter
-from .chunks import chunk_length, slices
+from .chunks import WorkersLost, chunk_length, slices
 from .costs import check_cost
 from .gradients import softmax_vjp
 from .histograms import normalize
@@ -301,10 +301,10 @@ class WassersteinDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
                 with problem_for(X, importance, cost, terms, self.n_atoms, self.chunk_size, self.n_jobs) as problem:
                     warm = problem._replace(starts={}) if self.n_iter is None else problem
                     self._fit(_Fit(self, warm, missed), cost, saved)
-            except KeyboardInterrupt:
+            except (KeyboardInterrupt, WorkersLost) as stop:
                 if not self._has_found():
                     raise
-                self._keep_interrupted(X, importance)
+                self._keep_interrupted(X, importance, stop)
         return self
 
     def _has_found(self) -> bool:
@@ -316,7 +316,7 @@ class WassersteinDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         even = first_atoms("uniform", X, self.n_atoms)
         self._keep(X, Best(math.inf, self._log(even, first_weights("uniform", X, even)), 0), [], converged=False)
 
-    def _keep_interrupted(self, X: Array, importance: Array) -> None:
+    def _keep_interrupted(self, X: Array, importance: Array, stop: BaseException) -> None:
         best = self._best
         if self.warm_restart is not None and self.loss_curve_:
             best = best._replace(value=self._cold_value(X, importance, best.params, len(self.loss_curve_) - 1))
@@ -324,7 +324,7 @@ class WassersteinDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         self.interrupted_ = True
         warn(
             f"fit was interrupted after {len(self.loss_curve_)} evaluated steps; the best so far is kept "
-            f"(loss {self.loss_:.6g}).",
+            f"(loss {self.loss_:.6g}).{f' What ended it: {stop}' if str(stop) else ''}",
             ConvergenceWarning,
         )
 

@@ -6,6 +6,7 @@ every backend.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -40,28 +41,28 @@ def distances(x: Array, centre: Array, ruler: Ruler) -> Array:
     W_eps itself is not zero between a histogram and itself, and may be negative; the divergence is what a draw in
     proportion to it needs. Where the cost back is another, it is that of the mean of both.
     """
-    accuracy = Accuracy(ruler.n_iter)
-    centre, cost = centre[None, :], symmetric_part(ruler.cost)
-
-    def chunk(part: slice) -> Array:
-        rows = x[part, :]
-
-        def attempt(kernel: Any) -> Attempt:
-            pairs = (rows, centre + 0.0 * rows), (rows, rows), (centre, centre)
-            across, own, own_centre = (wasserstein(p, q, kernel, accuracy) for p, q in pairs)
-            gap = across.value - (own.value + own_centre.value) / 2
-            right = across.right and own.right and own_centre.right
-            return Attempt(gap, right and is_right(kernel.domain, numbers=(gap,)))
-
-        kernels = kernels_to_try(cost, ruler.eps, ruler.domain, x)
-        return first_right(kernels, attempt, f"the distances between samples ({x.dtype})")[0]
-
+    chunk = partial(_gaps, ruler._replace(cost=symmetric_part(ruler.cost), mapper=map), centre[None, :])
     parts = slices(x.shape[0], chunk_length(x, 1, 1))
     xp = array_namespace(x, centre)
     found = xp.empty((x.shape[0],), dtype=x.dtype, device=device(x))
-    for part, gap in zip(parts, ruler.mapper(chunk, parts)):
+    for part, gap in zip(parts, ruler.mapper(chunk, ((x[part, :],) for part in parts))):
         found = put(found, part, gap)
     return xp.clip(found, min=0.0)
+
+
+def _gaps(ruler: Ruler, centre: Array, held: tuple[Array]) -> Array:
+    """The divergences of a chunk of rows."""
+    (rows,), accuracy = held, Accuracy(ruler.n_iter)
+
+    def attempt(kernel: Any) -> Attempt:
+        pairs = (rows, centre + 0.0 * rows), (rows, rows), (centre, centre)
+        across, own, own_centre = (wasserstein(p, q, kernel, accuracy) for p, q in pairs)
+        gap = across.value - (own.value + own_centre.value) / 2
+        right = across.right and own.right and own_centre.right
+        return Attempt(gap, right and is_right(kernel.domain, numbers=(gap,)))
+
+    kernels = kernels_to_try(ruler.cost, ruler.eps, ruler.domain, rows)
+    return first_right(kernels, attempt, f"the distances between samples ({rows.dtype})")[0]
 
 
 def kmeans_plus_plus(

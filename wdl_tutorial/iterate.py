@@ -348,6 +348,34 @@ def in_the_name_of(sender: Sender) -> Iterator[None]:
         _DOOR.line, _DOOR.missed = before
 
 
+class Heard(NamedTuple):
+    """What was said in another process, for the caller's."""
+
+    missed: list[Missed]
+    warnings: list[tuple[str, type[Warning]]]
+
+    def repeat(self, replayed: set) -> None:
+        """Say it here: each warning once, however many chunks gave it."""
+        for run in self.missed:
+            warn_not_converged(*run)
+        for said in self.warnings:
+            if said not in replayed:
+                replayed.add(said)
+                warn(*said)
+
+
+@contextmanager
+def overheard() -> Iterator[Heard]:
+    """Collect what this thread would warn of within the block, instead of warning."""
+    before = getattr(_DOOR, "missed", None), getattr(_DOOR, "told", None)
+    heard = Heard([], [])
+    _DOOR.missed, _DOOR.told = heard
+    try:
+        yield heard
+    finally:
+        _DOOR.missed, _DOOR.told = before
+
+
 @contextmanager
 def said_once(what: str, prefix: str = "") -> Iterator[list[Missed]]:
     """Of all inner runs that stop short within the block, one warning at its end: how many, the worst, what to change.
@@ -377,6 +405,10 @@ def said_once(what: str, prefix: str = "") -> Iterator[list[Missed]]:
 
 def warn(message: str, category: type[Warning] = UserWarning) -> None:
     """Warn at the line of whoever called the package, however deep inside it the reason was found."""
+    told = getattr(_DOOR, "told", None)
+    if told is not None:
+        told.append((message, category))
+        return
     line = callers_line()
     if line is None:
         warnings.warn(message, category, stacklevel=2)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import Any, NamedTuple
 
 from ._array import Array, array_namespace, as_float, detached, device, is_array, one_type, put
@@ -94,25 +95,57 @@ def problem_for(
         yield Problem(X, importance, kernels, terms, length, mapper)
 
 
+class Rows(NamedTuple):
+    """A chunk of samples and what belongs to them: all of the data that the worker of a chunk is given."""
+
+    first: int  # the number of its first sample
+    x: Array  # (n, n_bins)
+    importance: Array  # (n,)
+    weights: Array | None  # (n, n_atoms)
+    log_b: Array | None = None  # (n, n_atoms, n_bins)   scalings that its runs start from, constants of the gradient
+    warm: Starts | None = None
+
+
+class Known(NamedTuple):
+    """What every worker is told, beside its rows."""
+
+    terms: Terms
+    kernels: list[Any]
+    atoms: Array
+    keep: bool = False  # the barycenters
+    ends: bool = False  # where converged runs have ended
+
+
+def rows_of(problem: Problem, weights: Array | None = None, log_b: Array | None = None) -> Iterator[Rows]:
+    """The samples of a problem, a chunk at a time."""
+    for part in problem.parts():
+        first = part.start or 0
+        yield Rows(
+            first,
+            problem.X[part, :],
+            problem.importance[part],
+            None if weights is None else weights[part, :],
+            None if log_b is None else log_b[part, :, :],
+            problem.starts.get(first) if problem.starts else None,
+        )
+
+
 class Part(NamedTuple):
     """The objective of one chunk of samples: sums are weighted, the rest is per sample."""
 
     value: Array  # (n,)
     grad_atoms: Array  # (n_atoms, n_bins)
     grad_weights: Array  # (n, n_atoms)
-    histogram: Array  # (n, n_bins)
+    histogram: Array | None  # (n, n_bins)
+    starts: Starts | None  # for the next evaluation, near this one
+    domain: str
 
 
-def evaluate_part(
-    problem: Problem, part: slice, atoms: Array, weights: Array, log_b: Array | None = None
-) -> tuple[Part, str]:
-    """Value and gradients of the objective on a few samples, in the first domain that gets it right, and that domain."""
-    x, w, terms = problem.X[part, :], weights[part, :], problem.terms
-    share, start = problem.importance[part], None if log_b is None else log_b[part, :, :]
-    xp, first = array_namespace(x, atoms, weights), part.start or 0
-    warm = problem.starts.get(first) if problem.starts else None
-    if warm is not None:
-        start = warm.log_b
+def evaluate_part(known: Known, rows: Rows) -> Part:
+    """Value and gradients of the objective on a few samples, in the first domain that gets it right."""
+    terms, atoms, x, w, share, warm = known.terms, known.atoms, rows.x, rows.weights, rows.importance, rows.warm
+    xp = array_namespace(x, atoms, w)
+    start = rows.log_b if warm is None else warm.log_b
 
     def attempt(kernel: Any) -> Attempt:
         run = recorded(atoms, w, kernel, terms.variant, terms.accuracy, start, warm and warm.adjoint)
@@ -121,7 +154,7 @@ def evaluate_part(
         given = (terms.loss, run.histogram, x, kernel, terms.accuracy, terms.transport)
         loss = evaluate(*given, log_u=warm and warm.log_u)
         if not loss.right or not is_right(kernel.domain, numbers=(loss.value,)):
-            return Attempt(None, False, infinite_loss(terms.loss, loss.value, first))
+            return Attempt(None, False, infinite_loss(terms.loss, loss.value, rows.first))
         value = loss.value
         grad_atoms, grad_weights = run.pull(loss.gradient * share[:, None])
         near = None
@@ -133,13 +166,12 @@ def evaluate_part(
             scale = terms.locality * share
             grad_atoms = grad_atoms + xp.sum(scale[:, None, None] * near.grad_atoms, axis=0)
             grad_weights = grad_weights + scale[:, None] * near.grad_weights
-        found = Part(value, grad_atoms, grad_weights, run.histogram)
-        if problem.starts is not None:
-            problem.starts[first] = Starts(run.log_b(), run.adjoint(), loss.log_u, near and near.log_u)
+        ends = Starts(run.log_b(), run.adjoint(), loss.log_u, near and near.log_u) if known.ends else None
+        histogram = run.histogram if known.keep else None
+        found = Part(value, grad_atoms, grad_weights, histogram, ends, kernel.domain)
         return Attempt(found, is_right(kernel.domain, numbers=found[:3]))
 
-    found, kernel = first_right(problem.kernels, attempt, f"the objective ({x.dtype})")
-    return found, kernel.domain
+    return first_right(known.kernels, attempt, f"the objective ({x.dtype})")[0]
 
 
 def scalings_after(problem: Problem, atoms: Array, weights: Array, *, log_b: Array | None = None) -> Array:
@@ -147,18 +179,17 @@ def scalings_after(problem: Problem, atoms: Array, weights: Array, *, log_b: Arr
 
     Schmitz et al. (2018), section 4.2.
     """
-    xp, terms = array_namespace(atoms, weights), problem.terms
+    one = partial(_scalings_after, Known(problem.terms, problem.kernels, atoms))
+    return array_namespace(atoms).concat(list(problem.mapper(one, rows_of(problem, weights, log_b))), axis=0)
 
-    def one(part: slice) -> Array:
-        def attempt(kernel: Any) -> Attempt:
-            start = None if log_b is None else log_b[part, :, :]
-            run = recorded(atoms, weights[part, :], kernel, terms.variant, terms.accuracy, start)
-            found = run.log_b()
-            return Attempt(found, run.right and is_right(kernel.domain, numbers=(found,)))
 
-        return first_right(problem.kernels, attempt, f"a warm restart ({atoms.dtype})")[0]
+def _scalings_after(known: Known, rows: Rows) -> Array:
+    def attempt(kernel: Any) -> Attempt:
+        run = recorded(known.atoms, rows.weights, kernel, known.terms.variant, known.terms.accuracy, rows.log_b)
+        found = run.log_b()
+        return Attempt(found, run.right and is_right(kernel.domain, numbers=(found,)))
 
-    return xp.concat(list(problem.mapper(one, problem.parts())), axis=0)
+    return first_right(known.kernels, attempt, f"a warm restart ({known.atoms.dtype})")[0]
 
 
 class Total(NamedTuple):
@@ -184,22 +215,20 @@ def evaluate_chunks(
     """
     x = problem.X
     xp = array_namespace(x, atoms, weights)
-
-    def one(part: slice) -> tuple[Part, str]:
-        found, domain = evaluate_part(problem, part, atoms, weights, log_b)
-        return (found if keep else found._replace(histogram=None)), domain
-
+    one = partial(evaluate_part, Known(problem.terms, problem.kernels, atoms, keep, problem.starts is not None))
     like = {"dtype": x.dtype, "device": device(x)}
     values, grads = xp.empty((x.shape[0],), **like), xp.empty(tuple(weights.shape), **like)
     kept = xp.empty(tuple(x.shape), **like) if keep else None
     grad_atoms, domains, parts = None, set(), problem.parts()
-    for part, (done, domain) in zip(parts, problem.mapper(one, parts)):
+    for part, done in zip(parts, problem.mapper(one, rows_of(problem, weights, log_b))):
         grad_atoms = done.grad_atoms if grad_atoms is None else grad_atoms + done.grad_atoms
         values = put(values, part, done.value)
         grads = put(grads, (part, slice(None)), done.grad_weights)
         if keep:
             kept = put(kept, (part, slice(None)), done.histogram)
-        domains.add(domain)
+        if problem.starts is not None:
+            problem.starts[part.start] = done.starts
+        domains.add(done.domain)
     return Total(
         float(xp.sum(problem.importance * values)),
         values,
@@ -212,21 +241,21 @@ def evaluate_chunks(
 
 def locality_costs(problem: Problem, atoms: Array) -> Array:
     """W(x_i, atom_j) (n_samples, n_atoms): what the locality charges for a unit of weight, whatever the weights are."""
-    x, terms = problem.X, problem.terms
-    xp = array_namespace(x, atoms)
+    one = partial(_locality_costs, Known(problem.terms, problem.kernels, atoms))
+    return array_namespace(problem.X, atoms).concat(list(problem.mapper(one, rows_of(problem))), axis=0)
 
-    def one(part: slice) -> Array:
-        some = x[part, :]
-        even = xp.full((some.shape[0], atoms.shape[0]), 1.0 / atoms.shape[0], dtype=x.dtype, device=device(x))
 
-        def attempt(kernel: Any) -> Attempt:
-            found = locality_term(some, atoms, even, kernel, terms.accuracy, terms.transport)
-            finite = is_right(kernel.domain, numbers=(found.grad_weights,))
-            return Attempt(found.grad_weights, found.right and finite)
+def _locality_costs(known: Known, rows: Rows) -> Array:
+    x, atoms, terms = rows.x, known.atoms, known.terms
+    n_atoms = atoms.shape[0]
+    even = array_namespace(x, atoms).full((x.shape[0], n_atoms), 1.0 / n_atoms, dtype=x.dtype, device=device(x))
 
-        return first_right(problem.kernels, attempt, f"the locality term ({x.dtype})")[0]
+    def attempt(kernel: Any) -> Attempt:
+        found = locality_term(x, atoms, even, kernel, terms.accuracy, terms.transport)
+        finite = is_right(kernel.domain, numbers=(found.grad_weights,))
+        return Attempt(found.grad_weights, found.right and finite)
 
-    return xp.concat(list(problem.mapper(one, problem.parts())), axis=0)
+    return first_right(known.kernels, attempt, f"the locality term ({x.dtype})")[0]
 
 
 def wdl_objective(
