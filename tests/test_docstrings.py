@@ -19,7 +19,19 @@ from docutils.parsers.rst import roles  # noqa: E402
 from docutils.utils import Reporter  # noqa: E402
 
 LENGTH = 100  # of a first line: what an editor shows beside a completion
-READY = {"metrics", "histograms", "costs", "kernels", "synthetic", "scenes", "libraries", "datasets"}
+READY = {
+    "metrics",
+    "histograms",
+    "costs",
+    "kernels",
+    "synthetic",
+    "scenes",
+    "libraries",
+    "datasets",
+    "linear",
+    "diffusion",
+    "figures",
+}
 
 
 def arguments(node: ast.FunctionDef, *, bound: bool) -> list[str]:

@@ -65,19 +65,26 @@ class Neighbors(NamedTuple):
 
 
 def nearest_neighbors(X: Array, n_neighbors: int, *, search: str = "exact", random_state: int = 0) -> Neighbors:
-    r"""The ``n_neighbors`` nearest points of each row of X: the smallest by (distance, index), never the row itself.
+    """The nearest points of each row of X: the smallest by (distance, index), never the row itself.
 
-    scikit-learn proposes candidates; their distances are computed again as ``|x - y|``, since ``|x|^2 + |y|^2 - 2xy``, a
-    matrix product, loses the digits on which duplicates are decided; more are asked for until none left out could be
-    among the nearest. So the result does not depend on the rounding of one machine.
+    scikit-learn proposes candidates. Their distances are computed again as ``|x - y|``: a matrix product,
+    ``|x|^2 + |y|^2 - 2xy``, loses the digits on which duplicates are decided. More candidates are asked for until none
+    left out could be among the nearest. So the result does not depend on the rounding of one machine.
 
     Parameters
     ----------
-    X : array, shape (n, n_features).
-    search : "exact" compares all pairs (a KD-tree in up to 15 dimensions). "cells" compares each row with the k-means
+    X : array, shape (n, n_features)
+    n_neighbors : int
+    search : {"exact", "cells"}
+        "exact" compares all pairs (a KD-tree in up to 15 dimensions). "cells" compares each row with the k-means
         cells that can hold a neighbour, and finds the same neighbours: some eight times faster for 10^5 spectra of
         a scene, slower where the points have no structure.
-    random_state : seeds the cells; the neighbours do not depend on it.
+    random_state : int
+        Seeds the cells; the neighbours do not depend on it.
+
+    Returns
+    -------
+    Neighbors
 
     Examples
     --------
@@ -215,10 +222,18 @@ def _row_norms(X: np.ndarray) -> np.ndarray:
 
 
 def neighbor_graph(neighbors: Neighbors, *, bandwidth: float | str | None = None) -> sparse.csr_array:
-    r"""Symmetric weights of the edges between neighbours: (W + W^T) / 2.
+    """Symmetric weights of the edges between neighbours: ``(W + W^T) / 2``.
 
-    ``bandwidth=None`` gives every edge of W the weight 1; a number, or "median" (of all the distances in
-    ``neighbors``), the weight exp(-d^2 / bandwidth^2).
+    Parameters
+    ----------
+    neighbors : Neighbors
+    bandwidth : float or "median", optional
+        None gives every edge of W the weight 1; a number, or "median" (of all the distances in ``neighbors``), the
+        weight ``exp(-d^2 / bandwidth^2)``.
+
+    Returns
+    -------
+    sparse array, shape (n, n)
 
     Raises
     ------
@@ -260,7 +275,7 @@ def _check_degrees(degrees: np.ndarray, sigma: float, distances: np.ndarray) -> 
 
 
 class DiffusionPairs(NamedTuple):
-    """Eigenpairs of P = D^-1 W, largest |eigenvalue| first; the first is (1, constant)."""
+    """Eigenpairs of ``P = D^-1 W``, largest ``|eigenvalue|`` first; the first is (1, constant)."""
 
     eigenvalues: np.ndarray  # (n_eigenpairs,)
     eigenvectors: np.ndarray  # (n, n_eigenpairs), sum over points of stationary * eigenvector^2 is 1
@@ -268,12 +283,24 @@ class DiffusionPairs(NamedTuple):
 
 
 def diffusion_pairs(graph: sparse.csr_array, n_eigenpairs: int, *, random_state: int = 0) -> DiffusionPairs:
-    r"""The leading eigenpairs of the random walk P = D^-1 W on a symmetric graph, by Lanczos in float64.
+    """The leading eigenpairs of the random walk ``P = D^-1 W`` on a symmetric graph.
 
-    The symmetric D^-1/2 W D^-1/2 has the same eigenvalues, and orthonormal eigenvectors u; psi = u / sqrt(pi) are those
-    of P with sum pi psi^2 = 1, the scale at which the diffusion distance is one between distributions of walks. The pairs
-    with eigenvalue 1 are known (one for each connected piece) and are taken out before Lanczos looks for the others: a
-    Krylov space sees a repeated eigenvalue only through rounding.
+    By Lanczos in float64. The symmetric ``D^-1/2 W D^-1/2`` has the same eigenvalues, and orthonormal eigenvectors u;
+    psi = u / sqrt(pi) are those of P with sum pi psi^2 = 1, the scale at which the diffusion distance is one between
+    distributions of walks. The pairs with eigenvalue 1 are known (one for each connected piece) and are taken out
+    before Lanczos looks for the others: a Krylov space sees a repeated eigenvalue only through rounding.
+
+    Parameters
+    ----------
+    graph : sparse array, shape (n, n)
+        From :func:`neighbor_graph`.
+    n_eigenpairs : int
+    random_state : int
+        Of the first vector of Lanczos.
+
+    Returns
+    -------
+    DiffusionPairs
 
     Raises
     ------
@@ -349,10 +376,22 @@ def _lanczos(symmetric, known: np.ndarray, n_pairs: int, seed: int) -> tuple[np.
 
 
 def diffusion_coordinates(eigenvalues: np.ndarray, eigenvectors: np.ndarray, time: float) -> np.ndarray:
-    r"""Rows whose Euclidean distances are the diffusion distances at ``time``: |lambda|^t psi without the constant.
+    """Rows whose Euclidean distances are the diffusion distances at ``time``: ``|lambda|^t psi``.
 
     ``D_t(x, y)^2 = sum_l lambda_l^(2t) (psi_l(x) - psi_l(y))^2``: the weight is lambda^t, so that negative eigenvalues
-    count by their magnitude. Where lambda^t underflows the distances are 0: the walk has forgotten its start.
+    count by their magnitude. The constant, which moves no distance, is left out. Where lambda^t underflows the
+    distances are 0: the walk has forgotten its start.
+
+    Parameters
+    ----------
+    eigenvalues : array, shape (n_eigenpairs,)
+    eigenvectors : array, shape (n, n_eigenpairs)
+        From :func:`diffusion_pairs`.
+    time : float, steps of the walk
+
+    Returns
+    -------
+    array, shape (n, n_eigenpairs - 1)
     """
     eigenvectors = _checked_points(eigenvectors, "eigenvectors")
     eigenvalues = to_numpy(as_float(eigenvalues, name="eigenvalues")).astype(np.float64)
@@ -369,9 +408,20 @@ def diffusion_coordinates(eigenvalues: np.ndarray, eigenvectors: np.ndarray, tim
 
 
 def diffuse(graph: sparse.csr_array, start: int, n_steps: int) -> np.ndarray:
-    """Where a walk that starts at ``start`` is after ``n_steps`` steps: a distribution over the points, (n,).
+    """Where a walk that starts at one point is after some steps: a distribution over the points.
 
     No eigenpairs: the steps are taken. It tends to the stationary distribution, which is the degrees.
+
+    Parameters
+    ----------
+    graph : sparse array, shape (n, n)
+    start : int
+        Index of the point.
+    n_steps : int
+
+    Returns
+    -------
+    array, shape (n,)
     """
     step = (sparse.diags_array(1.0 / graph.sum(1)) @ graph).T.tocsr()
     where = np.zeros(graph.shape[0])
@@ -386,9 +436,17 @@ def diffuse(graph: sparse.csr_array, start: int, n_steps: int) -> np.ndarray:
 
 
 def kernel_density(distances: np.ndarray, *, bandwidth: float | str = "mean") -> np.ndarray:
-    """sum exp(-d^2 / bandwidth^2) over the neighbour distances (n, k) of each point, scaled to sum to one, (n,).
+    """The density at each point, from the distances to its neighbours: ``sum exp(-d^2 / bandwidth^2)``.
 
-    ``bandwidth`` is a number, or "mean" or "median" of exactly these distances.
+    Parameters
+    ----------
+    distances : array, shape (n, k)
+    bandwidth : float, "mean" or "median"
+        The latter two of exactly these distances.
+
+    Returns
+    -------
+    array, shape (n,), sums to one
     """
     return _density(distances, "bandwidth", bandwidth)
 
@@ -411,6 +469,16 @@ def _density(distances: np.ndarray, name: str, bandwidth: float | str) -> np.nda
 def density_order(density: np.ndarray) -> np.ndarray:
     """The points by density, descending, then by index, where 12 digits of the maximum are compared.
 
+    Parameters
+    ----------
+    density : array, shape (n,)
+
+    Returns
+    -------
+    array of int, shape (n,)
+
+    Examples
+    --------
     >>> density_order(np.array([0.2, 0.3, 0.3 * (1 + 1e-15), 0.2]))
     array([1, 2, 0, 3])
     """
@@ -429,7 +497,7 @@ class Forest(NamedTuple):
 
 
 def parent_forest(coordinates: np.ndarray, order: np.ndarray) -> Forest:
-    r"""Of every point the nearest one that comes before it in ``order``: rho_t of eq. (1), and who attains it.
+    """Of every point the nearest one before it in the order, and how far: rho_t of eq. (1).
 
     Distances that agree to 12 digits of the largest distance from the densest point are equal, and of equally near
     points the earliest in the order is the parent. A KD-tree answers for nearly all points from a few neighbours; the
@@ -437,8 +505,14 @@ def parent_forest(coordinates: np.ndarray, order: np.ndarray) -> Forest:
 
     Parameters
     ----------
-    coordinates : array, shape (n, d). Its Euclidean distances count.
-    order : array, shape (n,). A permutation: the densest point first.
+    coordinates : array, shape (n, d)
+        Its Euclidean distances count.
+    order : array of int, shape (n,)
+        A permutation: the densest point first.
+
+    Returns
+    -------
+    Forest
     """
     points = np.ascontiguousarray(coordinates[order])  # row r is the point of rank r: earlier is smaller
     n = len(points)
@@ -491,8 +565,22 @@ def _choose(ranks, d, who, nearest, parent: np.ndarray, distance: np.ndarray) ->
 
 
 def labelled_ancestors(parents: np.ndarray, labelled: np.ndarray) -> np.ndarray:
-    """Of every point the first of itself, its parent, its parent's parent, ... that is in ``labelled``; -1 if none is.
+    """Of every point the first labelled one among itself, its parent, its parent's parent, and so on.
 
+    Parameters
+    ----------
+    parents : array of int, shape (n,)
+        -1 where there is none.
+    labelled : array of int
+        Indices of the labelled points.
+
+    Returns
+    -------
+    array of int, shape (n,)
+        -1 where none is labelled.
+
+    Examples
+    --------
     >>> labelled_ancestors(np.array([-1, 0, 1, 0]), np.array([1]))
     array([-1,  1,  1, -1])
     """
@@ -506,7 +594,18 @@ def labelled_ancestors(parents: np.ndarray, labelled: np.ndarray) -> np.ndarray:
 
 
 def nearest_of(coordinates: np.ndarray, points: np.ndarray, among: np.ndarray) -> np.ndarray:
-    """Of each of ``points`` the nearest of ``among`` (indices); of equally near ones the first, (len(points),)."""
+    """Of each of some points the nearest one among others; of equally near ones the first.
+
+    Parameters
+    ----------
+    coordinates : array, shape (n, d)
+    points, among : array of int
+        Indices into the rows of ``coordinates``.
+
+    Returns
+    -------
+    array of int, shape (len(points),)
+    """
     found = np.empty(len(points), dtype=np.intp)
     unit = np.ptp(coordinates, axis=0).max(initial=0.0)
     step = max(1, BLOCK // len(among))
@@ -539,33 +638,54 @@ class Clusters(NamedTuple):
 
 
 class LAND(BaseEstimator):
-    r"""Ask for the labels that matter, then spread them: learning by active nonlinear diffusion.
+    """Ask for the labels that matter, then spread them: learning by active nonlinear diffusion.
 
     Takes any features: reflectances, histograms, dictionary weights, a network's code. Of a scene, the rows are
     ``scene.pixels()``, and ``scene.to_map(labels)`` makes a map of labels that are numbers.
 
     Parameters
     ----------
-    n_neighbors : edges of each point in the graph, itself not counted.
-    n_density_neighbors : neighbours that count in the density.
-    time : how long the walk runs, t >= 0. ``query`` and ``predict`` read it when called: it may change after ``fit``.
-    n_eigenpairs : terms of the diffusion distance, the trivial pair (1, constant) included.
-    bandwidth : None for edges of weight 1; a number or "median" (of all neighbour distances) for
-        exp(-d^2 / bandwidth^2).
-    density_bandwidth : a number, or "mean" or "median" of the distances to the ``n_density_neighbors``.
-    merge_duplicates : make one node of equal rows, which then counts once. The fitted attributes are then one per
-        node: ``nodes_`` names the first row of each, ``node_of_row_`` the node of each row. Rows in and rows out
-        everywhere else.
-    search : "exact", or "cells", which finds the same neighbours of 10^5 spectra sooner (:func:`nearest_neighbors`).
-    random_state : seeds the start of Lanczos, and the cells.
+    n_neighbors : int
+        Edges of each point in the graph, itself not counted.
+    n_density_neighbors : int
+        Neighbours that count in the density.
+    time : float, at least 0
+        How long the walk runs. ``query`` and ``predict`` read it when called: it may change after ``fit``.
+    n_eigenpairs : int
+        Terms of the diffusion distance, the trivial pair (1, constant) included.
+    bandwidth : float or "median", optional
+        None for edges of weight 1; a number or "median" (of all neighbour distances) for ``exp(-d^2 / bandwidth^2)``.
+    density_bandwidth : float, "mean" or "median"
+        The latter two of the distances to the ``n_density_neighbors``.
+    merge_duplicates : bool
+        Make one node of equal rows, which then counts once. The fitted attributes are then one per node: ``nodes_``
+        names the first row of each, ``node_of_row_`` the node of each row. Rows in and rows out everywhere else.
+    search : {"exact", "cells"}
+        "cells" finds the same neighbours of 10^5 spectra sooner (:func:`nearest_neighbors`).
+    random_state : int
+        Seeds the start of Lanczos, and the cells.
 
     Attributes
     ----------
-    eigenvalues_ : (n_eigenpairs,), by magnitude, the first is 1.   eigenvectors_ : (n, n_eigenpairs), sum pi psi^2 = 1.
-    stationary_ : (n,), pi.   density_ : (n,), sums to 1.   order_ : (n,), the points by density.
-    graph_ : sparse (n, n), symmetric weights.
-    rho_, parents_, scores_ : (n,), at the present ``time``: the diffusion distance to the nearest denser point (not
-        scaled; for the top point to the farthest), who that is (-1 for the top point), and density times rho.
+    eigenvalues_ : array, shape (n_eigenpairs,)
+        By magnitude, the first is 1.
+    eigenvectors_ : array, shape (n, n_eigenpairs)
+        Scaled to sum pi psi^2 = 1.
+    stationary_ : array, shape (n,)
+        pi.
+    density_ : array, shape (n,)
+        Sums to 1.
+    order_ : array of int, shape (n,)
+        The points by density.
+    graph_ : sparse array, shape (n, n)
+        Symmetric weights.
+    rho_ : array, shape (n,)
+        At the present ``time``, the diffusion distance to the nearest denser point, not scaled; for the top point to
+        the farthest.
+    parents_ : array of int, shape (n,)
+        Who that nearest denser point is; -1 for the top point.
+    scores_ : array, shape (n,)
+        Density times rho.
 
     Examples
     --------
@@ -604,12 +724,20 @@ class LAND(BaseEstimator):
         self.random_state = random_state
 
     def fit(self, X: Array, y: object = None, *, neighbors: Neighbors | None = None) -> LAND:
-        """Build the graph of the rows of X (n, n_features), its walk and its density; ``y`` is ignored.
+        """Build the graph of the rows of X, its walk and its density.
 
         Parameters
         ----------
-        neighbors : what :func:`nearest_neighbors` found in X (in its distinct rows, with ``merge_duplicates``), as many
-            as are needed or more: to try several settings at the price of one search.
+        X : array, shape (n, n_features)
+        y : object
+            Ignored.
+        neighbors : Neighbors, optional
+            What :func:`nearest_neighbors` found in X (in its distinct rows, with ``merge_duplicates``), as many as are
+            needed or more: to try several settings at the price of one search.
+
+        Returns
+        -------
+        LAND
 
         Raises
         ------
@@ -640,12 +768,18 @@ class LAND(BaseEstimator):
         return self
 
     def query(self, budget: int, candidates: Array | None = None) -> np.ndarray:
-        """The ``budget`` rows to label, best first: by density times rho, equals by density and index.
+        """The rows to label, best first: by density times rho, equals by density and index.
 
         Parameters
         ----------
-        budget : how many.
-        candidates : rows that may be asked for, as indices or as a boolean mask (n,); None for all.
+        budget : int
+            How many.
+        candidates : array of int or of bool, shape (n,), optional
+            Rows that may be asked for, as indices or as a mask; None for all.
+
+        Returns
+        -------
+        array of int, shape (budget,)
         """
         return self._asked("budget", budget, self._candidates(candidates))
 
@@ -664,10 +798,19 @@ class LAND(BaseEstimator):
         return best[: _count(name, budget, len(best), len(best), "candidates")]
 
     def predict(self, labels: Mapping[int, Any]) -> np.ndarray:
-        """Labels of all rows, (n,), from those of a few, ``{index: label}``: each copies its parent's (Algorithm 1).
+        """Labels of all rows from those of a few: each copies its parent's (Algorithm 1).
 
         Points with no labelled ancestor, for which the algorithm has no rule, take the label of the nearest labelled
         point in diffusion distance, the densest of equally near ones.
+
+        Parameters
+        ----------
+        labels : mapping of int to label
+            Of each labelled row its label.
+
+        Returns
+        -------
+        array, shape (n,)
         """
         given, values = self._given(labels)
         at = self._now()
@@ -682,6 +825,14 @@ class LAND(BaseEstimator):
         """As :meth:`predict`, with the nearest labelled point in diffusion distance instead of the forest.
 
         With random queries this is the control that separates what the queries buy from what the distance buys.
+
+        Parameters
+        ----------
+        labels : mapping of int to label
+
+        Returns
+        -------
+        array, shape (n,)
         """
         given, values = self._given(labels)
         nodes, which = self._labelled_nodes(given)
@@ -701,11 +852,20 @@ class LAND(BaseEstimator):
 
         Parameters
         ----------
-        oracle : the true labels (n,), or a map of them in C order; or a function from an index to its label.
-        budgets : numbers of labels, integers of at least 1.
-        candidates : the rows that have a true label; they may be queried, and over them accuracy is counted. None: all.
-        queries : rows in the order they are labelled, instead of LAND's own (a random control, say).
-        nearest : spread labels with :meth:`predict_nearest`.
+        oracle : array, shape (n,), or callable
+            The true labels, or a map of them in C order; or a function from an index to its label.
+        budgets : sequence of int
+            Numbers of labels, at least 1.
+        candidates : array of int or of bool, optional
+            The rows that have a true label; they may be queried, and over them accuracy is counted. None: all.
+        queries : array of int, optional
+            Rows in the order they are labelled, instead of LAND's own (a random control, say).
+        nearest : bool
+            Spread labels with :meth:`predict_nearest`.
+
+        Returns
+        -------
+        Curve
         """
         rows = self._candidates(candidates)
         budgets = array_of("budgets", budgets).ravel()
@@ -737,8 +897,17 @@ class LAND(BaseEstimator):
     def cluster(self, n_clusters: int | None = None, *, max_clusters: int = 30) -> Clusters:
         """LUND: the same forest without labels. Each mode is a cluster; all other points copy their parent's.
 
-        The number of clusters is where the score of the modes drops by the largest factor, score_k / score_(k+1)
-        (Maggioni and Murphy, 2019), unless it is given.
+        Parameters
+        ----------
+        n_clusters : int, optional
+            If not given, where the score of the modes drops by the largest factor, ``score_k / score_(k+1)`` (Maggioni
+            and Murphy, 2019).
+        max_clusters : int
+            The largest number tried.
+
+        Returns
+        -------
+        Clusters
         """
         at = self._now()
         if n_clusters is None:

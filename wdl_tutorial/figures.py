@@ -44,7 +44,16 @@ STYLE = {
 
 
 def series_style(k: int) -> dict[str, Any]:
-    """Colour and dash of series ``k``: pass it to ``Axes.plot``.
+    """Colour and dash of a series: pass them to ``Axes.plot``.
+
+    Parameters
+    ----------
+    k : int
+        Number of the series, from 0.
+
+    Returns
+    -------
+    dict
 
     Examples
     --------
@@ -69,7 +78,12 @@ def use_style() -> None:
 
 @contextmanager
 def style():
-    """The look of the book inside a ``with`` block only."""
+    """The look of the book inside a ``with`` block only.
+
+    Returns
+    -------
+    context manager
+    """
     import matplotlib
 
     with matplotlib.rc_context(_rc()):
@@ -157,12 +171,24 @@ def plot_histograms(
 
     Parameters
     ----------
-    histograms : array, shape (n_bins,) or (n_series, n_bins).
-    positions : array, shape (n_bins,); 0, 1, 2, ... if not given.
-    labels : one for each series; none are written if not given.
-    fill : shade the area, which is the mass.
-    direct : write the labels at the curves; False makes a legend.
-    ylim : the same for every frame of a slider.
+    histograms : array, shape (n_bins,) or (n_series, n_bins)
+    positions : array, shape (n_bins,), optional
+        0, 1, 2, ... if not given.
+    labels : sequence of str, optional
+        One for each series; none are written if not given.
+    fill : bool
+        Shade the area, which is the mass.
+    direct : bool
+        Write the labels at the curves; False makes a legend.
+    xlabel, ylabel : str
+    ylim : (low, high), optional
+        Give the same one for every frame of a slider.
+    ax : matplotlib Axes, optional
+        Of a new figure if not given.
+
+    Returns
+    -------
+    matplotlib Axes
     """
     y = np.atleast_2d(_host(histograms, "histograms", (1, 2)))
     x = _axis(positions, "positions", y.shape[1])
@@ -201,7 +227,16 @@ def _label(ax: Any, direct: bool) -> None:
 
 
 def label_lines(ax: Any) -> Any:
-    """Write each line's label where the line stands farthest from the others, in the line's own colour."""
+    """Write each line's label where the line stands farthest from the others, in the line's own colour.
+
+    Parameters
+    ----------
+    ax : matplotlib Axes
+
+    Returns
+    -------
+    matplotlib Axes
+    """
     lines = [line for line in ax.get_lines() if not line.get_label().startswith("_")]
     if not lines:
         return ax
@@ -259,11 +294,21 @@ def plot_atoms(
     ylabel: str = "mass per bin",
     ax: Any = None,
 ) -> Any:
-    """Draw learned atoms, over the training histograms as thin grey ghosts where ``data`` is given.
+    """Draw learned atoms, over the training histograms as thin grey ghosts where they are given.
 
     Parameters
     ----------
-    atoms : array, shape (n_atoms, n_bins).   data : array, shape (n_samples, n_bins).
+    atoms : array, shape (n_atoms, n_bins)
+    positions : array, shape (n_bins,), optional
+    data : array, shape (n_samples, n_bins), optional
+    labels : sequence of str, optional
+    xlabel, ylabel : str
+    ax : matplotlib Axes, optional
+        Of a new figure if not given.
+
+    Returns
+    -------
+    matplotlib Axes
     """
     rows = _host(atoms, "atoms", 2)
     x = _axis(positions, "positions", rows.shape[1])
@@ -292,7 +337,15 @@ def plot_reconstruction(
 
     Parameters
     ----------
-    data, reconstruction : array, shape (n_bins,).
+    data, reconstruction : array, shape (n_bins,)
+    positions : array, shape (n_bins,), optional
+    xlabel, ylabel : str
+    ax : matplotlib Axes, optional
+        Of a new figure if not given.
+
+    Returns
+    -------
+    matplotlib Axes
     """
     x_data, fit = _host(data, "data", 1), _host(reconstruction, "reconstruction", 1)
     if x_data.shape != fit.shape:
@@ -321,7 +374,22 @@ def plot_loss(
     ylabel: str = "loss",
     ax: Any = None,
 ) -> Any:
-    """Draw the loss of one or several fits against the iteration. Curves may have different lengths."""
+    """Draw the loss of one or several fits against the iteration. Curves may have different lengths.
+
+    Parameters
+    ----------
+    curves : array, shape (n_steps,), or sequence of them
+    labels : sequence of str, optional
+    log : bool
+        A logarithmic axis.
+    xlabel, ylabel : str
+    ax : matplotlib Axes, optional
+        Of a new figure if not given.
+
+    Returns
+    -------
+    matplotlib Axes
+    """
     several = (
         isinstance(curves, list | tuple) and len(curves) > 0 and any(np.ndim(c) > 0 for c in curves if c is not None)
     )
@@ -350,13 +418,25 @@ def plot_endmembers(
     ylabel: str | None = None,
     ax: Any = None,
 ) -> Any:
-    """Draw endmember spectra, broken where bands are missing; ``reference`` spectra lie behind them in grey.
+    """Draw endmember spectra, broken where bands are missing, over reference spectra in grey.
 
     Parameters
     ----------
-    endmembers : array, shape (n_endmembers, n_bands).   wavelengths : (n_bands,) nm.
-    reference : array, shape (n_endmembers, n_bands), aligned (``metrics.match_endmembers``).
-    ylabel : "reflectance" where nothing is above 1.5 and it is not given, else "value, as in the file".
+    endmembers : array, shape (n_endmembers, n_bands)
+    wavelengths : array, shape (n_bands,), nm, optional
+    names : sequence of str, optional
+    reference : array, shape (n_endmembers, n_bands), optional
+        Aligned (``metrics.match_endmembers``).
+    direct : bool
+        Write the names at the curves; False makes a legend.
+    ylabel : str, optional
+        If not given, "reflectance" where nothing is above 1.5, else "value, as in the file".
+    ax : matplotlib Axes, optional
+        Of a new figure if not given.
+
+    Returns
+    -------
+    matplotlib Axes
     """
     rows = _host(endmembers, "endmembers", 2)
     ylabel = ylabel or ("reflectance" if np.nanmax(np.abs(rows)) <= 1.5 else "value, as in the file")
@@ -405,9 +485,19 @@ def plot_plan(
 
     Parameters
     ----------
-    plan : array, shape (n, m)   Row i: where the mass of bin i goes.
-    p, q : array, shapes (n,) and (m,)   Margins; the plan's own sums if not given.
-    positions : array, shape (n,)   For both axes; bins if not given.
+    plan : array, shape (n, m)
+        Row i: where the mass of bin i goes.
+    p, q : array, shape (n,) and (m,), optional
+        Margins; the plan's own sums if not given.
+    positions : array, shape (n,), optional
+        For both axes; bins if not given.
+    xlabel, ylabel : str
+    ax : matplotlib Axes, optional
+        Of a new figure if not given.
+
+    Returns
+    -------
+    matplotlib Axes
     """
     mass = _host(plan, "plan", 2, gaps=False)
     p = mass.sum(axis=1) if p is None else _host(p, "p", 1, gaps=False)
@@ -454,9 +544,22 @@ def plot_map(
 
     Parameters
     ----------
-    values : array, shape (rows, cols).
-    vmin, vmax : ends of the colour scale; give them where maps are compared.
-    unit : text at the colour bar.
+    values : array, shape (rows, cols)
+    title : str, optional
+    vmin, vmax : float, optional
+        Ends of the colour scale; give them where maps are compared.
+    unit : str, optional
+        Written at the colour bar.
+    bar : bool
+        Draw the colour bar.
+    cmap : str
+        A colour map of matplotlib.
+    ax : matplotlib Axes, optional
+        Of a new figure if not given.
+
+    Returns
+    -------
+    matplotlib Axes
     """
     import matplotlib
 
@@ -495,8 +598,15 @@ def plot_abundances(
 
     Parameters
     ----------
-    abundances : array, shape (rows, cols, n_endmembers), or (n_pixels, n_endmembers) with ``shape=(rows, cols)``.
-    axes : array of at least n_endmembers Axes; made in rows of ``columns`` if not given.
+    abundances : array, shape (rows, cols, n_endmembers) or (n_pixels, n_endmembers)
+    names : sequence of str, optional
+    shape : (rows, cols), optional
+        Of the map, where the abundances are a list of pixels.
+    vmax : float
+    columns : int
+        Maps in a row.
+    axes : array of at least n_endmembers Axes, optional
+        Made in rows of ``columns`` if not given.
 
     Returns
     -------
@@ -545,9 +655,19 @@ def plot_labels(
 
     Parameters
     ----------
-    labels : array of ints, shape (rows, cols); NaN (masked, from ``Scene.to_map``) is grey.
-    names : code -> name, for the legend beside the map.
-    background : the code that is drawn grey and not named (unlabelled pixels).
+    labels : array of int, shape (rows, cols)
+        NaN (masked, from ``Scene.to_map``) is grey.
+    names : dict of int to str, optional
+        Of each code its name, for the legend beside the map.
+    background : int or None
+        The code that is drawn grey and not named (unlabelled pixels).
+    title : str, optional
+    ax : matplotlib Axes, optional
+        Of a new figure if not given.
+
+    Returns
+    -------
+    matplotlib Axes
     """
     from matplotlib.colors import ListedColormap
     from matplotlib.patches import Patch
@@ -581,9 +701,17 @@ def plot_labels(
 
 
 def label_colour(k: int) -> str:
-    """The colour of the k-th class of a map, from 0.
+    """The colour of the k-th class of a map.
 
     Areas first in the palette's own colours, then in the darkened ones: 14 classes can be told apart.
+
+    Parameters
+    ----------
+    k : int, from 0
+
+    Returns
+    -------
+    str
     """
     order = (*FILLS[:4], FILLS[5], FILLS[6], "#D55E00", *COLOURS[1:5], *COLOURS[5:])
     return order[k % len(order)]
@@ -600,6 +728,15 @@ def _luminance(colour: str) -> float:
 
 def contrast(colour: str, background: str = "white") -> float:
     """Contrast ratio of two colours, 1 to 21 (WCAG 2.1); text needs 4.5.
+
+    Parameters
+    ----------
+    colour, background : str
+        Colours of matplotlib.
+
+    Returns
+    -------
+    float
 
     Examples
     --------
@@ -622,13 +759,21 @@ def _heart_of(region: np.ndarray) -> tuple[int, int]:
 def plot_scene(
     scene: Any, *, rgb: tuple[float, float, float] | None = None, title: str | None = None, ax: Any = None
 ) -> Any:
-    """Draw a scene as a picture from three of its bands, each stretched between its 2nd and 98th percentile.
+    """Draw a scene as a picture of three of its bands, each stretched between two percentiles.
 
     Parameters
     ----------
-    scene : Scene.
-    rgb : wavelengths in nm shown as red, green and blue. If not given, natural colours (650, 550, 450) where the scene
-        sees them, else its own bands at 80, 50 and 20 % of its range.
+    scene : Scene
+    rgb : three floats, nm, optional
+        Wavelengths shown as red, green and blue. If not given, natural colours (650, 550, 450) where the scene sees
+        them, else its own bands at 80, 50 and 20 % of its range. The percentiles are the 2nd and the 98th.
+    title : str, optional
+    ax : matplotlib Axes, optional
+        Of a new figure if not given.
+
+    Returns
+    -------
+    matplotlib Axes
     """
     title = _label_of("title", title)
     picture, told = scene_picture(scene, rgb=rgb)
@@ -640,7 +785,19 @@ def plot_scene(
 
 
 def scene_picture(scene: Any, *, rgb: tuple[float, float, float] | None = None) -> tuple[np.ndarray, str]:
-    """The colours of :func:`plot_scene`, (rows, cols, 3) in [0, 1], and which bands they are."""
+    """The colours of :func:`plot_scene`, and which bands they are.
+
+    Parameters
+    ----------
+    scene : Scene
+    rgb : three floats, nm, optional
+        As for :func:`plot_scene`.
+
+    Returns
+    -------
+    picture : array, shape (rows, cols, 3), in [0, 1]
+    bands : str
+    """
     from matplotlib.colors import to_rgb
 
     if not hasattr(scene, "cube"):
@@ -676,7 +833,17 @@ def _rgb_bands(n_bands: int, wavelengths: Any, rgb: tuple[float, float, float] |
 
 
 def triangle_points(weights: Array) -> np.ndarray:
-    """Points of the simplex with three weights as points of the plane: corners (0, 0), (1, 0), (1/2, sqrt(3)/2).
+    """Points of the simplex with three weights as points of the plane.
+
+    The corners are (0, 0), (1, 0) and (1/2, sqrt(3)/2).
+
+    Parameters
+    ----------
+    weights : array, shape (n_points, 3)
+
+    Returns
+    -------
+    array, shape (n_points, 2)
 
     Examples
     --------
@@ -701,10 +868,20 @@ def plot_triangle(
 
     Parameters
     ----------
-    weights : array, shape (n_points, 3), on the simplex.
-    names : of the three corners.
-    groups : array of n_points codes; each group has its colour and its marker.
-    path : join the points in their order.
+    weights : array, shape (n_points, 3)
+        On the simplex.
+    names : sequence of str, optional
+        Of the three corners.
+    groups : array, shape (n_points,), optional
+        Codes; each group has its colour and its marker.
+    path : bool
+        Join the points in their order.
+    ax : matplotlib Axes, optional
+        Of a new figure if not given.
+
+    Returns
+    -------
+    matplotlib Axes
     """
     points, names = triangle_points(weights), _names(names, 3, "atom")
     codes = _groups(groups, len(points))

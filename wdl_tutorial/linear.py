@@ -42,7 +42,12 @@ class Unmixed(NamedTuple):
     endmembers: Array  # (n_endmembers, n_bands), as given
 
     def reconstruct(self) -> Array:
-        """abundances @ endmembers, (n_pixels, n_bands)."""
+        """The pixels that the model makes: ``abundances @ endmembers``.
+
+        Returns
+        -------
+        array, shape (n_pixels, n_bands)
+        """
         return self.abundances @ self.endmembers
 
 
@@ -55,7 +60,12 @@ class PCAResult(NamedTuple):
     explained_variance_ratio: np.ndarray  # (n_endmembers,); zeros where all pixels are equal
 
     def reconstruct(self) -> np.ndarray:
-        """mean + abundances @ endmembers, (n_pixels, n_bands)."""
+        """The pixels that the model makes: ``mean + abundances @ endmembers``.
+
+        Returns
+        -------
+        array, shape (n_pixels, n_bands)
+        """
         return self.mean + self.abundances @ self.endmembers
 
 
@@ -69,7 +79,12 @@ class NMFResult(NamedTuple):
     error: float  # ||X - abundances @ endmembers||_F / ||X||_F
 
     def reconstruct(self) -> np.ndarray:
-        """abundances @ endmembers, (n_pixels, n_bands)."""
+        """The pixels that the model makes: ``abundances @ endmembers``.
+
+        Returns
+        -------
+        array, shape (n_pixels, n_bands)
+        """
         return self.abundances @ self.endmembers
 
 
@@ -91,7 +106,12 @@ class BilinearResult(NamedTuple):
     converged: Array  # (n_pixels,) bool
 
     def reconstruct(self) -> Array:
-        """sum_i a_i m_i + sum_{i<j} gamma_ij a_i a_j m_i m_j, (n_pixels, n_bands)."""
+        """The pixels that the model makes: ``sum_i a_i m_i + sum_{i<j} gamma_ij a_i a_j m_i m_j``.
+
+        Returns
+        -------
+        array, shape (n_pixels, n_bands)
+        """
         first, second = gaussnewton.pair_columns(self.abundances, self.pairs)
         left, right = gaussnewton.pair_columns(
             array_namespace(self.endmembers).matrix_transpose(self.endmembers), self.pairs
@@ -111,7 +131,12 @@ class VariableResult(NamedTuple):
     converged: bool
 
     def reconstruct(self) -> Array:
-        """sum_i a_ni s_ni, (n_pixels, n_bands)."""
+        """The pixels that the model makes: ``sum_i a_ni s_ni`` in pixel n.
+
+        Returns
+        -------
+        array, shape (n_pixels, n_bands)
+        """
         return leastsquares.mix(self.abundances, self.endmembers)
 
 
@@ -212,14 +237,22 @@ def _chunks(n: int, per_pixel: int) -> Iterator[slice]:
 
 
 def pca(X: Array, n_endmembers: int, *, random_state: int | np.random.Generator | None = None) -> PCAResult:
-    """NumPy and scikit-learn only. The affine subspace nearest to the pixels: min ||X - mean - scores @ components||.
+    """The affine subspace nearest to the pixels: min ``||X - mean - scores @ components||``.
+
+    NumPy and scikit-learn only.
 
     Parameters
     ----------
     X : array, shape (n_pixels, n_bands)
-    n_endmembers : number of components, at most min(n_pixels, n_bands). ``n`` endmembers that mix linearly, with
-        fractions that sum to one, span ``n - 1`` components.
-    random_state : not used: the decomposition is exact. Here so that PCA, NMF and VCA are called alike.
+    n_endmembers : int
+        Number of components, at most ``min(n_pixels, n_bands)``. ``n`` endmembers that mix linearly, with fractions
+        that sum to one, span ``n - 1`` components.
+    random_state : int or numpy.random.Generator, optional
+        Not used: the decomposition is exact. Here so that PCA, NMF and VCA are called alike.
+
+    Returns
+    -------
+    PCAResult
 
     Raises
     ------
@@ -250,24 +283,39 @@ def nmf(
     max_iter: int = 2000,
     tol: float = 1e-4,
 ) -> NMFResult:
-    """NumPy and scikit-learn only. Non-negative factors: min ||X - abundances @ endmembers||_F, both non-negative.
+    """Non-negative factors: min ``||X - abundances @ endmembers||_F``, both non-negative.
 
-    The solution is far from unique: on real spectra every start fits equally well with other endmembers. What the
-    scales of the factors are is arbitrary, too; here they are the ones that bring the sums of the abundances closest
-    to one (least squares). The sums are not constrained.
+    NumPy and scikit-learn only. The solution is far from unique: on real spectra every start fits equally well with
+    other endmembers. What the scales of the factors are is arbitrary, too; here they are the ones that bring the sums
+    of the abundances closest to one (least squares). The sums are not constrained.
 
     Parameters
     ----------
-    X : array, shape (n_pixels, n_bands), non-negative.
-    n_endmembers : number of components, at most min(n_pixels, n_bands).
-    random_state : int or numpy.random.Generator, of the start; None draws a fresh one.
-    init : scikit-learn's name of the start: "random", or "nndsvda", which is the same for every seed.
-    max_iter, tol : coordinate descent stops at the relative tolerance, or warns (ConvergenceWarning).
+    X : array, shape (n_pixels, n_bands)
+        Non-negative.
+    n_endmembers : int
+        Number of components, at most ``min(n_pixels, n_bands)``.
+    random_state : int or numpy.random.Generator, optional
+        Of the start; None draws a fresh one.
+    init : {"random", "nndsvda"}
+        scikit-learn's name of the start; the second is the same for every seed.
+    max_iter : int
+    tol : float
+        Coordinate descent stops at this relative tolerance.
+
+    Returns
+    -------
+    NMFResult
 
     Raises
     ------
     ValueError
         If X is negative somewhere, not two-dimensional, holds NaN, or is smaller than ``n_endmembers``.
+
+    Warns
+    -----
+    ConvergenceWarning
+        If it is not there after ``max_iter`` rounds.
     """
     from sklearn.decomposition import NMF
     from sklearn.exceptions import ConvergenceWarning as SklearnWarning
@@ -312,32 +360,42 @@ def vca(
     snr_db: float | None = None,
     denoise: bool = True,
 ) -> VCAResult:
-    """Find the pixels at the corners of the data: vertex component analysis (Nascimento and Bioucas-Dias, 2005).
+    """Find the pixels at the corners of the data: vertex component analysis.
 
     Linear mixtures fill a simplex whose corners are pure pixels, and a linear function is largest at a corner. Again
-    and again, take a random direction orthogonal to the corners found so far, and the pixel that lies farthest along.
+    and again, take a random direction orthogonal to the corners found so far, and the pixel that lies farthest along
+    (Nascimento and Bioucas-Dias, 2005).
 
-    Before that the pixels are projected, by one of two rules (the paper's). Where the signal-to-noise ratio is at
-    least 15 + 10 log10(n_endmembers) dB: on the span of the first n_endmembers singular vectors, then divided by their
-    component along the mean, which undoes shading; pixels whose component is below 1 % of its mean (shadow, fill
-    values) cannot become endmembers then, as the division would blow up their noise. Otherwise, and where more
-    than 1 % of the pixels lie behind the origin (centred data): on the first n_endmembers - 1 principal components, around
-    the mean.
+    Before that the pixels are projected, by one of two rules (the paper's). The first, where the signal-to-noise ratio
+    is at least 15 + 10 log10(n_endmembers) dB: on the span of the first n_endmembers singular vectors, then divided by
+    their component along the mean, which undoes shading; pixels whose component is below 1 % of its mean (shadow, fill
+    values) cannot become endmembers then, as the division would blow up their noise. The second, otherwise, and where
+    more than 1 % of the pixels lie behind the origin (centred data): on the first n_endmembers - 1 principal
+    components, around the mean.
 
-    The division also blows up the noise of dark materials that are no fill values, such as water: the same pond may then
-    be found three times in a scene of little noise. ``snr_db=0`` asks for the second rule, which divides by nothing (and
-    no longer undoes shading); or mask the dark pixels. See the last example. Neither rule is the better one everywhere:
-    mean angles to the true endmembers, in degrees, by the first and by the second (medians over 20 seeds), are 3.0 and 0.8
-    in the teaching scene, 18.4 and 8.2 in Jasper Ridge, 3.8 and 4.2 in Samson, 0.5 and 2.7 in DC1, which has no water.
+    The division also blows up the noise of dark materials that are no fill values, such as water: the same pond may
+    then be found three times in a scene of little noise. ``snr_db=0`` asks for the second rule, which divides by
+    nothing (and no longer undoes shading); or mask the dark pixels. See the last example. Neither rule is the better
+    one everywhere: mean angles to the true endmembers, in degrees, by the first and by the second (medians over 20
+    seeds), are 3.0 and 0.8 in the teaching scene, 18.4 and 8.2 in Jasper Ridge, 3.8 and 4.2 in Samson, 0.5 and 2.7 in
+    DC1, which has no water.
 
     Parameters
     ----------
     X : array, shape (n_pixels, n_bands)
-    n_endmembers : from 2 to min(n_pixels, n_bands).
-    random_state : int or numpy.random.Generator, of the directions; None draws a fresh one.
-    snr_db : the signal-to-noise ratio, if known, which chooses the rule: 0 for the second, ``math.inf`` for the first.
+    n_endmembers : int
+        From 2 to ``min(n_pixels, n_bands)``.
+    random_state : int or numpy.random.Generator, optional
+        Of the directions; None draws a fresh one.
+    snr_db : float, dB, optional
+        The signal-to-noise ratio, if known, which chooses the rule: ``math.inf`` for the first, 0 for the second.
         Estimated if not given: signal is what lies in the principal subspace.
-    denoise : return the endmembers as projected on the signal subspace; else the pixels themselves.
+    denoise : bool
+        Return the endmembers as projected on the signal subspace; else the pixels themselves.
+
+    Returns
+    -------
+    VCAResult
 
     Raises
     ------
@@ -477,15 +535,23 @@ def vca_in_blocks(
     random_state: int | np.random.Generator | None = None,
     snr_db: float | None = None,
 ) -> VCAResult:
-    """:func:`vca` of pixels that never lie in memory together: NumPy blocks of them, gone through four times.
+    """The :func:`vca` of pixels that never lie in memory together.
+
+    The blocks are gone through four times.
 
     Parameters
     ----------
-    blocks : called for an iterator over arrays (n, n_bands), the same ones each time.
+    blocks : callable
+        Called for an iterator over NumPy arrays, shape (n, n_bands), the same ones each time.
+    n_endmembers : int
+    random_state : int or numpy.random.Generator, optional
+    snr_db : float, dB, optional
+        As for :func:`vca`.
 
     Returns
     -------
-    VCAResult. The indices count the pixels of all blocks in order; the endmembers are those of :func:`vca` up to rounding.
+    VCAResult
+        The indices count the pixels of all blocks in order; the endmembers are those of :func:`vca` up to rounding.
 
     Raises
     ------
@@ -523,10 +589,19 @@ class Corners(NamedTuple):
 
 
 def atgp(X: Array, n_endmembers: int) -> Corners:
-    """NumPy. The automatic target generator: again and again the pixel that lies farthest from the span of those before it.
+    """The automatic target generator: again and again the pixel farthest from the span of those before it.
 
-    Orthogonal projection, without a random number (Ren and Chang, 2003, doi:10.1109/TAES.2003.1261124). It likes bright and
-    rare pixels, and takes an outlier for a target.
+    NumPy. Orthogonal projection, without a random number (Ren and Chang, 2003, doi:10.1109/TAES.2003.1261124). It likes
+    bright and rare pixels, and takes an outlier for a target.
+
+    Parameters
+    ----------
+    X : array, shape (n_pixels, n_bands)
+    n_endmembers : int
+
+    Returns
+    -------
+    Corners
 
     Raises
     ------
@@ -558,11 +633,23 @@ def atgp(X: Array, n_endmembers: int) -> Corners:
 def nfindr(
     X: Array, n_endmembers: int, *, random_state: int | np.random.Generator | None = None, max_iter: int = 20
 ) -> Corners:
-    """NumPy. N-FINDR: the pixels whose simplex has the largest volume (Winter, 1999, doi:10.1117/12.366289).
+    """N-FINDR: the pixels whose simplex has the largest volume (Winter, 1999, doi:10.1117/12.366289).
 
-    In the n_endmembers - 1 leading principal components each corner in turn is replaced by the pixel that enlarges the
-    simplex most, until none does: the volume is a determinant, linear in each corner. It starts from the corners that
-    :func:`vca` finds, so that a seed matters little.
+    NumPy. In the n_endmembers - 1 leading principal components each corner in turn is replaced by the pixel that
+    enlarges the simplex most, until none does: the volume is a determinant, linear in each corner. It starts from the
+    corners that :func:`vca` finds, so that a seed matters little.
+
+    Parameters
+    ----------
+    X : array, shape (n_pixels, n_bands)
+    n_endmembers : int
+    random_state : int or numpy.random.Generator, optional
+    max_iter : int
+        Rounds over all corners.
+
+    Returns
+    -------
+    Corners
 
     Warns
     -----
@@ -601,7 +688,11 @@ def nfindr(
 
 
 def nnls(X: Array, endmembers: Array, *, normalize: bool = False) -> Unmixed:
-    """Non-negative least squares, exactly: min ||x - a @ endmembers||^2 over a >= 0, for every pixel at once.
+    """Non-negative least squares, exactly, for every pixel at once.
+
+    ::
+
+        min ||x - a @ endmembers||^2    over a >= 0
 
     Without the sum to one, a shadow or a second reflection may scale the pixel; dividing by the sum afterwards
     (``normalize=True``) then gives fractions that do not know about brightness. This five-line baseline is hard to
@@ -609,18 +700,24 @@ def nnls(X: Array, endmembers: Array, *, normalize: bool = False) -> Unmixed:
 
     Parameters
     ----------
-    X : array, shape (n_pixels, n_bands)   Negative entries (noise) are fine.
-    endmembers : array, shape (n_endmembers, n_bands)   Where they are linearly dependent, abundances are not unique,
-        the reconstruction is.
-    normalize : divide each pixel's abundances by their sum. Pixels whose abundances are all zero stay all zero, and a
-        warning counts them.
+    X : array, shape (n_pixels, n_bands)
+        Negative entries (noise) are fine.
+    endmembers : array, shape (n_endmembers, n_bands)
+        Where they are linearly dependent, abundances are not unique, the reconstruction is.
+    normalize : bool
+        Divide each pixel's abundances by their sum. Pixels whose abundances are all zero stay all zero, and a warning
+        counts them.
+
+    Returns
+    -------
+    Unmixed
 
     Raises
     ------
     ValueError
         If shapes disagree or an entry is NaN.
     FloatingPointError
-        If a pixel breaks the optimality conditions by more than 1e-10 of their scale, max |X @ endmembers.T|.
+        If a pixel breaks the optimality conditions by more than 1e-10 of their scale, ``max |X @ endmembers.T|``.
 
     Examples
     --------
@@ -643,20 +740,28 @@ def nnls(X: Array, endmembers: Array, *, normalize: bool = False) -> Unmixed:
 
 
 def sparse(X: Array, endmembers: Array, *, penalty: float) -> Unmixed:
-    """Few spectra of a large library: min 1/2 ||x - a @ endmembers||^2 + penalty sum(a) over a >= 0, exactly.
+    """Few spectra of a large library: non-negative least squares with a price on their sum, exactly.
 
-    The problem of SUnSAL (Bioucas-Dias and Figueiredo, 2010, doi:10.1109/WHISPERS.2010.5594963), solved as :func:`nnls` with
-    one band more, in which every spectrum has a small value s and every pixel -penalty / s: what it adds is
-    penalty sum(a) + (s sum(a))^2 / 2, up to a constant.
+    ::
+
+        min over a >= 0    1/2 ||x - a @ endmembers||^2 + penalty sum(a)
+
+    The problem of SUnSAL (Bioucas-Dias and Figueiredo, 2010, doi:10.1109/WHISPERS.2010.5594963). It is solved as
+    :func:`nnls` with one more band, in which every spectrum has a small value s and every pixel -penalty / s: up to a
+    constant this band adds penalty sum(a) + (s sum(a))^2 / 2.
 
     Parameters
     ----------
-    X : array, shape (n_pixels, n_bands).   endmembers : array, shape (n_endmembers, n_bands), a library.
-    penalty : in units of the squares of X; 0 is NNLS. Where it reaches X @ spectrum, the spectrum is not used.
+    X : array, shape (n_pixels, n_bands)
+    endmembers : array, shape (n_endmembers, n_bands)
+        A library.
+    penalty : float
+        In units of the squares of X; 0 is NNLS. Where it reaches ``X @ spectrum``, the spectrum is not used.
 
     Returns
     -------
-    Unmixed. Abundances do not sum to one: the penalty makes them smaller.
+    Unmixed
+        Abundances do not sum to one: the penalty makes them smaller.
 
     Examples
     --------
@@ -673,7 +778,11 @@ def sparse(X: Array, endmembers: Array, *, penalty: float) -> Unmixed:
 
 
 def fcls(X: Array, endmembers: Array) -> Unmixed:
-    """Fully constrained least squares, exactly: min ||x - a @ endmembers||^2 over a >= 0, sum(a) = 1.
+    """Fully constrained least squares, exactly: shares of each endmember that sum to one.
+
+    ::
+
+        min ||x - a @ endmembers||^2    over a >= 0, sum(a) = 1
 
     Solved as the quadratic program it is, by an active-set method over all pixels at once; no penalty weight stands
     for the sum, so nothing depends on the units of the data.
@@ -681,16 +790,20 @@ def fcls(X: Array, endmembers: Array) -> Unmixed:
     Parameters
     ----------
     X : array, shape (n_pixels, n_bands)
-    endmembers : array, shape (n_endmembers, n_bands), in the units of X (a warning tells of a factor above 100)
-        Where they are affinely dependent (duplicates, or a mixture of others), abundances are not unique, the
-        reconstruction is.
+    endmembers : array, shape (n_endmembers, n_bands)
+        In the units of X (a warning tells of a factor above 100). Where they are affinely dependent (duplicates, or a
+        mixture of others), abundances are not unique, the reconstruction is.
+
+    Returns
+    -------
+    Unmixed
 
     Raises
     ------
     ValueError
         If shapes disagree or an entry is NaN.
     FloatingPointError
-        If a pixel breaks the optimality conditions by more than 1e-10 of their scale, max |X @ endmembers.T|.
+        If a pixel breaks the optimality conditions by more than 1e-10 of their scale, ``max |X @ endmembers.T|``.
 
     Examples
     --------
@@ -747,28 +860,44 @@ def _check_optimal(endmembers: Array, cross: Array, found: Array, sum_to_one: bo
 def bilinear(
     X: Array, endmembers: Array, *, model: str = "fan", tol: float = 1e-8, max_iter: int = 200
 ) -> BilinearResult:
-    """Least squares under a bilinear mixing model, in which light may bounce off two materials:
+    """Least squares under a bilinear mixing model, in which light may bounce off two materials.
+
+    ::
 
         min ||x - sum_i a_i m_i - sum_{i<j} gamma_ij a_i a_j m_i m_j||^2    over a >= 0, sum(a) = 1
 
-    (m_i m_j band by band). ``model="fan"``: gamma = 1 (Fan et al., 2009). ``model="gbm"``: gamma_ij in [0, 1] is
-    fitted, too: the generalised bilinear model (Halimi et al., 2011). Every iteration solves the linearised problem,
-    damped, exactly under the constraints, and is taken only where the objective falls. The problem is not convex; it
-    starts at the normalised NNLS abundances.
+    (``m_i m_j`` band by band). Every iteration solves the linearised problem, damped, exactly under the constraints,
+    and is taken only where the objective falls. The problem is not convex; it starts at the normalised NNLS abundances.
 
     Parameters
     ----------
-    X : array, shape (n_pixels, n_bands)   Reflectance: the products make the model depend on the units.
-    endmembers : array, shape (n_endmembers, n_bands), n_endmembers >= 2, in reflectance.
-    tol : a pixel has converged when the linearised objective could fall by no more than ``tol`` times ``||x||^2`` or
+    X : array, shape (n_pixels, n_bands)
+        Reflectance: the products make the model depend on the units.
+    endmembers : array, shape (n_endmembers, n_bands)
+        In reflectance; two at least.
+    model : {"fan", "gbm"}
+        "fan": gamma = 1 (Fan et al., 2009). "gbm": gamma_ij in [0, 1] is fitted, too: the generalised bilinear model
+        (Halimi et al., 2011).
+    tol : float
+        A pixel has converged when the linearised objective could fall by no more than ``tol`` times ``||x||^2`` or
         the largest ``||m_i||^2``, whichever is more.
-    max_iter : of Gauss-Newton; beyond it a ConvergenceWarning counts the pixels, and ``converged`` marks them.
+    max_iter : int
+        Of Gauss-Newton.
+
+    Returns
+    -------
+    BilinearResult
 
     Raises
     ------
     ValueError
         If shapes disagree, an entry is NaN, there is one endmember only, the model is unknown, or the endmembers
         exceed 2 and are no reflectances.
+
+    Warns
+    -----
+    ConvergenceWarning
+        If pixels are not there after ``max_iter`` steps; ``converged`` marks them.
 
     Examples
     --------
@@ -839,32 +968,49 @@ def _warn_bilinear(converged: Array, tol: float, max_iter: int) -> None:
 def elmm(
     X: Array, endmembers: Array, *, price: float = 1.0, start: str = "fcls", tol: float = 1e-3, max_iter: int = 20
 ) -> VariableResult:
-    """Unmix where a material is bright here and dim there: the extended linear mixing model (Drumetz et al., 2016).
+    """Unmix where a material is bright here and dim there: the extended linear mixing model.
+
+    ::
 
         min over a, S, psi   1/2 sum_n ||x_n - a_n @ S_n||^2  +  price / 2 sum_n ||S_n - psi_n endmembers||^2
 
-    over a_n on the simplex, S_n >= 0 and one factor psi_nk >= 0 per pixel and material, in turns. The paper's prices on
-    the neighbours of a pixel are left out: pixels are independent here, and no image is needed.
+    over a_n on the simplex, S_n >= 0 and one factor psi_nk >= 0 per pixel and material, in turns (Drumetz et al.,
+    2016). The paper's prices on the neighbours of a pixel are left out: pixels are independent here, and no image is
+    needed.
 
     Without them the data do not choose the fractions. With S at its best (and nowhere cut at zero) the objective of a
-    pixel is price / (price + ||a||^2) ||x - sum_k a_k psi_k endmembers_k||^2 / 2: only the products a_k psi_k fit, and
-    of all a the purest is cheapest. So where it starts and when it stops decide; both are the authors' by default.
+    pixel is ``price / (price + ||a||^2) ||x - sum_k a_k psi_k endmembers_k||^2 / 2``: only the products a_k psi_k fit,
+    and of all a the purest is cheapest. So where it starts and when it stops decide; both are the authors' by default.
 
     Parameters
     ----------
     X : array, shape (n_pixels, n_bands)
-    endmembers : array, shape (n_endmembers, n_bands), in the units of X: the references that psi scales.
-    price : lambda_S of the paper, without unit: how dear it is to leave a scaled reference. Large: S = psi endmembers.
-    start : "fcls" and factors of one, as in the authors' code; or "nnls": fractions of the free fit, and its sum as the
+    endmembers : array, shape (n_endmembers, n_bands)
+        In the units of X: the references that psi scales.
+    price : float, no unit
+        lambda_S of the paper: how dear it is to leave a scaled reference. Large: S = psi endmembers.
+    start : {"fcls", "nnls"}
+        "fcls" and factors of one, as in the authors' code; or "nnls": fractions of the free fit, and its sum as the
         factor of every material (their SCLSU), which is exact where a pixel has one brightness.
-    tol, max_iter : turns end where neither abundances nor rebuilt pixels changed by more than ``tol`` (relative Frobenius
-        norm), or after ``max_iter``, 20 in the authors' code; a ConvergenceWarning tells. S alone holds
-        n_pixels x n_endmembers x n_bands numbers.
+    tol : float
+        Turns end where neither abundances nor rebuilt pixels changed by more than this (relative Frobenius norm).
+    max_iter : int
+        Turns, 20 in the authors' code.
+
+    Returns
+    -------
+    VariableResult
+        S alone holds n_pixels x n_endmembers x n_bands numbers.
 
     Raises
     ------
     ValueError
         If shapes disagree, an entry is NaN, an option is unknown, or ``price`` is not positive and finite.
+
+    Warns
+    -----
+    ConvergenceWarning
+        If something still changes after ``max_iter`` turns.
 
     Examples
     --------
@@ -887,19 +1033,33 @@ def glmm(
     tol: float = 1e-3,
     max_iter: int = 20,
 ) -> VariableResult:
-    """Unmix where a material changes band by band: the generalised linear mixing model (Imbiriba et al., 2018).
+    """Unmix where a material changes band by band: the generalised linear mixing model.
+
+    ::
 
         min over a, S, Psi   1/2 sum_n ||x_n - a_n @ S_n||^2  +  price / 2 sum_n ( ||S_n - Psi_n * endmembers||^2
                              + length^2 sum_k mean(endmembers_k^2) sum_l (Psi_nkl - Psi_nk,l-1)^2 )
 
-    :func:`elmm` with a factor for every band. Factors that are free in every band would explain anything; the paper
-    holds them by a price on the differences between neighbouring pixels, which needs an image. Here the price is on
-    the differences between neighbouring bands, so that pixels stay independent.
+    This is :func:`elmm` with a factor for every band (Imbiriba et al., 2018). Factors that are free in every band would
+    explain anything; the paper holds them by a price on the differences between neighbouring pixels, which needs an
+    image. Here the price is on the differences between neighbouring bands, so that pixels stay independent.
 
     Parameters
     ----------
-    X, endmembers, price, start, tol, max_iter : as in :func:`elmm`.
-    length : over how many bands a factor is about the same; ``math.inf`` is ELMM, 0 leaves every band free.
+    X : array, shape (n_pixels, n_bands)
+    endmembers : array, shape (n_endmembers, n_bands)
+    price : float, no unit
+        As for :func:`elmm`.
+    length : float, bands
+        Over how many bands a factor is about the same; ``math.inf`` is ELMM, 0 leaves every band free.
+    start : {"fcls", "nnls"}
+    tol : float
+    max_iter : int
+        As for :func:`elmm`.
+
+    Returns
+    -------
+    VariableResult
 
     Raises
     ------
@@ -922,20 +1082,33 @@ def plmm(
     tol: float = 1e-3,
     max_iter: int = 20,
 ) -> VariableResult:
-    """Unmix where a material changes in any way: the perturbed linear mixing model (Thouvenin et al., 2016).
+    """Unmix where a material changes in any way: the perturbed linear mixing model.
+
+    ::
 
         min over a, M, dM   1/2 sum_n ||x_n - a_n @ (M + dM_n)||^2  +  price / 2 sum_n ||dM_n||^2
                             + reference_price / 2 ||M - endmembers||^2
 
-    over a_n on the simplex, M >= 0 and M + dM_n >= 0, in turns. The paper's price on the abundances of neighbouring
-    pixels is left out.
+    over a_n on the simplex, M >= 0 and M + dM_n >= 0, in turns (Thouvenin et al., 2016). The paper's price on the
+    abundances of neighbouring pixels is left out.
 
     Parameters
     ----------
-    X, endmembers, tol, max_iter : as in :func:`elmm`.
-    price : gamma of the paper, how dear it is for a pixel to have spectra of its own.
-    reference_price : beta of the paper, how dear it is for M to leave ``endmembers``, against the sum over all pixels.
-    start : "fcls"; or "nnls", fractions of the free fit.
+    X : array, shape (n_pixels, n_bands)
+    endmembers : array, shape (n_endmembers, n_bands)
+    price : float, no unit
+        gamma of the paper, how dear it is for a pixel to have spectra of its own.
+    reference_price : float, no unit
+        beta of the paper, how dear it is for M to leave ``endmembers``, against the sum over all pixels.
+    start : {"fcls", "nnls"}
+        "nnls": fractions of the free fit.
+    tol : float
+    max_iter : int
+        As for :func:`elmm`.
+
+    Returns
+    -------
+    VariableResult
 
     Raises
     ------
@@ -1016,7 +1189,9 @@ def estimate_n_endmembers(
     n_repeats: int = 10,
     tolerance: float = 0.5,
 ) -> EndmemberCount:
-    """NumPy only. How many endmembers does the scene hold? Three answers that may disagree, and a curve for each.
+    """How many endmembers does the scene hold? Three answers that may disagree, and a curve for each.
+
+    NumPy only.
 
     * ``"hysime"``: how many directions hold more signal than noise (after Bioucas-Dias and Nascimento, 2008). The
       noise of a band is what the other bands do not predict, and at least 1e-5 of the mean power. The curve is, per
@@ -1033,11 +1208,21 @@ def estimate_n_endmembers(
 
     Parameters
     ----------
-    X : array, shape (n_pixels, n_bands)   "hysime" needs more pixels than bands, and counts noise as signal where they
-        are fewer than six times as many: it then warns.
-    max_endmembers : the largest number tried; min(20, what X allows) if not given. Not used by "hysime".
-    random_state, n_repeats : splits of "heldout", seeds of "stability".
-    tolerance : of "stability": 0 is found again exactly, 1 is as far off as the neighbour.
+    X : array, shape (n_pixels, n_bands)
+        "hysime" needs more pixels than bands, and counts noise as signal where they are fewer than six times as many:
+        it then warns.
+    method : {"hysime", "heldout", "stability"}
+    max_endmembers : int, optional
+        The largest number tried; min(20, what X allows) if not given. Not used by "hysime".
+    random_state : int or numpy.random.Generator, optional
+    n_repeats : int
+        Splits of "heldout", seeds of "stability".
+    tolerance : float
+        Of "stability": 0 is found again exactly, 1 is as far off as the neighbour.
+
+    Returns
+    -------
+    EndmemberCount
 
     Raises
     ------
