@@ -29,7 +29,8 @@ BOOK = Path(__file__).resolve().parent
 MINUTES = 8  # for one PDF
 HEAD = """<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>{title}</title><link rel="stylesheet" href="kit.css">{more}
-<script>window.MathJax = {{ loader: {{ load: ["input/tex", "output/chtml"] }} }};</script>
+<script>window.MathJax = {{ loader: {{ load: ["input/tex-base", "[tex]/ams", "output/chtml"] }},
+  tex: {{ packages: ["base", "ams"] }} }};</script>
 <script defer src="../_static/mathjax/startup.js"></script></head><body class="{kind}">"""
 STYLE = """
 body { font: 12pt/1.5 system-ui, "DejaVu Sans", sans-serif; color: #1b1f24; margin: 0 auto; max-width: 46rem;
@@ -147,6 +148,7 @@ def whole_book(site: Path) -> str:
             gone.decompose()
         for image in article.select("img[src]"):
             image["src"] = "../" + image["src"].replace("../", "")
+            image.attrs.pop("loading", None)  # paper is not scrolled
         for link in article.select("a[href]"):
             if not link["href"].startswith("http"):
                 link.attrs.pop("href")

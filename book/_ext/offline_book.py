@@ -8,7 +8,6 @@
 * The version of the package that the chapters ran with stands in the footer.
 * A wide figure links to itself: a tap on a phone shows it at its full size, where its words can be read.
 * A few attributes of the theme's HTML that mislead a screen reader are mended; the first Tab leads to the first demo.
-* Of the theme's icons only those stay that some page shows.
 """
 
 from __future__ import annotations
@@ -38,17 +37,16 @@ REPAIRS = {
     '<div role="list" class="citation-list">': '<div class="citation-list">',  # a list without list items
 }
 WIDE = 800  # pixels: wider than the column of text
-# one icon in the theme's script: its name, its size, its aliases, its code, its path
-ICON = re.compile(
-    r'(?<=[{,])"?(?P<name>[\w-]+)"?:\[\d+,\d+,\[(?P<aliases>[^\]]*)\],"[0-9a-f]+",(?:"[^"]*"|\[[^\]]*\])\],?'
-)
-# the parts of MathJax that set TeX as HTML, without its menu and its other input: 0.8 MB in the place of 1.2
-MATHJAX_LOADS = ["input/tex", "output/chtml"]
+# the parts of MathJax that set TeX as HTML, without its menu and its other input: 0.75 MB in the place of 1.2
+MATHJAX = {
+    "loader": {"load": ["input/tex-base", "[tex]/ams", "output/chtml"]},
+    "tex": {"packages": ["base", "ams"]},
+}
 MATHJAX_PARTS = [
     "startup.js",
     "core.js",
-    "input/tex.js",
-    "input/tex/extensions",
+    "input/tex-base.js",
+    "input/tex/extensions/ams.js",
     "output/chtml.js",
     "output/chtml/fonts",
 ]
@@ -66,7 +64,7 @@ def configure(app, config) -> None:
     """Point at our own copies, and put the version into the footer."""
     mathjax_folder()
     config.mathjax_path = "mathjax/startup.js"
-    config.mathjax3_config = {**(config.mathjax3_config or {}), "loader": {"load": MATHJAX_LOADS}}
+    config.mathjax3_config = {**(config.mathjax3_config or {}), **MATHJAX}
     config.release = config.version = wdl_tutorial.__version__
     options = dict(config.html_theme_options)
     options["extra_footer"] = (
@@ -146,22 +144,6 @@ def copy_assets(app, exception) -> None:
         shutil.copy(file, static / file.name)
 
 
-def slim_icons(static: Path, pages: list[Path]) -> None:
-    """Keep of the theme's 2,000 drawn icons the dozen that a page shows: 1.5 MB of every first load become 0.1 MB."""
-    script = static / "scripts" / "fontawesome.js"
-    if not script.is_file():
-        return
-    texts = [page.read_text(encoding="utf-8") for page in pages]
-    texts += [(static / "scripts" / "pydata-sphinx-theme.js").read_text(encoding="utf-8")]
-    used = {name for text in texts for name in re.findall(r"\bfa-([a-z][a-z-]*)", text)}
-
-    def kept(icon: re.Match) -> str:
-        names = {icon["name"], *re.findall(r'"([\w-]+)"', icon["aliases"])}
-        return icon[0] if names & used else ""
-
-    script.write_text(ICON.sub(kept, script.read_text(encoding="utf-8")), encoding="utf-8")
-
-
 def link_wide_figures(text: str, page: Path) -> str:
     """Wrap each wide PNG that stands alone in a line of ``page`` in a link to its file."""
 
@@ -189,9 +171,7 @@ def mend_pages(app, exception) -> None:
     """Mend the written pages; a page that was not written again is already mended."""
     if exception or app.builder.format != "html":
         return
-    pages = list(Path(app.outdir).rglob("*.html"))
-    slim_icons(Path(app.outdir) / "_static", pages)
-    for page in pages:
+    for page in Path(app.outdir).rglob("*.html"):
         text = page.read_text(encoding="utf-8")
         mended = skip_to_demo(link_wide_figures(text, page))
         for written, wanted in REPAIRS.items():

@@ -57,7 +57,7 @@ async function open(browser, url, options) {
   page.setDefaultTimeout(120000);  // a busy machine is not a broken page
   page.on("pageerror", (error) => record.errors.push(`page error: ${error.message}`));
   page.on("console", (message) => { if (message.type() === "error") record.errors.push(`console: ${message.text()}`); });
-  page.on("requestfinished", (request) => { record.sizes = [...(record.sizes ?? []), request.response().then((r) => r?.body()).then((b) => { record.bytes += b?.length ?? 0; }, () => {})]; });
+  page.on("requestfinished", (request) => { if (/^(blob|data):/.test(request.url())) return; record.sizes = [...(record.sizes ?? []), request.response().then((r) => r?.body()).then((b) => { record.bytes += b?.length ?? 0; }, () => {})]; });
   page.on("response", (r) => { if (r.status() >= 400) record.errors.push(`${r.status()} for ${r.url()}`); });
   await page.goto(url, { waitUntil: "load", timeout: 120000 });
   if (options.javaScriptEnabled !== false)

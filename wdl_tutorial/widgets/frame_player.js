@@ -4,9 +4,13 @@ import { clamp, demo, element } from "./shell.js";
 
 export default demo({ name: "frames", title: "", keys: ["at"] }, (ui) => {
   const handles = ui.get("handles"), frames = ui.get("frames"), captions = ui.get("captions"), sizes = handles.map(([, values]) => values.length);
-  const urls = frames.map((bytes) => URL.createObjectURL(new Blob([bytes], { type: "image/png" })));
-  const images = urls.map((url, k) => element("img", { class: "wdl-frame", src: url, alt: captions[k] ?? "", decoding: "sync" }));
-  ui.cleanups.push(() => urls.forEach((url) => URL.revokeObjectURL(url)));
+  // bytes, or in a built page the address of a file: the others are fetched once somebody comes near the demo
+  const held = (frame) => typeof frame !== "string";
+  const urls = frames.map((frame) => held(frame) ? URL.createObjectURL(new Blob([frame], { type: "image/png" })) : frame);
+  const images = [];
+  const image = (k) => images[k] ??= element("img", { class: "wdl-frame", src: urls[k], alt: captions[k] ?? "", decoding: "sync" });
+  for (const near of ["pointerenter", "focusin"]) ui.root.addEventListener(near, () => urls.forEach((_, k) => image(k)), { once: true });
+  ui.cleanups.push(() => urls.forEach((url, k) => { if (held(frames[k])) URL.revokeObjectURL(url); }));
   handles.forEach(([name, values], k) => {
     if (values.length < 2) return;
     ui.slider("at", { label: name, min: 0, max: values.length - 1, step: 1, read: (at) => at[k], write: (v, at) => at.map((x, j) => (j === k ? v : x)), text: (v) => values[v] });
@@ -18,7 +22,7 @@ export default demo({ name: "frames", title: "", keys: ["at"] }, (ui) => {
 
   return () => {
     const at = ui.get("at").map((v, k) => clamp(Math.round(v), 0, sizes[k] - 1)), index = at.reduce((s, v, k) => s * sizes[k] + v, 0);
-    if (ui.board.firstChild !== images[index]) ui.board.replaceChildren(images[index]);
+    if (ui.board.firstChild !== image(index)) ui.board.replaceChildren(image(index));
     return captions[index] ?? handles.map(([name, values], k) => `${name}: ${values[at[k]]}`).join(", ");
   };
 });

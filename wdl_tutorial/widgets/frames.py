@@ -33,17 +33,17 @@ def png(frame: Any, dpi: int = 100) -> bytes:
 
         figure.savefig(buffer, format="png", dpi=dpi, bbox_inches=None)
         plt.close(figure)  # or the notebook shows it a second time
-        return _few_colours(buffer)
+        return few_colours(buffer)
     return _array_png(np.asarray(to_numpy(frame)), buffer)
 
 
-def _few_colours(buffer: io.BytesIO) -> bytes:
-    """A drawn figure with a palette of 128 colours: a third of the bytes, and no difference that an eye would see."""
+def few_colours(buffer: io.BytesIO, most: int = 128) -> bytes:
+    """A drawn figure with a palette: a third of the bytes, and no difference that an eye would see."""
     from PIL import Image
 
     small = io.BytesIO()
     picture = Image.open(buffer).convert("RGB")
-    picture = picture.quantize(128, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+    picture = picture.quantize(most, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
     picture.save(small, format="PNG", optimize=True)
     return small.getvalue()
 

@@ -32,6 +32,11 @@ def modules(name: str, seen: tuple[str, ...] = ()) -> list[str]:
     return [*found, name]
 
 
+def inlined(name: str) -> str:
+    """The text of one module without the words that tie it to others."""
+    return EXPORT.sub("", REEXPORT.sub("", IMPORT.sub("", read(name)))).strip()
+
+
 @functools.cache
 def esm(name: str) -> str:
     """The ES module of the demo in file ``name``, with everything it imports inside.
@@ -39,8 +44,7 @@ def esm(name: str) -> str:
     >>> "import {" in esm("two_peaks.js")
     False
     """
-    parts = [EXPORT.sub("", REEXPORT.sub("", IMPORT.sub("", read(module)))).strip() for module in modules(name)]
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join(inlined(module) for module in modules(name)) + "\n"
 
 
 @functools.cache

@@ -14,8 +14,8 @@
     constructor(entry) {
       this.values = { ...entry.state };
       this.listeners = new Map();
-      for (const { path, data } of entry.buffers ?? []) this.#put(path, decode(data));
     }
+    async unpack(buffers = []) { for (const buffer of buffers) this.#put(buffer.path, await decode(buffer)); }
     #put(path, value) {
       const [...keys] = path;
       const last = keys.pop();
@@ -45,7 +45,15 @@
     send() {}
   }
 
-  const decode = (base64) => new DataView(Uint8Array.from(atob(base64), (c) => c.charCodeAt(0)).buffer);
+  async function decode({ data, encoding }) {
+    const bytes = Uint8Array.from(atob(data), (c) => c.charCodeAt(0));
+    if (encoding !== "deflate") return new DataView(bytes.buffer);
+    const unpacked = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
+    return new DataView(await new Response(unpacked).arrayBuffer());
+  }
+
+  /* The code of a model, or the names of the parts that it is put together from (book/_ext/slim_pages.py). */
+  const code = (esm) => typeof esm === "string" ? esm : esm.map((name) => window.wdlParts[name]).join("\n\n") + "\n";
 
   const modules = new Map();  // source -> promise of the widget's definition: one import for equal sources
   function definition(source) {
@@ -85,10 +93,11 @@
         say(script, "This control needs a running kernel: open the chapter in JupyterLab (make lab).");
         continue;
       }
-      const widget = await definition(entry.state._esm);
+      const widget = await definition(code(entry.state._esm));
       if (!styled.has(entry.state._css)) { styled.add(entry.state._css); addStyle(entry.state._css); }
       if (!models.has(id)) {
         models.set(id, new Model(entry));
+        await models.get(id).unpack(entry.buffers);
         await widget.initialize?.({ model: models.get(id) });
       }
       const el = document.createElement("div");
