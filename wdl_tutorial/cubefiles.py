@@ -36,7 +36,13 @@ class SceneFile(NamedTuple):
 
 
 def data_folder() -> Path | None:
-    """The folder named by the environment variable ``WDL_TUTORIAL_DATA``, or None where it is not set."""
+    """The folder named by the environment variable ``WDL_TUTORIAL_DATA``.
+
+    Returns
+    -------
+    Path or None
+        None where it is not set.
+    """
     named = os.environ.get("WDL_TUTORIAL_DATA")
     if not named:
         return None
@@ -46,7 +52,12 @@ def data_folder() -> Path | None:
 
 
 def cache_folder() -> Path:
-    """The user's cache of downloaded scenes (``WDL_TUTORIAL_CACHE`` moves it)."""
+    """The user's cache of downloaded scenes (``WDL_TUTORIAL_CACHE`` moves it).
+
+    Returns
+    -------
+    Path
+    """
     named = os.environ.get("WDL_TUTORIAL_CACHE")
     if named:
         return Path(named)
@@ -119,15 +130,22 @@ def _download(file: SceneFile) -> Path:
 
 
 def read_mat(path: str | Path, names: Sequence[str] | None = None) -> dict[str, np.ndarray]:
-    """Variables of a MATLAB file, versions 4 and 5 (SciPy) and 7.3 (HDF5, through h5py), in MATLAB's order of axes.
+    """Variables of a MATLAB file, in MATLAB's order of axes.
 
-    Only what is asked for is read: a struct that SciPy cannot take, or an array that does not fit into memory, does not
-    matter where it is not wanted. HDF5 stores MATLAB's column-major arrays with their axes reversed; they are turned back
-    where MATLAB wrote the file (its header, the attribute ``MATLAB_class``), and left as they are where h5py did.
+    Versions 4 and 5 are read by SciPy, 7.3 (HDF5) by h5py. Only what is asked for is read: a struct that SciPy cannot
+    take, or an array that does not fit into memory, does not matter where it is not wanted. HDF5 stores MATLAB's
+    column-major arrays with their axes reversed. They are turned back where MATLAB wrote the file (its header, the
+    attribute ``MATLAB_class``), and left as they are where h5py did.
 
     Parameters
     ----------
-    names : the variables that are wanted, as far as they are there; all numbers and texts where it is not given.
+    path : str or Path
+    names : sequence of str, optional
+        The variables that are wanted, as far as they are there; all numbers and texts if not given.
+
+    Returns
+    -------
+    dict of str to array
 
     Raises
     ------
@@ -525,31 +543,51 @@ def load_cube(
     dtype: Any = np.float64,
     variable: str | None = None,
 ) -> Scene:
-    """Your own cube: ENVI, GeoTIFF, MATLAB (4 to 7.3), HDF5, NetCDF, ``.npy`` or ``.npz``. Nothing is unpickled.
+    """Read a cube of your own: ENVI, GeoTIFF, MATLAB (4 to 7.3), HDF5, NetCDF, ``.npy`` or ``.npz``.
 
-    The products of NEON AOP, PRISMA L2D, EnMAP L2A and EMIT L2A are known by their layout. An ENVI image may be any of BIL,
-    BSQ, BIP. A GeoTIFF's wavelengths come from its tags, or from an ENVI header beside it. What is mended, and told in
-    ``notes``, is what :func:`make_scene` mends, with what the file says of its scale, its fill value, its bad bands and its
-    map; gains and offsets of single bands are not applied, and told.
+    The products of NEON AOP, PRISMA L2D, EnMAP L2A and EMIT L2A are known by their layout. An ENVI image may be any of
+    BIL, BSQ, BIP. A GeoTIFF's wavelengths come from its tags, or from an ENVI header beside it. What is mended, and
+    told in ``notes``, is what :func:`make_scene` mends, with what the file says of its scale, its fill value, its bad
+    bands and its map; gains and offsets of single bands are not applied, and told. Nothing is unpickled.
 
     Parameters
     ----------
-    path : of the file; of an ENVI image, the header or the data file.
-    dataset : which array, in a file that holds more than one: ``"name"``, ``"struct.field"``, ``"/path/in/the/file"``.
-    bands_axis : 0 for an array (bands, rows, cols), 1 for (rows, bands, cols); ENVI and GeoTIFF tell it by themselves. Where
+    path : str or Path
+        Of an ENVI image, the header or the data file.
+    dataset : str, optional
+        Which array, in a file that holds more than one: ``"name"``, ``"struct.field"``, ``"/path/in/the/file"``.
+    bands_axis : int
+        0 for an array (bands, rows, cols), 1 for (rows, bands, cols); ENVI and GeoTIFF tell it by themselves. Where
         no wavelengths are known nothing shows that it is wrong: look at ``cube.shape``.
-    wavelengths, units : array, shape (bands,), and its unit, nm where not given; instead of those of the file.
-    scale : reflectance = file / scale; what the file says where not given.
-    fill, bad_bands, mask, negative : as in :func:`make_scene`, beside what the file says.
-    rows, cols : slices; read this window only, as a file larger than memory has to be.
-    dtype : numpy.float64, or numpy.float32 for half the memory.
-    variable : the older name of ``dataset``.
+    wavelengths : array, shape (n_bands,), optional
+        Instead of those of the file.
+    units : str, optional
+        Of these wavelengths; nm if not given.
+    scale : float, optional
+        Reflectance is ``file / scale``; what the file says if not given.
+    fill : float or sequence of float, optional
+    bad_bands : array of int or of bool, optional
+    mask : array of bool, shape (rows, cols), optional
+    negative : {"keep", "clip", "raise"}
+        These four as for :func:`make_scene`, beside what the file says.
+    rows, cols : slice, optional
+        Read this window only, as a file larger than memory has to be.
+    dtype : numpy.float64 or numpy.float32
+        The latter for half the memory.
+    variable : str, optional
+        The older name of ``dataset``.
+
+    Returns
+    -------
+    Scene
 
     Raises
     ------
-    FileNotFoundError, ValueError
-        If the file is missing, truncated, of another format, larger than memory, has axes in another order than (rows, cols,
-        bands) as far as the wavelengths tell, or holds no valid pixel. The message says what to do.
+    FileNotFoundError
+        If the file is missing.
+    ValueError
+        If it is truncated, of another format, larger than memory, has axes in another order than (rows, cols, bands) as
+        far as the wavelengths tell, or holds no valid pixel. The message says what to do.
     """
     if dataset is not None and variable is not None:
         raise ValueError(

@@ -53,11 +53,16 @@ class Inspection(NamedTuple):
         return "\n".join(lines)
 
     def mend(self, names: str | Sequence[str] | None = None) -> Scene:
-        """The scene with what was found dropped (bands), masked (pixels) or levelled (stripes), each told in its notes.
+        """The scene without what was found: bands dropped, pixels masked, stripes levelled, told in its notes.
 
         Parameters
         ----------
-        names : the findings to mend; all that can be where it is not given.
+        names : str or sequence of str, optional
+            The findings to mend; all that can be if not given.
+
+        Returns
+        -------
+        Scene
 
         Raises
         ------
@@ -75,9 +80,14 @@ class Inspection(NamedTuple):
     def plot(self, ax: Any = None) -> Any:
         """Draw the mean over noise of each band, and mark the bands that were found fault with.
 
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            Of a new figure if not given.
+
         Returns
         -------
-        matplotlib axes
+        matplotlib Axes
         """
         import matplotlib.pyplot as plt
 
@@ -94,20 +104,21 @@ class Inspection(NamedTuple):
 
 
 def inspect_cube(scene: Scene | np.ndarray) -> Inspection:
-    """What is wrong with this cube? Each finding with its number and with what to do; nothing is changed.
+    """What is wrong with this cube? Each finding with its number and what to do; nothing is changed.
 
-    Looked for: counts in the place of reflectance; fill that is not masked; pixels of zeros; missing values; negative and
-    saturated values; dead bands, and bands of noise alone; striped columns; pixels that are copies of others; a border
-    without data; bands inside the gaps of water vapour; gaps in the wavelengths; steps between detectors; bands with
-    little signal; and coarse steps of the values.
+    Looked for: counts in the place of reflectance; fill that is not masked; pixels of zeros; missing values; negative
+    and saturated values; dead bands, and bands of noise alone; striped columns; pixels that are copies of others; a
+    border without data; bands inside the gaps of water vapour; gaps in the wavelengths; steps between detectors; bands
+    with little signal; and coarse steps of the values.
 
     Parameters
     ----------
-    scene : Scene, or a cube (rows, cols, bands).
+    scene : Scene or array, shape (rows, cols, n_bands)
 
     Returns
     -------
-    Inspection. ``inspection.mend()`` gives the scene without what can be mended.
+    Inspection
+        ``inspection.mend()`` gives the scene without what can be mended.
 
     Raises
     ------
@@ -468,18 +479,20 @@ class Advice(NamedTuple):
 def advise_n_endmembers(scene: Scene | np.ndarray, *, most: int = 12, random_state: int = 0) -> Advice:
     """How many endmembers should I ask for? One answer, its range, and the reason.
 
-    The answer is the largest number of corners that VCA finds again with other seeds, as far as none of them is a mixture of
-    the others to within the noise, and more directions still predict what was left out. The range ends where one of the
-    latter two fails. On the scenes whose truth we have, on 4000 pixels each: Samson 3 (truth 3), Jasper Ridge 3 (truth 4,
-    inside its range), DC1 3 (3), the teaching scene 7 (7), six simulated ones of 3 to 5 right, one whose endmembers vary 4
-    (truth 5, inside its range). Counts of directions (HySime: 43 in Samson) count noise
-    that is alike in several bands, shading and curved mixing too, and are not the answer.
+    The answer is the largest number of corners that VCA finds again with other seeds, as far as none of them is a
+    mixture of the others to within the noise, and more directions still predict what was left out. The range ends where
+    one of the latter two fails. On the scenes whose truth we have, on 4000 pixels each: Samson 3 (truth 3), Jasper
+    Ridge 3 (truth 4, inside its range), DC1 3 (3), the teaching scene 7 (7), six simulated ones of 3 to 5 right, one
+    whose endmembers vary 4 (truth 5, inside its range). Counts of directions (HySime: 43 in Samson) are not the answer:
+    they also count noise that is alike in several bands, shading, and curved mixing.
 
     Parameters
     ----------
-    scene : Scene, or a cube (rows, cols, bands).
-    most : the largest number that is tried.
-    random_state : seed of the 4000 pixels that are looked at, and of the directions.
+    scene : Scene or array, shape (rows, cols, n_bands)
+    most : int
+        The largest number that is tried.
+    random_state : int
+        Seed of the 4000 pixels that are looked at, and of the directions.
 
     Returns
     -------

@@ -45,25 +45,25 @@ def estimate_run(
     random_state: int = 0,
     **options: Any,
 ) -> Estimate:
-    """Seconds and memory of ``unmix(scene, method, n_endmembers, ...)`` on this machine, without running it whole.
+    """How long will ``unmix`` take on this machine, and how much memory? Told without running it whole.
 
-    Two runs on parts of the scene, of some hundred and of some more pixels, are timed, and a straight line through them is
-    followed to the number of pixels: learning costs the same for many pixels ("wahu" learns from ``n_training`` of them),
-    the rest grows with them. Memory is what those runs allocate, likewise. Where the parts are not typical of
+    Two runs on parts of the scene, of some hundred pixels and of some more, are timed, and a straight line through them
+    is followed to the number of pixels: learning costs the same for many pixels ("wahu" learns from ``n_training`` of
+    them), the rest grows with them. Memory is what those runs allocate, likewise. Where the parts are not typical of
     the scene, or a fit stops early, it takes another time.
 
     Parameters
     ----------
-    scene, method, n_endmembers, random_state, options : as for :func:`wdl_tutorial.unmix`.
+    scene : Scene or array, shape (rows, cols, n_bands)
+    method : str or callable
+    n_endmembers : int, optional
+    random_state : int
+    **options : any
+        All as for :func:`wdl_tutorial.unmix`, and so are the errors raised.
 
     Returns
     -------
     Estimate
-
-    Raises
-    ------
-    ValueError, TypeError
-        What :func:`wdl_tutorial.unmix` would raise.
 
     Examples
     --------

@@ -56,24 +56,33 @@ def wahu(
     blur: float | None = None,
     **changes: Any,
 ) -> WassersteinDictionary:
-    """The Wasserstein dictionary of either of WaHU's experiments (Fullenbaum et al. (2024), section 4), not yet fitted.
+    """The Wasserstein dictionary of either of WaHU's experiments, not yet fitted.
 
-    Both minimise eq. (4) with k-means++ atoms, random weights and 50 inner iterations, by Adam. The paper's step of .01 for
-    400 steps is ours of .1, falling along a cosine, in a third of the steps (``learning_rate``, ``schedule`` and
-    ``max_iter`` give it back).
+    Both (Fullenbaum et al. (2024), section 4) minimise eq. (4) with k-means++ atoms, random weights and 50 inner
+    iterations, by Adam. The paper takes 400 steps of .01; we take a third as many, of .1 and falling along a cosine
+    (``learning_rate``, ``schedule`` and ``max_iter`` give the paper's back).
 
     Parameters
     ----------
-    positions : array, shape (n_bins,), increasing   Wavelengths in nm, or bins.
-    setting : "salinas" (Fig. 3) or "synthetic" (Fig. 2).
-    recommended : start with weights by distance. For "salinas" the inner runs converge (``n_iter=None``, to 1e-6) in 30
+    positions : array, shape (n_bins,)
+        Increasing: wavelengths in nm, or bins.
+    setting : {"salinas", "synthetic"}
+        Of the paper's Fig. 3 or Fig. 2.
+    recommended : bool
+        Start with weights by distance. For "salinas" the inner runs converge (``n_iter=None``, to 1e-6) in 30
         steps of Adam; its losses are then not those of fifty iterations, which are lower and far from converged. For
         "synthetic" start from the data's extremes, measure the fit by KL and descend by L-BFGS.
         ``benchmarks/bench_wahu.py`` and ``bench_converged.py`` print what that gains.
-    balanced : False is WaHU without forcing pixels to mass one, see :func:`unbalanced_wahu`.
-    blur : how far barycenters are blurred, in the units of the positions (nm), in the place of ``eps``: what
-        :func:`wdl_tutorial.blur_width` says of it.
-    changes : any parameter of :class:`wdl_tutorial.WassersteinDictionary`, in the place of the setting's own.
+    balanced : bool
+        False is WaHU without forcing pixels to mass one, see :func:`unbalanced_wahu`.
+    blur : float, in the units of the positions (nm), optional
+        How far barycenters are blurred, in the place of ``eps``: what :func:`wdl_tutorial.blur_width` says of it.
+    **changes : any
+        Parameters of :class:`wdl_tutorial.WassersteinDictionary`, in the place of the setting's own.
+
+    Returns
+    -------
+    WassersteinDictionary
 
     Examples
     --------
@@ -137,27 +146,38 @@ def unbalanced_wahu(
     max_iter: int = 40,
     n_jobs: int | None = None,
 ) -> MassDictionary:
-    """WaHU without forcing pixels to mass one: what Fullenbaum et al. (2024) leave to future work. NumPy.
+    """WaHU without forcing pixels to mass one: what Fullenbaum et al. (2024) leave to future work.
+
+    ::
 
         min over atoms >= 0, weights   mean_i  loss(P_i, x_i),   P_i = unbalanced barycenter (Schmitz et al., Algorithm 6)
 
-    Transport that may lose or gain mass, at the price ``marginal_weight``, takes pixels as they are. Two atoms of one shape
-    and of masses a and b have barycenters of the mass (w_1 sqrt(a) + w_2 sqrt(b))^2 as eps tends to 0: weights speak of
-    brightness too. The first atoms are the brightest and the darkest sample, and the extremes among the shapes of the rest.
+    NumPy. Transport that may lose or gain mass, at the price ``marginal_weight``, takes pixels as they are. Two atoms
+    of one shape and of masses a and b have barycenters of the mass ``(w_1 sqrt(a) + w_2 sqrt(b))^2`` as eps tends to 0:
+    weights speak of brightness too. The first atoms are the brightest and the darkest sample, and the extremes among
+    the shapes of the rest. The estimator behind it is ``wahu(positions, balanced=False)``: take that for progress,
+    checkpoints, and the weights of other samples.
 
     Parameters
     ----------
-    X : array, shape (n_samples, n_bins), non-negative   Spectra; only ratios of their masses matter.
-    positions : array, shape (n_bins,), increasing   Wavelengths in nm, or bins.
-    marginal_weight : rho, in the units of the cost (of largest value 10 in "salinas", 1 in "synthetic"). Mass is changed
-        rather than moved where moving would cost more than about twice that.
-    loss : "kl_reverse" or "quadratic" see brightness; "wasserstein" underrates it by what it lets go.
-    setting : cost, eps and inner iterations, as in :func:`wahu`.
-    atoms : array, shape (n_atoms, n_bins), optional   Keep these, and find weights alone.
-    max_iter : steps of L-BFGS.
-
-    The estimator behind it is ``wahu(positions, balanced=False)``: take that for progress, checkpoints, and the weights of
-    other samples.
+    X : array, shape (n_samples, n_bins)
+        Non-negative spectra; only ratios of their masses matter.
+    positions : array, shape (n_bins,)
+        Increasing: wavelengths in nm, or bins.
+    n_atoms : int
+    marginal_weight : float, in the units of the cost
+        rho; the largest cost is 10 in "salinas", 1 in "synthetic". Mass is changed rather than moved where moving would
+        cost more than about twice that.
+    loss : {"kl_reverse", "quadratic", "wasserstein"}
+        The first two see brightness; "wasserstein" underrates it by what it lets go.
+    setting : {"salinas", "synthetic"}
+        Cost, eps and inner iterations, as for :func:`wahu`.
+    atoms : array, shape (n_atoms, n_bins), optional
+        Keep these, and find weights alone.
+    max_iter : int
+        Steps of L-BFGS.
+    n_jobs : int, optional
+        Cores to use, as for :class:`wdl_tutorial.WassersteinDictionary`.
 
     Returns
     -------

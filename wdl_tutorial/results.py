@@ -19,11 +19,11 @@ SUFFIXES = (".tif", ".tiff", ".hdr", ".img", ".npz")
 
 
 def save(found: Unmixing, path: str | Path, *, doubt: np.ndarray | None = None, overwrite: bool = False) -> list[Path]:
-    """Write maps, endmembers and settings; the suffix of ``path`` says how.
+    """Write maps, endmembers and settings of an unmixed scene to files, by the suffix of the path.
 
     * ``.tif`` : a GeoTIFF (rasterio); ``.hdr`` or ``.img`` : an ENVI image. Its bands are the abundances, by the names of
-      the endmembers, then ``doubt`` where it is given, ``error`` (root mean square misfit) and ``valid`` (1 or 0). Masked
-      pixels are NaN, which is the no-data value; the map of the scene is kept.
+      the endmembers, then ``doubt`` where it is given, ``error`` (root mean square misfit) and ``valid`` (1 or 0).
+      Masked pixels are NaN, which is the no-data value; the map of the scene is kept.
     * ``.npz`` : all of it as arrays.
 
     Beside it: ``NAME_endmembers.sli`` (ENVI, with its header) and ``NAME_endmembers.csv``, and ``NAME.json`` with the
@@ -31,12 +31,17 @@ def save(found: Unmixing, path: str | Path, *, doubt: np.ndarray | None = None, 
 
     Parameters
     ----------
-    doubt : array, shape (rows, cols)   ``Doubt.map``, to stand among the bands.
-    overwrite : replace files that are there.
+    found : Unmixing
+    path : str or Path
+    doubt : array, shape (rows, cols), optional
+        ``Doubt.map``, to stand among the bands.
+    overwrite : bool
+        Replace files that are there.
 
     Returns
     -------
-    list of the paths that were written.
+    list of Path
+        The files that were written.
 
     Raises
     ------
@@ -122,11 +127,23 @@ def _save_json(found: Unmixing, path: Path, bands: list[str]) -> None:
 
 
 def save_cube(scene: Scene, path: str | Path, *, overwrite: bool = False) -> list[Path]:
-    """A scene as a file that :func:`wdl_tutorial.datasets.load_cube` and other programs read: ENVI (``.hdr``, ``.img``),
-    GeoTIFF (``.tif``) or ``.npz``.
+    """Write a scene to a file that ``load_cube`` and other programs read: ENVI, GeoTIFF or ``.npz``.
 
     Values, wavelengths, widths, band names and the map are kept; masked pixels are NaN, which is the no-data value.
     ``.npz`` does not hold the map.
+
+    Parameters
+    ----------
+    scene : Scene
+    path : str or Path
+        By its suffix ``.hdr``, ``.img`` (ENVI), ``.tif`` (GeoTIFF) or ``.npz``.
+    overwrite : bool
+        Replace files that are there.
+
+    Returns
+    -------
+    list of Path
+        The files that were written.
 
     Raises
     ------

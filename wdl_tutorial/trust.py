@@ -46,7 +46,7 @@ def mixing_test(
     n_simulated: int = 1000,
     random_state: int | np.random.Generator | None = 0,
 ) -> MixingTest:
-    """Tell whether pixels between two spectra mix side by side, or whether a feature moves from one to the other.
+    """Do these pixels mix side by side, or does a feature move from one spectrum to the other?
 
     For each pixel the misfit of the best linear mixture is compared with that of the best barycenter (power 2, exact
     quantiles, no entropy), over 101 weights each. A pixel is "moved" if the barycenter's misfit is below ``margin``
@@ -58,24 +58,32 @@ def mixing_test(
 
     Parameters
     ----------
-    pixels : (n_pixels, n_bands) or (n_bands,) spectra, in reflectance or another unit that adds up by area.
-    first, second : (n_bands,) the two ends, in the same unit.
-    wavelengths : (n_bands,) positions of the bands, increasing, in nm; take a window around the feature.
-    margin : in (0, 1).
-    noise : standard deviation of a band, in the unit of the pixels; None estimates it from fourth differences along
-        the bands, which count what is rougher than the sensor's sampling.
-    represented : "depth" takes the band depth of everything first, so that an absorption can travel; "as given" does not.
-    n_simulated : number of simulated areal mixtures.
-    random_state : seed of the simulation.
+    pixels : array, shape (n_pixels, n_bands) or (n_bands,)
+        In reflectance or another unit that adds up by area.
+    first, second : array, shape (n_bands,)
+        The two ends, in the same unit.
+    wavelengths : array, shape (n_bands,), nm
+        Increasing; take a window around the feature.
+    margin : float, in (0, 1)
+    noise : float, optional
+        Standard deviation of a band, in the unit of the pixels. None estimates it from fourth differences along the
+        bands, which count what is rougher than the sensor's sampling.
+    represented : {"depth", "as given"}
+        "depth" takes the band depth of everything first, so that an absorption can travel.
+    n_simulated : int
+        Number of simulated areal mixtures.
+    random_state : int or numpy.random.Generator, optional
+        Of the simulation.
 
     Returns
     -------
-    MixingTest : ``.verdict``, ``.verdicts``, ``.linear``, ``.barycenter``, ``.margin``, ``.false_alarms``, ``.noise``.
+    MixingTest
 
     Raises
     ------
-    ValueError : shapes that do not fit, wavelengths that do not increase, values that are not finite or have no mass,
-        equal ends, an unknown representation.
+    ValueError
+        If shapes do not fit, wavelengths do not increase, values are not finite or have no mass, the ends are equal, or
+        the representation is unknown.
 
     Examples
     --------
@@ -187,7 +195,12 @@ class Doubt(NamedTuple):
     materials: tuple[str, ...]  # of the endmembers, in that order
 
     def reading(self) -> str:
-        """What the map says, in a few lines: how much is disputed, what, and between whom."""
+        """What the map says, in a few lines: how much is disputed, what, and between whom.
+
+        Returns
+        -------
+        str
+        """
         valid = np.isfinite(self.map)
         share = float((self.map[valid] > 0.1).mean())
         spread = np.nanmean(self.abundances.std(axis=0), axis=(0, 1))
@@ -241,10 +254,18 @@ def doubt(
 
     Parameters
     ----------
-    methods : names, callables, or a dict from names to the options of :func:`wdl_tutorial.unmix`.
-    n_endmembers, mask : as in :func:`wdl_tutorial.unmix`.
-    random_state : the seeds; each method runs once with each.
-    options : of all the methods, such as ``endmembers=``.
+    scene : Scene or array, shape (rows, cols, n_bands)
+    methods : str, sequence of str or of callables, or dict of str to dict
+        A dict gives each method its options of :func:`wdl_tutorial.unmix`.
+    n_endmembers : int, optional
+    random_state : int or sequence of int
+        The seeds; each method runs once with each.
+    mask : array of bool, shape (rows, cols), optional
+        As for :func:`wdl_tutorial.unmix`, and so is ``n_endmembers``.
+    verbose : bool
+        Show a progress bar.
+    **options : any
+        Of all the methods, such as ``endmembers=``.
 
     Returns
     -------
@@ -290,10 +311,19 @@ def _is_one(methods: Any) -> bool:
 
 
 def aligned(runs: Sequence[Unmixing], reference: np.ndarray | None = None) -> tuple[np.ndarray, int]:
-    """The abundances of all runs, shape (n_runs, rows, cols, n), each material at one place in all of them.
+    """The abundances of several runs, each material at one place in all of them.
 
-    Without a ``reference`` (n, n_bands) they are aligned to the run whose endmembers are nearest to all the others',
-    whose number is the second answer.
+    Parameters
+    ----------
+    runs : sequence of Unmixing
+    reference : array, shape (n_endmembers, n_bands), optional
+        What they are aligned to; the run whose endmembers are nearest to all the others' if not given.
+
+    Returns
+    -------
+    stack : array, shape (n_runs, rows, cols, n_endmembers)
+    centre : int
+        The number of the run that they are aligned to.
     """
     sizes = {run.endmembers.shape for run in runs}
     if len(sizes) > 1:
@@ -313,8 +343,19 @@ def _angle(first: np.ndarray, second: np.ndarray) -> float:
 
 
 def disagreement(stack: np.ndarray) -> np.ndarray:
-    """The doubt in each pixel, (rows, cols): over the runs the standard deviation of the most disputed fraction.
+    """The doubt in each pixel: over the runs the standard deviation of the most disputed fraction.
 
+    Parameters
+    ----------
+    stack : array, shape (n_runs, rows, cols, n_endmembers)
+        From :func:`aligned`.
+
+    Returns
+    -------
+    array, shape (rows, cols)
+
+    Examples
+    --------
     >>> disagreement(np.array([[[[1.0, 0.0]]], [[[0.5, 0.5]]]]))
     array([[0.25]])
     """
@@ -356,21 +397,23 @@ class Report(NamedTuple):
 
 
 def report(found: Unmixing, *, others: Sequence[Unmixing] = ()) -> Report:
-    """One page about an answer: *use*, *look*, or *do not use*, for each of these, with the reason and what to do.
+    """May this answer be used? One page: *use*, *look* or *do not use*, with the reason and what to do.
 
-    units (counts beside reflectance); convergence; residual against noise; pixels outside the cone of the endmembers
-    (there is no pure pixel, or mixing is not linear); endmembers that are mixtures of the others (more of them than
-    materials); endmembers that no pixel uses; agreement with NNLS divided by its sum; the part of brightness in the
-    fractions; and the spread over seeds (of ``others``, or of VCA run again).
+    Looked at: units (counts beside reflectance); convergence; residual against noise; pixels outside the cone of the
+    endmembers (there is no pure pixel, or mixing is not linear); endmembers that are mixtures of the others (more of
+    them than materials); endmembers that no pixel uses; agreement with NNLS divided by its sum; the part of brightness
+    in the fractions; and the spread over seeds (of ``others``, or of VCA run again).
 
     The thresholds were fixed on five simulated scenes and tried on ten others by another generator: see
-    ``tests/test_trust.py``. They are signs, not proofs: where every pixel holds some of every material in the same least
-    share, the pixels fill a smaller simplex, whose corners look pure to any method and to this report.
+    ``tests/test_trust.py``. They are signs, not proofs: where every pixel holds some of every material in the same
+    least share, the pixels fill a smaller simplex, whose corners look pure to any method and to this report.
 
     Parameters
     ----------
-    found : from :func:`wdl_tutorial.unmix`.
-    others : more runs on the same scene (``Doubt.runs``), whose spread is then judged.
+    found : Unmixing
+        From :func:`wdl_tutorial.unmix`.
+    others : sequence of Unmixing
+        More runs on the same scene (``Doubt.runs``), whose spread is then judged.
 
     Returns
     -------
@@ -404,9 +447,17 @@ def _looked_at(found: Unmixing) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def band_noise(x: np.ndarray) -> np.ndarray:
-    """The standard deviation of the noise in each band, (n_bands,): what the other bands do not predict.
+    """The standard deviation of the noise in each band: what the other bands do not predict.
 
     With fewer than three pixels a band, from second differences along the bands, which takes narrow features for noise.
+
+    Parameters
+    ----------
+    x : array, shape (n_pixels, n_bands)
+
+    Returns
+    -------
+    array, shape (n_bands,)
     """
     n, bands = x.shape
     if bands < 3:
@@ -483,7 +534,20 @@ def _outside(x: np.ndarray, m: np.ndarray, noise: np.ndarray) -> Finding | None:
 
 
 def superfluous(m: np.ndarray, noise: np.ndarray) -> tuple[float, int]:
-    """How far the endmember that is most like a mixture of the others lies from it, in times the noise, and which it is."""
+    """Which endmember is most like a mixture of the others, and how far it lies from one.
+
+    Parameters
+    ----------
+    m : array, shape (n_endmembers, n_bands)
+    noise : array, shape (n_bands,)
+        Standard deviation of each band.
+
+    Returns
+    -------
+    distance : float, in times the noise
+    number : int
+        Of that endmember.
+    """
     ratios = []
     for k, spectrum in enumerate(m):
         rest = np.delete(m, k, axis=0)
@@ -584,7 +648,17 @@ CITED = {
 
 
 def describe(found: Unmixing) -> str:
-    """A paragraph for the methods section: what was done, with which settings and versions, and what came out."""
+    """A paragraph for the methods section: what was done, with which settings, and what came out.
+
+    Parameters
+    ----------
+    found : Unmixing
+
+    Returns
+    -------
+    str
+        Versions and citations included.
+    """
     told = found.settings
     rows, cols, bands = told["shape"]
     nm = "" if found.wavelengths is None else f" ({found.wavelengths[0]:.0f} to {found.wavelengths[-1]:.0f} nm)"

@@ -113,14 +113,23 @@ class Unmixing(NamedTuple):
     def apply(self, scene: Scene | np.ndarray, *, mask: Any = None) -> Unmixing:
         """Another scene unmixed with the same endmembers or atoms.
 
-        The other scene has the same bands: as many, and where both name wavelengths, the same ones to a tenth of their
-        spacing. Bands that it has beside are left out.
+        Parameters
+        ----------
+        scene : Scene or array, shape (rows, cols, n_bands)
+            It has the same bands: as many, and where both name wavelengths, the same ones to a tenth of their spacing.
+            Bands that it has beside are left out.
+        mask : array of bool, shape (rows, cols), optional
+            True where a pixel is to be unmixed.
+
+        Returns
+        -------
+        Unmixing
 
         Raises
         ------
         ValueError
-            If the bands are others (``Spectra.resample`` and a new :func:`unmix` carry endmembers to them), or the method
-            cannot unmix what it did not learn from ("idnet", and methods of your own).
+            If the bands are others (``Spectra.resample`` and a new :func:`unmix` carry endmembers to them), or the
+            method cannot unmix what it did not learn from ("idnet", and methods of your own).
 
         Examples
         --------
@@ -145,26 +154,60 @@ class Unmixing(NamedTuple):
         return _finished(scene, self.method, kept, start, self.settings | {"applied to": scene.name}, self.names)
 
     def spectra(self) -> Spectra:
-        """The endmembers as a library: with names and wavelengths (band numbers where there are none)."""
+        """The endmembers as a library, with names and wavelengths (band numbers where there are none).
+
+        Returns
+        -------
+        Spectra
+        """
         n_bands = self.endmembers.shape[1]
         nm = np.arange(n_bands, dtype=float) if self.wavelengths is None else self.wavelengths
         origin = f"{self.method} on {self.settings.get('scene', 'a cube')}, wdl_tutorial {__version__}"
         return Spectra(self.names, nm, self.endmembers, (origin,) * len(self.names), origin, units=self.units)
 
     def report(self, *, others: Sequence[Unmixing] = ()) -> Any:
-        """One page of verdicts, *use*, *look* or *do not use*, with their reasons: :func:`wdl_tutorial.trust.report`."""
+        """One page of verdicts with their reasons: :func:`wdl_tutorial.trust.report`.
+
+        Parameters
+        ----------
+        others : sequence of Unmixing
+            More runs on the same scene.
+
+        Returns
+        -------
+        Report
+        """
         from .trust import report
 
         return report(self, others=others)
 
     def describe(self) -> str:
-        """A paragraph for the methods section, with citations: :func:`wdl_tutorial.trust.describe`."""
+        """A paragraph for the methods section, with citations: :func:`wdl_tutorial.trust.describe`.
+
+        Returns
+        -------
+        str
+        """
         from .trust import describe
 
         return describe(self)
 
     def save(self, path: str | Path, *, doubt: np.ndarray | None = None, overwrite: bool = False) -> list[Path]:
-        """The maps, endmembers and settings as files: :func:`wdl_tutorial.results.save`."""
+        """The maps, endmembers and settings as files: :func:`wdl_tutorial.results.save`.
+
+        Parameters
+        ----------
+        path : str or Path
+            Its suffix says how: ``.tif``, ``.hdr``, ``.img`` or ``.npz``.
+        doubt : array, shape (rows, cols), optional
+            ``Doubt.map``, to stand among the bands.
+        overwrite : bool
+            Replace files that are there.
+
+        Returns
+        -------
+        list of Path
+        """
         from .results import save
 
         return save(self, path, doubt=doubt, overwrite=overwrite)
@@ -544,6 +587,14 @@ _OURS |= {"atoms"}
 def options_of(method: str) -> list[str]:
     """The options that :func:`unmix` takes for a method.
 
+    Parameters
+    ----------
+    method : str
+
+    Returns
+    -------
+    list of str
+
     Examples
     --------
     >>> options_of("nnls")
@@ -579,25 +630,38 @@ def unmix(
 ) -> Unmixing:
     """Unmix a scene by one method: whose light, and how much of it, is in every pixel?
 
+    The methods are
+
+    * "pca" and "nmf";
+    * "fcls", "nnls" and "bilinear", with VCA's endmembers or ``endmembers=``; ``snr_db=0`` for a scene with water or shadow
+      (:func:`wdl_tutorial.linear.vca` says why), ``corners="nfindr"`` or ``"atgp"`` for other finders;
+    * "sparse", few spectra of a library, ``endmembers=``, with ``penalty=1e-3``;
+    * "elmm", "glmm" and "plmm", whose endmembers vary, with the options of :func:`wdl_tutorial.linear.elmm` and its kin;
+    * "wahu", with the options of :func:`wahu`: ``n_training=1000`` pixels are fitted, all are unmixed; ``area=True`` turns
+      fractions of light into fractions of area, right for linear mixing only;
+    * "wahu_unbalanced", in which pixels keep their brightness, with the options of :func:`unbalanced_wahu` and
+      ``n_training=300``;
+    * "idnet", with the options of :class:`wdl_tutorial.deep.IDNet`;
+    * or a function of your own, called as ``method(pixels, n_endmembers, random_state=..., **options)``, which returns
+      abundances and endmembers, or a :class:`Fit`.
+
     Parameters
     ----------
-    scene : a Scene, or a cube (rows, cols, bands) in reflectance.
-    method : "pca", "nmf", "fcls" and "nnls" (with VCA's endmembers, or ``endmembers=``; ``snr_db=0`` for a scene with
-        water or shadow, see :func:`wdl_tutorial.linear.vca`; ``corners="nfindr"`` or ``"atgp"`` for other finders),
-        "bilinear" (likewise), "sparse" (few spectra of a library, ``endmembers=``, with ``penalty=1e-3``),
-        "elmm", "glmm" and "plmm" (likewise; endmembers vary: options of :func:`wdl_tutorial.linear.elmm` and its kin),
-        "wahu" (options of :func:`wahu`; ``n_training=1000`` pixels are fitted, all are unmixed; ``area=True`` turns
-        fractions of light into fractions of area, right for linear mixing only), "wahu_unbalanced" (pixels keep their
-        brightness; options of :func:`unbalanced_wahu`, ``n_training=300``) or "idnet" (options of
-        :class:`wdl_tutorial.deep.IDNet`). Or a method of your own, called as
-        ``method(pixels, n_endmembers, random_state=..., **options)``, which returns abundances and endmembers, or a
-        :class:`Fit`.
-    n_endmembers : how many; the number the scene's truth has, if it has one.
-    mask : array, shape (rows, cols)   True where a pixel is to be unmixed, beside the mask that the scene has.
-    random_state : seed of every draw.
-    verbose : show a progress bar.
-    options : of the method. ``endmembers`` may be an array (n_endmembers, n_bands), a :class:`Spectra` whose bands are those
-        of the scene, or names: of the scene's own endmembers, or of :func:`load_usgs_sample`, which is then resampled.
+    scene : Scene or array, shape (rows, cols, n_bands)
+        In reflectance.
+    method : str or callable
+    n_endmembers : int, optional
+        The number that the scene's truth has, if it has one and none is given.
+    mask : array of bool, shape (rows, cols), optional
+        True where a pixel is to be unmixed, beside the mask that the scene has.
+    random_state : int
+        Seed of every draw.
+    verbose : bool
+        Show a progress bar.
+    **options : any
+        Of the method. ``endmembers`` may be an array, shape (n_endmembers, n_bands), a :class:`Spectra` whose bands are
+        those of the scene, or names: of the scene's own endmembers, or of :func:`load_usgs_sample`, which is then
+        resampled.
 
     Returns
     -------
@@ -894,7 +958,12 @@ class Comparison(NamedTuple):
     interrupted: str = ""  # what Ctrl-C left unfinished or undone; nothing where it did not come
 
     def medians(self) -> dict[str, dict[str, float]]:
-        """method -> metric -> median over the seeds."""
+        """The medians over the seeds.
+
+        Returns
+        -------
+        dict of method to dict of metric to float
+        """
         return {m: {k: float(np.median(v)) for k, v in values.items()} for m, values in self._by_method().items()}
 
     def _by_method(self) -> dict[str, dict[str, list[float]]]:
@@ -932,21 +1001,25 @@ def compare(
 ) -> Comparison:
     """Several methods on one scene and the same seeds, measured alike.
 
-    Where the scene has a truth, the endmembers are aligned to it by Hungarian assignment on spectral angles, and the table
-    also has rmse_a, nrmse_a and sre_a (dB) of the abundances, nrmse_m and the mean angle of the endmembers. No method sees
-    the truth.
+    Where the scene has a truth, the endmembers are aligned to it by Hungarian assignment on spectral angles, and the
+    table also has rmse_a, nrmse_a and sre_a (dB) of the abundances, nrmse_m and the mean angle of the endmembers. No
+    method sees the truth. Ctrl-C stops the loop, not the method alone: what is there is returned with a warning, and
+    says ``interrupted``; before there is anything, it is passed on.
 
     Parameters
     ----------
-    methods : a name, names, or a dict from names to the options of :func:`unmix`.
-    random_state : a seed, or several: one run of every method each.
+    scene : Scene or array, shape (rows, cols, n_bands)
+    methods : str, sequence of str, or dict of str to dict
+        A dict gives each method its options of :func:`unmix`.
+    n_endmembers : int, optional
+    random_state : int or sequence of int
+        One run of every method for each seed.
+    verbose : bool
+        Show a progress bar.
 
     Returns
     -------
     Comparison
-
-    Ctrl-C stops the loop, not the method alone: what is there is returned with a warning, and says ``interrupted``; before
-    there is anything, it is passed on.
     """
     scene = _as_scene(scene)
     if isinstance(random_state, str | bytes | dict):
