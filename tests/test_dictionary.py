@@ -1313,8 +1313,11 @@ SETTINGS = {"n_atoms": 2}
         ({"n_iter": 0}, "n_iter must be .* got 0"),
         ({"solver": "sgd"}, "solver must be 'lbfgs' or 'adam'; got 'sgd'"),
         ({"schedule": "steps"}, "schedule must be 'constant' or 'cosine'; got 'steps'"),
-        ({"learning_rate": 0}, "learning_rate must be positive; got 0"),
-        ({"weight_scale": -2}, "weight_scale must be positive; got -2"),
+        ({"learning_rate": 0}, r"learning_rate must be in \(0, 1e\+09\]; got 0"),
+        ({"learning_rate": 1.7e308}, r"learning_rate must be in \(0, 1e\+09\]; got 1.7e\+308"),
+        ({"weight_scale": -2}, r"weight_scale must be in \[1e-09, 1e\+09\]; got -2"),
+        ({"weight_scale": 5e-324}, r"weight_scale must be in \[1e-09, 1e\+09\]; got 5e-324"),
+        ({"weight_scale": 1e200}, r"weight_scale must be in \[1e-09, 1e\+09\]; got 1e\+200"),
         ({"max_iter": 0}, "max_iter must be an integer of at least 1; got 0"),
         ({"n_restarts": 1.5}, "n_restarts must be an integer of at least 1; got 1.5"),
         ({"checkpoint_every": 0}, "checkpoint_every must be an integer of at least 1; got 0"),
@@ -1326,7 +1329,7 @@ SETTINGS = {"n_atoms": 2}
         ({"n_jobs": 0}, "n_jobs must be a positive number, or -1 .* got 0"),
         ({"init_atoms": 2 * path()[:2]}, "init_atoms must sum to 1 .* worst row sums to 2"),
         ({"init": None}, "init must be one of .*, or an array; got None"),
-        ({"learning_rate": "a"}, "learning_rate must be positive; got 'a'"),
+        ({"learning_rate": "a"}, "learning_rate must be in .*; got 'a'"),
         ({"tol": -1}, "^tol must be non-negative, or None to run max_iter steps; got -1"),
         ({"tol": float("nan")}, "^tol must be non-negative, or None .* got nan"),
         ({"betas": (0.9, 1.5)}, r"betas must be two numbers in \[0, 1\); got \(0.9, 1.5\)"),
@@ -1580,3 +1583,37 @@ def test_a_descent_that_stalls_on_wrong_gradients_has_not_converged():
             model = wt.WassersteinDictionary(2, random_state=seed, max_iter=40, **options).fit(X)
         assert not model.converged_
         assert len([w for w in said if "stopped short" in str(w.message)]) == 1
+
+
+@pytest.mark.parametrize("solver", ["lbfgs", "adam"])
+@pytest.mark.parametrize("scale", [1e-9, 1e9])
+def test_the_extreme_scales_of_the_weights_leave_finite_histograms(scale, solver):
+    model = wt.WassersteinDictionary(
+        2,
+        cost=wt.GridCost(30),
+        eps=4.0,
+        n_iter=5,
+        weight_scale=scale,
+        solver=solver,
+        max_iter=3,
+        tol=None,
+        random_state=0,
+    ).fit(path())
+    assert np.isfinite(model.atoms_).all() and np.allclose(model.weights_.sum(axis=1), 1)
+
+
+def test_a_fit_whose_first_step_leaves_the_floats_goes_on_with_a_shorter_one():
+    # mass that is nearly free makes an objective so flat that the first step along it is enormous
+    X = wt.normalize(np.random.default_rng(0).random((5, 8)))
+    model = wt.WassersteinDictionary(
+        2,
+        cost=wt.cost_matrix(np.arange(8) / 8),
+        eps=0.05,
+        n_iter=5,
+        marginal_weight=1e-9,
+        max_iter=2,
+        tol=None,
+        random_state=0,
+    ).fit(X)
+    assert np.isfinite(model.loss_curve_).all() and model.loss_curve_[-1] <= model.loss_curve_[0]
+    assert np.allclose(model.atoms_.sum(axis=1), 1)

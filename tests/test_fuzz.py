@@ -106,6 +106,12 @@ def saved_cube() -> str:
     return path
 
 
+def where_mass(given, found):
+    """The potentials, which are -inf where a histogram is 0."""
+    pairs = ((given["p"], found.f), (given["q"], found.g))
+    return [x * 0 if (x == -np.inf).any() and np.any(np.asarray(h) == 0) else x for h, x in pairs]
+
+
 def last_of(steps, n=3):
     return [next(steps) for _ in range(n)][-1]
 
@@ -192,7 +198,7 @@ DOORS: dict[str, Door] = {
         {"weights": "array", "scales": "array"},
     ),
     "sinkhorn": Door(
-        lambda **a: [(s := wt.sinkhorn(**a)).value, s.transport_cost, s.plan, s.f, s.g, s.error],
+        lambda **a: [(s := wt.sinkhorn(**a)).value, s.transport_cost, s.plan, *where_mass(a, s), s.error],
         lambda r: p_q(r, cost=COST.copy(), **SOLVE, eps_scaling=None, check_every=10),
         {"p": "array", "q": "array", "cost": "cost", "eps_scaling": "number", "check_every": "count"} | SOLVE_KINDS,
         heard=RANGE,
@@ -541,7 +547,8 @@ DOORS: dict[str, Door] = {
         lambda r: {"scene": pixels(r)["X"].reshape(4, 5, 6), "methods": ["fcls", "nnls"], "n_endmembers": 2}
         | {"random_state": (0, 1)},
         {"scene": "array", "methods": "names", "n_endmembers": "count"},
-        heard={"methods": "method"},
+        heard={"methods": "method", "scene": "n_endmembers"},
+        nan=True,
     ),
     "mixing_test": Door(
         lambda **a: [wt.mixing_test(**a).verdict],

@@ -174,3 +174,46 @@ def test_the_truth_of_real_scenes_lies_in_the_advised_range(real_data):
 def test_too_few_pixels_are_not_counted_in():
     with pytest.raises(ValueError, match="12 valid pixels are too few"):
         wt.advise_n_endmembers(np.random.default_rng(0).random((3, 4, 9)))
+
+
+@pytest.mark.parametrize("n", [2, 3])
+def test_a_scene_without_noise_has_as_many_endmembers_as_directions(n):
+    rng = np.random.default_rng(0)
+    scene = wt.normalize(rng.random((8, 8, n))) @ (0.1 + rng.random((n, 20)))
+    found = wt.advise_n_endmembers(scene)
+    assert found.least <= n == found.most
+
+
+@pytest.mark.parametrize(
+    "ask", [wt.inspect_cube, wt.advise_n_endmembers, lambda scene: wt.estimate_run(scene, "fcls", 2)]
+)
+@pytest.mark.parametrize(
+    "scene",
+    [
+        [[1.0, 2.0], [3.0]],
+        np.ones((5, 6, 7), complex),
+        np.full((5, 6, 7), "a"),
+        np.ones((5, 6)),
+        np.ones((5, 6, 0)),
+        "a.hdr",
+    ],
+    ids=["ragged", "complex", "text", "two axes", "no bands", "a path"],
+)
+def test_what_is_no_cube_is_told_of_the_scene(ask, scene):
+    with pytest.raises((ValueError, TypeError), match=r"\bscene\b"):
+        ask(scene)
+
+
+def test_a_tensor_that_tracks_gradients_is_a_cube_like_any_other():
+    torch = pytest.importorskip("torch")
+    cube = wt.datasets.make_bilinear_scene(shape=(10, 10), random_state=0).cube
+    tracked = torch.tensor(cube, requires_grad=True)
+    assert np.array_equal(wt.inspect_cube(tracked).noise, wt.inspect_cube(cube).noise)
+    assert wt.advise_n_endmembers(tracked).n_endmembers == wt.advise_n_endmembers(cube).n_endmembers
+
+
+def test_values_that_no_float_can_square_are_told_before_a_warning_leaks():
+    cube = np.random.default_rng(0).random((6, 6, 8))
+    cube[2, 3, 4] = 1e200
+    with pytest.raises(ValueError, match=r"scene has 1e\+200 as its largest entry"):
+        wt.inspect_cube(cube)

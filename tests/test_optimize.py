@@ -172,6 +172,25 @@ def test_a_value_that_is_not_finite_counts_as_too_far(beyond):
     assert math.isfinite(state.value)
 
 
+def test_a_point_beyond_the_floats_counts_as_too_far_unless_all_are():
+    def walled(params):
+        x = float(params[0][0])
+        if x >= 1:
+            raise FloatingPointError("left the range")
+        return -math.log(1 - x) - 10 * x, (np.array([1 / (1 - x) - 10]),)
+
+    state = nth_state(lbfgs_steps(walled, (np.array([0.0]),)), 12)
+    assert state.params[0][0] == pytest.approx(0.9, abs=1e-6)
+
+    calls = iter([lambda: (1.0, (np.array([1.0]),))])
+
+    def only_the_start(params):
+        return next(calls, lambda: walled((np.array([2.0]),)))()
+
+    with pytest.raises(FloatingPointError, match="left the range"):
+        nth_state(lbfgs_steps(only_the_start, (np.array([0.0]),)), 1)
+
+
 def test_lbfgs_says_that_it_has_stalled_at_the_minimum_and_stays_there():
     steps = lbfgs_steps(lambda p: (float(p[0] @ p[0]), (2 * p[0],)), (np.zeros(3),))
     next(steps)

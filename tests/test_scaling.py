@@ -238,3 +238,16 @@ def test_whether_a_state_is_right_is_asked_of_the_device_once(domain, monkeypatc
         if domain == "kernel" or spoilt != float("inf"):
             assert not is_right(domain, scaled[0], Scaled(bad, one, one > 0))
     assert is_right("log", Scaled(torch.where(torch.arange(40) == 7, -float("inf"), one), None, None))  # an empty bin
+
+
+def test_mass_that_is_nothing_beside_eps_is_told_and_no_division_by_zero():
+    p, q, cost = [0.5, 0.5, 0.0], [0.2, 0.3, 0.5], wt.cost_matrix(np.arange(3.0))
+    given = {"eps": 2.0, "marginal_weight": 5e-324}
+    for call in (
+        lambda: wt.sinkhorn(p, q, cost, **given),
+        lambda: wt.sinkhorn(p, q, cost, eps=2.0, marginal_weight=(None, 5e-324)),
+        lambda: wt.barycenter([p, q], [[0.5, 0.5]], cost, **given),
+        lambda: wt.wdl_objective([q], [p, q], [[0.5, 0.5]], cost, n_iter=4, loss="wasserstein", **given),
+    ):
+        with pytest.raises(ValueError, match=r"^marginal_weight=4.94066e-324 is nothing beside eps=2"):
+            call()

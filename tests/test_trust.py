@@ -95,15 +95,18 @@ def test_tensors_are_welcome():
         ({"pixels": np.where(NM > 2390, np.nan, dip(2300))}, "pixels holds NaN or infinity"),
         ({"second": dip(2280)}, "same spectrum"),
         ({"margin": 1.0}, r"margin must be in \(0, 1\); got 1.0"),
-        ({"noise": -1.0}, "noise must be a standard deviation, zero or more; got -1"),
+        ({"noise": -1.0}, "noise must be non-negative, a standard deviation; got -1"),
+        ({"n_simulated": 2.5}, "n_simulated must be an integer of at least 1; got 2.5"),
+        ({"n_simulated": 0}, "n_simulated must be an integer of at least 1; got 0"),
+        ({"first": np.ones(41)}, "first and second: a spectrum has no feature in this window"),
         ({"represented": "height"}, 'represented must be "depth" or "as given"'),
-        ({"pixels": -dip(2300)}, "nowhere positive"),
-        ({"pixels": np.ones(41)}, "no feature in this window"),
+        ({"pixels": -dip(2300)}, "pixels: a spectrum is nowhere positive"),
+        ({"pixels": np.ones(41)}, "pixels: a spectrum has no feature in this window"),
     ],
 )
 def test_what_it_cannot_judge_is_one_clear_error(change, message):
     given = {"pixels": dip(2300), "first": dip(2280), "second": dip(2320), "wavelengths": NM} | change
-    options = {key: given.pop(key) for key in ("margin", "noise", "represented") if key in given}
+    options = {key: given.pop(key) for key in ("margin", "noise", "represented", "n_simulated") if key in given}
     with pytest.raises(ValueError, match=message):
         wt.mixing_test(**given, **options)
 
@@ -134,6 +137,13 @@ def test_doubt_knows_that_the_methods_disagree_and_not_the_seeds(mixed):
     found = wt.doubt(dark, ("fcls", "nnls"), 3, random_state=(0, 1), endmembers=dark.endmembers)
     assert "the methods, more than the seeds, that disagree" in found.reading()
     assert np.nanmean(found.map[:3]) > 5 * np.nanmean(found.map[-2:])
+
+
+@pytest.mark.parametrize("methods", [None, 3, b"fcls", [None, "fcls"]])
+@pytest.mark.parametrize("ask", [wt.doubt, wt.compare])
+def test_methods_that_are_none_are_named(ask, methods, mixed):
+    with pytest.raises(TypeError, match=r"^methods must be .*; got "):
+        ask(mixed, methods, 3)
 
 
 def test_masked_pixels_have_no_doubt(mixed):

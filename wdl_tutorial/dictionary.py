@@ -670,8 +670,8 @@ class WassersteinDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
             integer(name, getattr(self, name))
         choice("solver", self.solver, ("lbfgs", "adam"))
         choice("schedule", self.schedule, ("constant", "cosine"))
-        for name in ("learning_rate", "weight_scale"):
-            number(name, getattr(self, name), above=0)
+        number("learning_rate", self.learning_rate, above=0, most=1e9)
+        number("weight_scale", self.weight_scale, least=1e-9, most=1e9)
         check_run(self.sinkhorn_tol, self.sinkhorn_max_iter, self.n_iter, prefix="sinkhorn_")
         self._check_warm_restart()
         if not isinstance(self.free_mass, bool):

@@ -7,9 +7,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ._array import as_float
 from ._checks import finite, generator_of, integer, squarable
-from .scenes import Scene, check_maps, slabs, valid_pixels
+from .scenes import Scene, as_scene, check_maps, slabs, valid_pixels
 
 WATER = ((1340.0, 1450.0), (1790.0, 1960.0), (2480.0, 2600.0))  # nm, where water vapour takes the light
 SOME = 20_000  # pixels from which noise and neighbours are estimated
@@ -134,11 +133,7 @@ def inspect_cube(scene: Scene | np.ndarray) -> Inspection:
     >>> found["broken bands"].bands
     array([75])
     """
-    scene = scene if isinstance(scene, Scene) else Scene("cube", np.asarray(scene))
-    if scene.cube.ndim != 3:
-        raise ValueError(
-            f"scene must be a Scene or a cube (rows, cols, bands); got an array of shape {scene.cube.shape}."
-        )
+    scene = as_scene(scene)
     check_maps(scene)
     valid = valid_pixels(scene).reshape(scene.cube.shape[:2])
     if not valid.any():
@@ -146,7 +141,10 @@ def inspect_cube(scene: Scene | np.ndarray) -> Inspection:
     facts = _counted(scene, valid)
     sound = valid & ~facts["holed"] & ~facts["fill"] & ~facts["black"]
     if not sound.any():
-        raise ValueError("no valid pixel holds numbers that vary from band to band: it is all fill, zeros or missing.")
+        raise ValueError(
+            "scene: no valid pixel holds numbers that vary from band to band: it is all fill, zeros or missing."
+        )
+    squarable("scene", np.maximum(np.abs(facts["top"]), np.abs(facts["bottom"])))
     noise, mean, likeness = _noise_of(scene, sound)
     findings = [
         _is_reflectance(scene, facts),
@@ -514,16 +512,20 @@ def advise_n_endmembers(scene: Scene | np.ndarray, *, most: int = 12, random_sta
 
     most = integer("most", most, least=1)
     generator_of(random_state)
-    scene = scene if isinstance(scene, Scene) else Scene("cube", np.asarray(as_float(scene, name="scene")))
-    if scene.cube.ndim != 3:
-        raise ValueError(f"scene must be a cube (rows, cols, bands); got shape {tuple(scene.cube.shape)}.")
+    scene = as_scene(scene)
     valid = np.flatnonzero(valid_pixels(scene))
     if valid.size < 20:
-        raise ValueError(f"{valid.size} valid pixels are too few to count endmembers in; 20 are the least.")
+        raise ValueError(f"scene: {valid.size} valid pixels are too few to count endmembers in; 20 are the least.")
     chosen = np.sort(np.random.default_rng(random_state).permutation(valid)[:4000])
     x = np.asarray(np.asarray(scene.cube).reshape(-1, scene.cube.shape[-1])[chosen], dtype=float)
     squarable("scene", finite("scene", x, advice="Mask those pixels, or drop the bad bands."))
-    top = max(2, min(most, min(x.shape) // 2))
+    directions = int(np.linalg.matrix_rank(x, rtol=1e-8))  # a made scene without noise has no more than its endmembers
+    if x.shape[1] < 4 or directions < 2:
+        raise ValueError(
+            f"scene: {x.shape[1]} bands, whose pixels span {directions} directions, leave nothing to count. "
+            "At least 4 bands and 2 directions are needed."
+        )
+    top = max(2, min(most, directions, min(x.shape) // 2))
     options = {"max_endmembers": top, "n_repeats": 5, "random_state": random_state}
     stable = linear.estimate_n_endmembers(x, method="stability", **options).n_endmembers
     predicted = linear.estimate_n_endmembers(x, method="heldout", **options).n_endmembers

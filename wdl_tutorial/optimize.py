@@ -122,13 +122,19 @@ def strong_wolfe(
 ) -> tuple[_Trial | None, int]:
     """A step along ``d`` with sufficient decrease and a flat enough end (Nocedal and Wright, Algorithms 3.5 and 3.6).
 
-    Returns the trial (None if no decrease was found) and the number of evaluations. A value that is infinite or NaN counts
-    as too far.
+    Returns the trial (None if no decrease was found) and the number of evaluations. A value that is infinite or NaN, or
+    that no float can hold, counts as too far; where none of the values can be had, the function's error is raised.
     """
     c1, c2 = 1e-4, 0.9
-    low, high, t, best = start, None, first, None
+    low, high, t, best, failed = start, None, first, None, 0
     for n in range(1, max_evaluations + 1):
-        value, grads = function(_along(params, t, d))
+        try:
+            value, grads = function(_along(params, t, d))
+        except FloatingPointError:
+            failed += 1
+            if failed == max_evaluations:
+                raise
+            value, grads = math.inf, None
         trial = _Trial(t, value, grads, numbers(dot(grads, d))[0] if math.isfinite(value) else math.inf)
         fine = math.isfinite(value) and value <= start.value + c1 * t * start.slope
         if fine and (best is None or value < best.value):

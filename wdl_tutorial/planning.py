@@ -11,7 +11,7 @@ import numpy as np
 
 from ._checks import choice
 from .rawfiles import gigabytes, memory_available
-from .scenes import Scene, valid_pixels
+from .scenes import Scene, as_scene, valid_pixels
 from .unmixing import BLOCK, METHODS, unmix
 
 FIRST = 400  # pixels of the smaller of the two runs that are timed
@@ -74,9 +74,7 @@ def estimate_run(
     """
     if not callable(method):
         choice("method", method, tuple(METHODS))
-    scene = scene if isinstance(scene, Scene) else Scene("cube", np.asarray(scene))
-    if scene.cube.ndim != 3 or 0 in scene.cube.shape:
-        raise ValueError(f"scene must be a cube (rows, cols, bands); got shape {tuple(scene.cube.shape)}.")
+    scene = as_scene(scene)
     valid = np.flatnonzero(valid_pixels(scene))
     n = valid.size
     first = min(n, max(FIRST, 4 * scene.cube.shape[-1], _training(method, options)))

@@ -41,11 +41,11 @@ class Variant:
 
     def thetas(self, eps: float) -> tuple[float, float]:
         """:meth:`theta` of the marginal p and of the marginal q."""
-        return tuple(1.0 if rho is None else rho / (rho + eps) for rho in self.sides)
+        return tuple(_power(rho, eps) for rho in self.sides)
 
     def theta(self, eps: float) -> float:
         """rho / (rho + eps), the power that relaxes a marginal; 1 when it is exact."""
-        return 1.0 if self.marginal_weight is None else self.marginal_weight / (self.marginal_weight + eps)
+        return _power(self.marginal_weight, eps)
 
     def kappa(self, eps: float) -> float:
         """eps / (rho + eps), the power of Algorithm 6's mean; 0, the geometric mean, when balanced."""
@@ -66,6 +66,17 @@ class Variant:
 
 
 PLAIN = Variant()
+
+
+def _power(rho: float | None, eps: float) -> float:
+    """rho / (rho + eps): 1 for an exact marginal; one error where no float can hold it, or its inverse."""
+    power = 1.0 if rho is None else rho / (rho + eps)
+    if power < 1e-300:
+        raise ValueError(
+            f"marginal_weight={rho:g} is nothing beside eps={eps:g}: all mass would be free. Give one that is nearer to "
+            "the cost, or None for exact marginals."
+        )
+    return power
 
 
 def manner(kernel: Any, variant: Variant) -> dict[str, Any]:

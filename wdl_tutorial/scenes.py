@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -10,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ._array import as_float, to_numpy
 from ._checks import array_of
 
 SLAB = 1 << 24  # bytes of float64 that are worked on at once
@@ -257,6 +259,33 @@ def valid_pixels(scene: Scene) -> np.ndarray:
             f"mask must hold False and True, or 0 and 1; got {mask.dtype}, from {mask.min()} to {mask.max()}."
         )
     return (mask.astype(bool) & seen).reshape(-1)
+
+
+def as_scene(scene: Scene | np.ndarray) -> Scene:
+    """A Scene as it is, or a cube as one; of both, shapes that fit and real numbers."""
+    if isinstance(scene, str | os.PathLike):
+        raise TypeError(
+            f"expected numbers: scene must be a Scene or a cube, got {scene!r}. Load it: wt.datasets.load_cube."
+        )
+    if not isinstance(scene, Scene):
+        if not (isinstance(scene, np.ndarray) and scene.dtype.kind in "iuf"):
+            scene = to_numpy(as_float(scene, name="scene")).astype(float)
+        scene = Scene("cube", scene)
+    shape, nm = scene.cube.shape, scene.wavelengths
+    if len(shape) != 3:
+        raise ValueError(f"scene must be a Scene or a cube (rows, cols, bands); got an array of shape {shape}.")
+    if shape[2] == 0:
+        raise ValueError(f"the scene has no bands: its cube has shape {shape}.")
+    if getattr(scene.cube.dtype, "kind", "f") not in "biuf":
+        raise TypeError(f"scene must hold real numbers; its cube is of dtype {scene.cube.dtype}.")
+    if nm is not None and np.shape(nm) != shape[2:]:
+        raise ValueError(
+            f"the scene has {shape[2]} bands, but its wavelengths have shape {np.shape(nm)}. Give one each."
+        )
+    truth = scene.abundances
+    if truth is not None and truth.shape[:2] != shape[:2]:
+        raise ValueError(f"the cube has {shape[:2]} pixels, its abundances {truth.shape[:2]}. Cut both: Scene.crop.")
+    return scene
 
 
 # ---------------------------------------------------------------------------------------------- mending

@@ -11,11 +11,11 @@ import numpy as np
 
 from . import linear, metrics
 from ._array import as_float, to_numpy
-from ._checks import generator_of, number, squarable
+from ._checks import generator_of, integer, number, squarable
 from .histograms import continuum_removed, normalize
 from .iterate import ConvergenceWarning, warn
 from .scenes import Scene
-from .unmixing import Unmixing, one_by_one, unmix
+from .unmixing import Unmixing, one_by_one, several, unmix
 
 SHARES = np.linspace(0.0, 1.0, 101)  # the weights of the second spectrum that are tried
 ENOUGH = 0.05  # false alarms above this share: the test has nothing to say
@@ -96,14 +96,16 @@ def mixing_test(
     'side by side'
     """
     X, ends, x = _checked(pixels, first, second, wavelengths, margin, represented)
-    noise = _noise(X) if noise is None else float(noise)
-    if not (np.isfinite(noise) and noise >= 0):
-        raise ValueError(f"noise must be a standard deviation, zero or more; got {noise}.")
+    noise = _noise(X) if noise is None else number("noise", noise, least=0, unless=", a standard deviation")
+    n_simulated = integer("n_simulated", n_simulated)
     rng = generator_of(random_state)
     share = rng.random((n_simulated, 1))
     areal = (1 - share) * ends[0] + share * ends[1]
     areal = areal + noise * rng.standard_normal(areal.shape)
-    X, ends, areal = (_histograms(rows, x, represented) for rows in (X, ends, areal))
+    X, ends, areal = (
+        _histograms(rows, x, represented, whose)
+        for rows, whose in ((X, "pixels"), (ends, "first and second"), (areal, "first and second, with this noise"))
+    )
     linear, barycenter = _misfits(X, ends, x)
     alarms = float(np.mean(_moved_at(*_misfits(areal, ends, x), margin)))
     moved, beside = _moved_at(linear, barycenter, margin), _moved_at(barycenter, linear, margin)
@@ -147,16 +149,16 @@ def _noise(X: np.ndarray) -> float:
     return float(np.median(np.abs(rough)) / 0.6745 / np.linalg.norm(DIFFERENCES))
 
 
-def _histograms(rows: np.ndarray, x: np.ndarray, represented: str) -> np.ndarray:
+def _histograms(rows: np.ndarray, x: np.ndarray, represented: str, whose: str) -> np.ndarray:
     """Spectra as histograms over the bands: their band depth, or they as they are; what is negative counts as zero."""
     if represented == "depth":
         floor = 1e-3 * np.max(rows, axis=1, keepdims=True)
         if np.any(floor <= 0):
-            raise ValueError("a spectrum is nowhere positive: it has no band depth. Mask such pixels first.")
+            raise ValueError(f"{whose}: a spectrum is nowhere positive, and has no band depth. Leave such spectra out.")
         rows = continuum_removed(np.maximum(rows, floor), x)
     rows = np.maximum(rows, 0.0)
     if np.any(rows.sum(axis=1) <= 0):
-        raise ValueError('a spectrum has no feature in this window: it has no mass as represented="depth".')
+        raise ValueError(f'{whose}: a spectrum has no feature in this window, no mass as represented="{represented}".')
     return normalize(rows)
 
 
@@ -286,8 +288,7 @@ def doubt(
     """
     from tqdm.auto import tqdm
 
-    seeds = list(random_state) if np.iterable(random_state) else [random_state]
-    given = methods if isinstance(methods, dict) else {m: {} for m in ([methods] if _is_one(methods) else methods)}
+    given, seeds = several(methods, random_state)
     if "pca" in given:
         raise ValueError('"pca" has components of both signs, which are no fractions. Leave it out.')
     if len(given) * len(seeds) < 2:
@@ -304,10 +305,6 @@ def doubt(
     names = tuple(f"{run.method}, seed {seed}" for run, (_, seed, _) in zip(runs, plan))
     stack, first = aligned(runs)
     return Doubt(disagreement(stack), tuple(runs), names, stack, runs[first].names)
-
-
-def _is_one(methods: Any) -> bool:
-    return isinstance(methods, str) or callable(methods)
 
 
 def aligned(runs: Sequence[Unmixing], reference: np.ndarray | None = None) -> tuple[np.ndarray, int]:

@@ -23,14 +23,13 @@ import numpy as np
 import scipy
 
 from . import __version__, linear, metrics
-from ._array import as_float, to_numpy
+from ._array import to_numpy
 from ._checks import check_count, check_seed, choice, generator_of, integer, shown, squarable
-from .datasets import Scene
 from .histograms import area_fractions, normalize
 from .iterate import ConvergenceWarning, warn
 from .libraries import Spectra, load_usgs_sample
 from .presets import RECOMMENDED, SETTINGS, MassDictionary, unbalanced_wahu, wahu  # noqa: F401  (their first home)
-from .scenes import Geo, check_maps, valid_pixels
+from .scenes import Geo, Scene, as_scene, check_maps, valid_pixels
 
 BLOCK = 1 << 24  # bytes of float64 pixels that are unmixed at once
 MANY = 8_000_000  # values from which on VCA, too, goes through the pixels in blocks
@@ -143,7 +142,7 @@ class Unmixing(NamedTuple):
             raise ValueError(
                 f"{self.method!r} unmixes only the pixels it has learned from; unmix the other scene by itself."
             )
-        scene = _masked(_same_bands(self, _as_scene(scene)), mask)
+        scene = _masked(_same_bands(self, as_scene(scene)), mask)
         _check_pixels(scene)
         if scene.units != self.units:
             warn(
@@ -686,7 +685,7 @@ def unmix(
     >>> wt.unmix(scene, "nnls").abundances.shape
     (8, 8, 3)
     """
-    scene = _masked(_as_scene(scene), mask)
+    scene = _masked(as_scene(scene), mask)
     if not callable(method):
         choice("method", method, tuple(METHODS))
         _check_options(method, options)
@@ -798,32 +797,6 @@ def fingerprint(scene: Scene) -> str:
     found.update(valid_pixels(scene).tobytes())
     found.update(b"" if scene.wavelengths is None else np.asarray(scene.wavelengths, dtype=float).tobytes())
     return found.hexdigest()
-
-
-def _as_scene(scene: Scene | np.ndarray) -> Scene:
-    if isinstance(scene, str | Path):
-        raise TypeError(
-            f"expected numbers: scene must be a Scene or a cube, got {scene!r}. Load it: wt.datasets.load_cube."
-        )
-    if not isinstance(scene, Scene):
-        if not (isinstance(scene, np.ndarray) and scene.dtype.kind in "iuf"):
-            scene = to_numpy(as_float(scene, name="scene")).astype(float)
-        scene = Scene("cube", scene)
-    shape, nm = scene.cube.shape, scene.wavelengths
-    if len(shape) != 3:
-        raise ValueError(f"scene must be a Scene or a cube (rows, cols, bands); got an array of shape {shape}.")
-    if shape[2] == 0:
-        raise ValueError(f"the scene has no bands: its cube has shape {shape}.")
-    if getattr(scene.cube.dtype, "kind", "f") not in "biuf":
-        raise TypeError(f"scene must hold real numbers; its cube is of dtype {scene.cube.dtype}.")
-    if nm is not None and np.shape(nm) != shape[2:]:
-        raise ValueError(
-            f"the scene has {shape[2]} bands, but its wavelengths have shape {np.shape(nm)}. Give one each."
-        )
-    truth = scene.abundances
-    if truth is not None and truth.shape[:2] != shape[:2]:
-        raise ValueError(f"the cube has {shape[:2]} pixels, its abundances {truth.shape[:2]}. Cut both: Scene.crop.")
-    return scene
 
 
 def _masked(scene: Scene, mask: Any) -> Scene:
@@ -1021,19 +994,13 @@ def compare(
     -------
     Comparison
     """
-    scene = _as_scene(scene)
-    if isinstance(random_state, str | bytes | dict):
-        raise ValueError(f"random_state must be a seed, or several; got {shown(random_state)}.")
-    seeds = list(random_state) if np.iterable(random_state) else [random_state]
-    if isinstance(methods, bytes) or not np.iterable(methods):
-        raise TypeError(f"methods must be a name, names, or a dict from names to options; got {shown(methods)}.")
-    methods = [methods] if isinstance(methods, str) else methods if isinstance(methods, dict) else list(methods)
-    if not seeds or not methods:
+    scene = as_scene(scene)
+    options, seeds = several(methods, random_state)
+    if not seeds or not options:
         raise ValueError(
-            f"compare needs at least one method and one seed; got {len(methods)} and {len(seeds)} "
+            f"compare needs at least one method and one seed; got {len(options)} and {len(seeds)} "
             "(methods, random_state)."
         )
-    options = methods if isinstance(methods, dict) else {name: {} for name in methods}
     plan = [(name, seed) for seed in seeds for name in options]
     run = functools.partial(unmix, scene, n_endmembers=n_endmembers, verbose=verbose)
     runs = one_by_one([functools.partial(run, method=name, random_state=s, **options[name]) for name, s in plan])
@@ -1042,6 +1009,23 @@ def compare(
         for (name, seed), found in zip(plan, runs)
     ]
     return Comparison(tuple(rows), _left_undone(plan, runs))
+
+
+def several(methods: Any, random_state: Any) -> tuple[dict[Any, dict[str, Any]], list[Any]]:
+    """Methods with the options of each, and seeds, where one or several of either are given."""
+    if isinstance(random_state, str | bytes | dict):
+        raise ValueError(f"random_state must be a seed, or several; got {shown(random_state)}.")
+    seeds = list(random_state) if np.iterable(random_state) else [random_state]
+    one = isinstance(methods, str) or callable(methods)
+    if not one and (isinstance(methods, bytes) or not np.iterable(methods)):
+        raise TypeError(f"methods must be a name, names, or a dict from names to options; got {shown(methods)}.")
+    if isinstance(methods, dict):
+        return methods, seeds
+    found = [methods] if one else list(methods)
+    for name in found:
+        if not (isinstance(name, str) or callable(name)):
+            raise TypeError(f"methods must be names, or methods of your own; got {shown(name)} among them.")
+    return {name: {} for name in found}, seeds
 
 
 def one_by_one(calls: Sequence[Callable[[], Unmixing]]) -> list[Unmixing]:
