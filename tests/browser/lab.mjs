@@ -1,4 +1,5 @@
-/* Opens notebooks in a running JupyterLab, runs every cell, moves the first slider, and prints a JSON report.
+/* Opens notebooks in a running JupyterLab, runs every cell, moves the first slider, and prints a
+ * JSON report.
  *
  *   node lab.mjs BASE_URL TOKEN CHROMIUM [--screenshots FOLDER] notebook ...
  */
@@ -12,38 +13,55 @@ const MOVES = 20;
 const api = (path, options = {}) => fetch(`${base}/api/${path}?token=${token}`, options);
 
 async function endSessions() {
-  for (const session of await (await api("sessions")).json()) await api(`sessions/${session.id}`, { method: "DELETE" });
+  for (const session of await (await api("sessions")).json())
+    await api(`sessions/${session.id}`, { method: "DELETE" });
 }
 
 /* What the demo beside the slider shows: its canvases, drawings and pictures. */
-const drawn = (slider) => slider.evaluate((input) => {
-  const output = input.closest(".jp-OutputArea-output") ?? input.closest(".jp-OutputArea");
-  const parts = [...output.querySelectorAll("canvas")].map((canvas) => canvas.toDataURL());
-  for (const image of output.querySelectorAll("img")) parts.push(image.src);
-  for (const drawing of output.querySelectorAll("svg")) parts.push(drawing.outerHTML);
-  return parts.join("|");
-});
+const drawn = (slider) =>
+  slider.evaluate((input) => {
+    const output = input.closest(".jp-OutputArea-output") ?? input.closest(".jp-OutputArea");
+    const parts = [...output.querySelectorAll("canvas")].map((canvas) => canvas.toDataURL());
+    for (const image of output.querySelectorAll("img")) parts.push(image.src);
+    for (const drawing of output.querySelectorAll("svg")) parts.push(drawing.outerHTML);
+    return parts.join("|");
+  });
 
-/* Notes in the page how long each picture took, from the key's event to the finished drawing: no driver in between. */
-const watch = (slider) => slider.evaluate((input) => {
-  const demo = input.closest(".wdl-demo");
-  let began = null;
-  window.moves = [];
-  document.addEventListener("keydown", (event) => { began = event.timeStamp; }, true);
-  new MutationObserver(() => {
-    if (began !== null) window.moves.push(performance.now() - began);
-    began = null;
-  }).observe(demo, { attributes: true, attributeFilter: ["data-ms"] });
-});
+/* Notes in the page how long each picture took, from the key's event to the finished drawing: no
+ * driver in between.
+ */
+const watch = (slider) =>
+  slider.evaluate((input) => {
+    const demo = input.closest(".wdl-demo");
+    let began = null;
+    window.moves = [];
+    document.addEventListener(
+      "keydown",
+      (event) => {
+        began = event.timeStamp;
+      },
+      true,
+    );
+    new MutationObserver(() => {
+      if (began !== null) window.moves.push(performance.now() - began);
+      began = null;
+    }).observe(demo, { attributes: true, attributeFilter: ["data-ms"] });
+  });
 
 async function moveSlider(page) {
-  await page.evaluate(() => {  // a notebook keeps in the page only the cells that are in view
-    const view = "application/vnd.jupyter.widget-view+json", notebook = window.jupyterapp.shell.currentWidget.content;
-    const demo = notebook.widgets.findIndex((cell) => !cell.model.sharedModel.source.includes("Predict") && (cell.model.sharedModel.outputs ?? []).some((output) => output.data?.[view]));
+  await page.evaluate(() => {
+    // a notebook keeps in the page only the cells that are in view
+    const view = "application/vnd.jupyter.widget-view+json";
+    const notebook = window.jupyterapp.shell.currentWidget.content;
+    const demo = notebook.widgets.findIndex(
+      (cell) =>
+        !cell.model.sharedModel.source.includes("Predict") &&
+        (cell.model.sharedModel.outputs ?? []).some((output) => output.data?.[view]),
+    );
     if (demo >= 0) return notebook.scrollToItem(demo, "center");
   });
   const slider = page.locator(".wdl-demo:not(.wdl-predict) input[type=range]").first();
-  await slider.waitFor();  // a view is drawn a moment after its cell has run
+  await slider.waitFor(); // a view is drawn a moment after its cell has run
   await slider.scrollIntoViewIfNeeded();
   await slider.focus();
   await page.keyboard.press("Home");
@@ -66,16 +84,22 @@ async function run(context, notebook) {
   await page.goto(`${base}/lab/tree/${notebook}?token=${token}&reset`);
   await page.waitForSelector(".jp-Notebook .jp-CodeCell");
   await page.waitForFunction(
-    () => window.jupyterapp?.shell?.currentWidget?.sessionContext?.session?.kernel?.status === "idle",
+    () =>
+      window.jupyterapp?.shell?.currentWidget?.sessionContext?.session?.kernel?.status === "idle",
   );
   const start = performance.now();
-  await page.evaluate(() => window.jupyterapp.commands.execute("notebook:run-all-cells"));  // resolves when all are done
+  // resolves when all are done
+  await page.evaluate(() => window.jupyterapp.commands.execute("notebook:run-all-cells"));
   report.seconds = (performance.now() - start) / 1000;
   const failed = '.jp-OutputArea-output[data-mime-type="application/vnd.jupyter.error"]';
-  report.errors.push(...(await page.locator(failed).allTextContents()).map((text) => text.slice(-500)));
+  report.errors.push(
+    ...(await page.locator(failed).allTextContents()).map((text) => text.slice(-500)),
+  );
   report.cells = await page.locator(".jp-CodeCell").count();
   Object.assign(report, await moveSlider(page));
-  report.dialogs = await page.locator(".jp-Dialog, .jp-toastContainer .Toastify__toast").allTextContents();
+  report.dialogs = await page
+    .locator(".jp-Dialog, .jp-toastContainer .Toastify__toast")
+    .allTextContents();
   if (shots) await page.screenshot({ path: join(shots, `${notebook.replace(/\W/g, "-")}.png`) });
   await page.close();
   return report;
@@ -83,16 +107,26 @@ async function run(context, notebook) {
 
 const browser = await chromium.launch({
   executablePath,
-  args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync"],
+  args: [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+  ],
 });
 try {
   const context = await browser.newContext({ viewport: { width: 1300, height: 900 } });
   const outside = [];
-  await context.route((u) => /^(https?|wss?):$/.test(u.protocol) && !["127.0.0.1", "localhost"].includes(u.hostname), (route) => {
-    outside.push(route.request().url());
-    return route.abort();
-  });
+  await context.route(
+    (u) => /^(https?|wss?):$/.test(u.protocol) && !["127.0.0.1", "localhost"].includes(u.hostname),
+    (route) => {
+      outside.push(route.request().url());
+      return route.abort();
+    },
+  );
   const notebooks = [];
   for (const notebook of rest) {
     await endSessions();

@@ -1,4 +1,5 @@
-/* Labels a scene by keyboard in a running JupyterLab, closes everything, opens it again, and prints a JSON report.
+/* Labels a scene by keyboard in a running JupyterLab, closes everything, opens it again, and
+ * prints a JSON report.
  *
  *   node labelling.mjs BASE_URL TOKEN CHROMIUM NOTEBOOK DIGITS [--screenshots FOLDER]
  *
@@ -12,33 +13,46 @@ const [base, token, executablePath, notebook, digits, , shots] = process.argv.sl
 const api = (path, options = {}) => fetch(`${base}/api/${path}?token=${token}`, options);
 
 async function endSessions() {
-  for (const session of await (await api("sessions")).json()) await api(`sessions/${session.id}`, { method: "DELETE" });
+  for (const session of await (await api("sessions")).json())
+    await api(`sessions/${session.id}`, { method: "DELETE" });
 }
 
-/* What the widget shows: its canvases, its words, its buttons, and how many answers the kernel has dealt with. */
-const seen = (page) => page.locator(".wdl-demo").evaluate((demo) => ({
-  canvases: [...demo.querySelectorAll("canvas")].map((canvas) => canvas.toDataURL()),
-  words: demo.querySelector(".wdl-readout").textContent,
-  spoken: demo.querySelector("[aria-live]").textContent,
-  buttons: [...demo.querySelectorAll(".wdl-controls button")].map((button) => button.textContent),
-  answered: Number(demo.dataset.answered),
-}));
+/* What the widget shows: its canvases, its words, its buttons, and how many answers the kernel
+ * has dealt with.
+ */
+const seen = (page) =>
+  page.locator(".wdl-demo").evaluate((demo) => ({
+    canvases: [...demo.querySelectorAll("canvas")].map((canvas) => canvas.toDataURL()),
+    words: demo.querySelector(".wdl-readout").textContent,
+    spoken: demo.querySelector("[aria-live]").textContent,
+    buttons: [...demo.querySelectorAll(".wdl-controls button")].map((button) => button.textContent),
+    answered: Number(demo.dataset.answered),
+  }));
 
-/* Wait until the kernel has dealt with `count` answers and the picture is drawn; the time it took in milliseconds. */
+/* Wait until the kernel has dealt with `count` answers and the picture is drawn; the time it
+ * took in milliseconds.
+ */
 async function until(page, count) {
   const start = performance.now();
-  await page.waitForFunction((n) => Number(document.querySelector(".wdl-demo")?.dataset.answered) === n, count, { polling: 10 });
+  await page.waitForFunction(
+    (n) => Number(document.querySelector(".wdl-demo")?.dataset.answered) === n,
+    count,
+    { polling: 10 },
+  );
   return performance.now() - start;
 }
 
 async function open(context, errors) {
-  await endSessions();  // a fresh kernel
+  await endSessions(); // a fresh kernel
   const page = await context.newPage();
   page.setDefaultTimeout(120000);
   page.on("pageerror", (error) => errors.push(`page error: ${error.message}`));
   await page.goto(`${base}/lab/tree/${notebook}?token=${token}&reset`);
   await page.waitForSelector(".jp-Notebook .jp-CodeCell");
-  await page.waitForFunction(() => window.jupyterapp?.shell?.currentWidget?.sessionContext?.session?.kernel?.status === "idle");
+  await page.waitForFunction(
+    () =>
+      window.jupyterapp?.shell?.currentWidget?.sessionContext?.session?.kernel?.status === "idle",
+  );
   await page.evaluate(() => window.jupyterapp.commands.execute("notebook:run-all-cells"));
   const failed = '.jp-OutputArea-output[data-mime-type="application/vnd.jupyter.error"]';
   errors.push(...(await page.locator(failed).allTextContents()).map((text) => text.slice(-500)));
@@ -50,22 +64,38 @@ async function open(context, errors) {
 async function reach(page) {
   await page.locator(".wdl-demo .wdl-tools button").first().focus();
   await page.keyboard.press("Tab");
-  return page.evaluate(() => document.activeElement.closest('[role="group"]')?.getAttribute("aria-label") ?? document.activeElement.outerHTML.slice(0, 200));
+  return page.evaluate(
+    () =>
+      document.activeElement.closest('[role="group"]')?.getAttribute("aria-label") ??
+      document.activeElement.outerHTML.slice(0, 200),
+  );
 }
 
 async function scan(page) {
   await page.addScriptTag({ path: createRequire(import.meta.url).resolve("axe-core/axe.min.js") });
-  const result = await page.evaluate(() => window.axe.run(".wdl-demo", { resultTypes: ["violations"], preload: false }));
-  return result.violations.filter((v) => ["serious", "critical"].includes(v.impact)).map((v) => `${v.id}: ${v.nodes[0].target}`);
+  const result = await page.evaluate(() =>
+    window.axe.run(".wdl-demo", { resultTypes: ["violations"], preload: false }),
+  );
+  return result.violations
+    .filter((v) => ["serious", "critical"].includes(v.impact))
+    .map((v) => `${v.id}: ${v.nodes[0].target}`);
 }
 
 const browser = await chromium.launch({
   executablePath,
-  args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync"],
+  args: [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+  ],
 });
 try {
-  const context = await browser.newContext({ viewport: { width: 1300, height: 1000 } }), errors = [];
+  const context = await browser.newContext({ viewport: { width: 1300, height: 1000 } });
+  const errors = [];
   let page = await open(context, errors);
   const report = { errors, first: await seen(page), focus: await reach(page), steps: [] };
   for (const [k, digit] of [...digits].entries()) {
@@ -81,7 +111,11 @@ try {
   await page.waitForTimeout(1000);
   report.last = await seen(page);
   report.accessibility = await scan(page);
-  report.cells = await page.locator(".jp-Cell").evaluateAll((cells) => cells.map((cell) => cell.className.match(/jp-(Code|Markdown|Raw)Cell/)[0]));
+  report.cells = await page
+    .locator(".jp-Cell")
+    .evaluateAll((cells) =>
+      cells.map((cell) => cell.className.match(/jp-(Code|Markdown|Raw)Cell/)[0]),
+    );
   if (shots) await page.screenshot({ path: join(shots, "labelling.png") });
   await page.close();
   page = await open(context, errors);
@@ -90,11 +124,19 @@ try {
   report.resumed = await seen(page);
   if (shots) {
     await page.evaluate(() => window.jupyterapp.commands.execute("application:toggle-left-area"));
-    for (const [width, theme] of [[400, "JupyterLab Light"], [1300, "JupyterLab Dark"]]) {
-      await page.evaluate((name) => window.jupyterapp.commands.execute("apputils:change-theme", { theme: name }), theme);
+    for (const [width, theme] of [
+      [400, "JupyterLab Light"],
+      [1300, "JupyterLab Dark"],
+    ]) {
+      await page.evaluate(
+        (name) => window.jupyterapp.commands.execute("apputils:change-theme", { theme: name }),
+        theme,
+      );
       await page.setViewportSize({ width, height: 1000 });
       await page.waitForTimeout(1500);
-      await page.locator(".wdl-demo").screenshot({ path: join(shots, `labelling-${width}-${theme.split(" ")[1]}.png`) });
+      await page
+        .locator(".wdl-demo")
+        .screenshot({ path: join(shots, `labelling-${width}-${theme.split(" ")[1]}.png`) });
     }
   }
   await page.close();

@@ -1,12 +1,19 @@
 /* Reads and writes states in addresses: node state_cases.mjs FOLDER < problems.json */
 import { readFileSync } from "node:fs";
 
-const load = (name) => import(`data:text/javascript;base64,${readFileSync(`${process.argv[2]}/${name}`).toString("base64")}`);
+const load = (name) =>
+  import(
+    `data:text/javascript;base64,${readFileSync(`${process.argv[2]}/${name}`).toString("base64")}`
+  );
 const S = await load("state.js");
 
 const CASES = {
-  read({ hash, name, initial }) { return S.readState(hash, name, initial); },
-  write({ hash, name, values, initial }) { return S.writeState(hash, name, values, initial); },
+  read({ hash, name, initial }) {
+    return S.readState(hash, name, initial);
+  },
+  write({ hash, name, values, initial }) {
+    return S.writeState(hash, name, values, initial);
+  },
 };
 
 let text = "";

@@ -1,9 +1,10 @@
 /* Runs the anywidget models of a built page with no kernel, from a web server or from file://.
  *
- * MyST-NB leaves two kinds of <script> in a page: one with the state of every model, and one for each place where a
- * model is shown. An anywidget model carries its own ES module in `_esm`; it is imported from a Blob and rendered there.
- * An element with the class "wdl-first-frame" in the same cell is the picture for a reader without JavaScript: it goes
- * when the live one has been drawn.
+ * MyST-NB leaves two kinds of <script> in a page: one with the state of every model, and one for
+ * each place where a model is shown. An anywidget model carries its own ES module in `_esm`; it
+ * is imported from a Blob and rendered there. An element with the class "wdl-first-frame" in the
+ * same cell is the picture for a reader without JavaScript: it goes when the live one has been
+ * drawn.
  */
 "use strict";
 (() => {
@@ -15,7 +16,9 @@
       this.values = { ...entry.state };
       this.listeners = new Map();
     }
-    async unpack(buffers = []) { for (const buffer of buffers) this.#put(buffer.path, await decode(buffer)); }
+    async unpack(buffers = []) {
+      for (const buffer of buffers) this.#put(buffer.path, await decode(buffer));
+    }
     #put(path, value) {
       const [...keys] = path;
       const last = keys.pop();
@@ -23,15 +26,22 @@
       for (const key of keys) holder = holder[key];
       holder[last] = value;
     }
-    get(name) { return this.values[name]; }
+    get(name) {
+      return this.values[name];
+    }
     set(name, value) {
-      if (typeof name === "object") { for (const [key, v] of Object.entries(name)) this.set(key, v); return; }
+      if (typeof name === "object") {
+        for (const [key, v] of Object.entries(name)) this.set(key, v);
+        return;
+      }
       if (Object.is(this.values[name], value)) return;
       this.values[name] = value;
       this.#emit(`change:${name}`, value);
       this.#emit("change", value);
     }
-    #emit(event, value) { for (const f of [...(this.listeners.get(event) ?? [])]) f(this, value); }
+    #emit(event, value) {
+      for (const f of [...(this.listeners.get(event) ?? [])]) f(this, value);
+    }
     on(event, f) {
       if (!this.listeners.has(event)) this.listeners.set(event, new Set());
       this.listeners.get(event).add(f);
@@ -41,7 +51,7 @@
       else if (f == null) this.listeners.delete(event);
       else this.listeners.get(event)?.delete(f);
     }
-    save_changes() {}  // there is no kernel to tell
+    save_changes() {} // there is no kernel to tell
     send() {}
   }
 
@@ -52,17 +62,26 @@
     return new DataView(await new Response(unpacked).arrayBuffer());
   }
 
-  /* The code of a model, or the names of the parts that it is put together from (book/_ext/slim_pages.py). */
-  const code = (esm) => typeof esm === "string" ? esm : esm.map((name) => window.wdlParts[name]).join("\n\n") + "\n";
+  /* The code of a model, or the names of the parts that it is put together from
+   * (book/_ext/slim_pages.py).
+   */
+  const code = (esm) =>
+    typeof esm === "string" ? esm : esm.map((name) => window.wdlParts[name]).join("\n\n") + "\n";
 
-  const modules = new Map();  // source -> promise of the widget's definition: one import for equal sources
+  // source -> promise of the widget's definition: one import for equal sources
+  const modules = new Map();
   function definition(source) {
     if (!modules.has(source)) {
       const url = URL.createObjectURL(new Blob([source], { type: "text/javascript" }));
-      modules.set(source, import(url).then(async (module) => {
-        URL.revokeObjectURL(url);
-        return typeof module.default === "function" ? module.default() : module.default ?? module;
-      }));
+      modules.set(
+        source,
+        import(url).then(async (module) => {
+          URL.revokeObjectURL(url);
+          return typeof module.default === "function"
+            ? module.default()
+            : (module.default ?? module);
+        }),
+      );
     }
     return modules.get(source);
   }
@@ -83,18 +102,25 @@
 
   async function start() {
     const state = {};
-    for (const script of document.querySelectorAll(STATE)) Object.assign(state, JSON.parse(script.textContent).state);
+    for (const script of document.querySelectorAll(STATE))
+      Object.assign(state, JSON.parse(script.textContent).state);
     const models = new Map();
     const styled = new Set();
     for (const script of document.querySelectorAll(VIEW)) {
       const id = JSON.parse(script.textContent).model_id;
       const entry = state[id];
       if (!entry?.state?._esm) {
-        say(script, "This control needs a running kernel: open the chapter in JupyterLab (make lab).");
+        say(
+          script,
+          "This control needs a running kernel: open the chapter in JupyterLab (make lab).",
+        );
         continue;
       }
       const widget = await definition(code(entry.state._esm));
-      if (!styled.has(entry.state._css)) { styled.add(entry.state._css); addStyle(entry.state._css); }
+      if (!styled.has(entry.state._css)) {
+        styled.add(entry.state._css);
+        addStyle(entry.state._css);
+      }
       if (!models.has(id)) {
         models.set(id, new Model(entry));
         await models.get(id).unpack(entry.buffers);
@@ -106,15 +132,20 @@
       try {
         await widget.render({ model: models.get(id), el });
         el.dataset.ready = "true";
-        for (const still of (script.closest(".cell_output") ?? script.parentElement).querySelectorAll(".wdl-first-frame"))
+        for (const still of (
+          script.closest(".cell_output") ?? script.parentElement
+        ).querySelectorAll(".wdl-first-frame"))
           (still.closest(".output") ?? still).hidden = true;
       } catch (error) {
         say(script, `This demo could not start: ${error.message}`);
-        setTimeout(() => { throw error; });  // reach window.onerror, but let the other demos start
+        setTimeout(() => {
+          throw error;
+        }); // reach window.onerror, but let the other demos start
       }
     }
     // The link for a keyboard leads past a vote, to what can be moved.
-    const demo = document.querySelector(".wdl-demo:not(.wdl-predict)"), mark = document.getElementById("wdl-first-demo");
+    const demo = document.querySelector(".wdl-demo:not(.wdl-predict)");
+    const mark = document.getElementById("wdl-first-demo");
     if (demo && mark) demo.before(mark);
     document.documentElement.dataset.widgets = "ready";
   }
