@@ -173,6 +173,13 @@ WRONG = {
         (lambda alpha, inside: 0.001, "no farther"),
         (lambda alpha, inside: 95, "between 0 and 1"),
     ],
+    "20b": [
+        (lambda band, c: np.median(band[:, c] - band[:, c - 1]), "a stripe of"),
+        (lambda band, c: np.mean(band[:, c] - band[:, [c - 1, c + 1]].mean(axis=1)), "take the median"),
+        (lambda band, c: np.median(band[:, c] - band[:, [c - 1, c + 1]].mean(axis=1)), "leave out"),
+        (lambda band, c: np.median(band[:, c] - band[:, [c - 2, c - 1, c + 1, c + 2]].mean(axis=1)), "leave out"),
+        (lambda band, c: np.median(band, axis=0), "shape|one number"),
+    ],
     "18b": [
         (lambda groups: np.concatenate(groups).std(axis=0).max(axis=-1), "one vote"),
         (lambda groups: np.stack([g.mean(axis=0) for g in groups]).std(axis=0).max(axis=-1), "median"),

@@ -274,3 +274,12 @@ def test_a_description_names_the_method_its_source_and_its_settings(mixed):
     for words in ("Lawson and Hanson", "Nascimento", "seed was 5", "snr_db = 0", "sha256"):
         assert words in text
     assert "topaz" in wt.unmix(mixed, "fcls", endmembers=["topaz", "illite"]).describe()
+
+
+def test_fill_among_the_endmembers_is_not_to_be_used(mixed):
+    cube = mixed.cube.copy()
+    cube[0, :3] = -1.0
+    with pytest.warns(UserWarning, match="fill"):
+        report = wt.unmix(mixed._replace(cube=cube), "nnls", 3).report()
+    (line,) = [f for f in report.findings if f.name == "fill"]
+    assert report.verdict == line.verdict == "do not use" and "about -1: no material" in line.words

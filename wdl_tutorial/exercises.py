@@ -481,3 +481,27 @@ def _(own_endmembers) -> str:
                 if cost(other) < cost(found):
                     raise NotYet(f"material {k}, third band: {other[k, 2]:.4f} costs less; divide by price + |a|^2")
     return "two pixels, and no entry can be moved for less"
+
+
+@exercise("20b", "stripe")
+def _(stripe) -> str:
+    rng = np.random.default_rng(20)
+    ground = np.cumsum(rng.normal(0, 0.01, (40, 9)), axis=0)[:, :1] + 0.02 * np.arange(9.0)  # brighter to the east
+    for c, off in ((4, 0.3), (2, -0.2), (6, 0.0)):
+        band = ground + 0.001 * rng.normal(size=ground.shape)
+        band[:, c] += off
+        near(array(stripe(band.copy(), c), "stripe", ()), off, f"a stripe of {off:g} in column {c}", 1e-3)
+        band[:15, c] += 5.0
+        near(
+            array(stripe(band.copy(), c), "stripe", ()),
+            off,
+            "a bright roof in 15 of 40 rows moves it: take the median over the rows",
+            2e-3,
+        )
+        band[:15, c] -= 5.0
+        band[:, c + 1] += 1.0
+        found = array(stripe(band.copy(), c), "stripe", ())
+        near(
+            found, off, "a stripe in the next column moves it: leave out the largest and the smallest of the four", 0.03
+        )
+    return "stripes up, down and none, beside a roof and beside another stripe"

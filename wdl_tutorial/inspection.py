@@ -22,6 +22,9 @@ class Seen(NamedTuple):
     bands: np.ndarray | None = None  # 0-based, where bands are concerned
     pixels: np.ndarray | None = None  # (rows, cols) bool, where pixels are
     mend: str | None = None  # what :meth:`Inspection.mend` does about it: "drop", "mask", "level"; None: nothing
+    offsets: np.ndarray | None = (
+        None  # (n_bands, cols) how far columns lie from their neighbours, where they are striped
+    )
 
 
 class Inspection(NamedTuple):
@@ -317,37 +320,52 @@ def _runs(places: np.ndarray) -> str:
 
 
 def _striped(scene: Scene, sound: np.ndarray, noise: np.ndarray) -> Seen | None:
-    """Columns that lie apart from both their neighbours, by as much in every row: a detector of their own."""
-    rows, cols, bands = scene.cube.shape
-    if cols < 5 or rows < 8:
+    """Columns that lie apart from their neighbours, by as much in nearly every row: a detector of their own."""
+    offsets = np.stack([_stripes(scene, sound, k, noise[k]) for k in range(scene.cube.shape[2])])
+    places, columns = (np.flatnonzero(offsets.any(axis=axis)) for axis in (1, 0))
+    if not places.size:
         return None
-    flagged, columns = np.zeros(bands, dtype=bool), set()
-    hidden = ~sound
-    for k in range(bands):
-        band = np.asarray(scene.cube[..., k], dtype=float).copy()
-        band[hidden] = np.nan
-        apart = band[:, 1:-1] - 0.5 * (band[:, :-2] + band[:, 2:])
-        full = np.isfinite(apart).sum(axis=0) >= max(8, rows // 2)
-        if full.sum() < 3:
-            continue
-        one = np.where(full, np.nanmedian(np.where(full, apart, 0.0), axis=0), 0.0)
-        sign = np.where(full, np.nanmean(np.sign(np.where(full, apart, 0.0)) == np.sign(one), axis=0), 0.0)
-        usual = 1.4826 * float(np.median(np.abs(one[full])))
-        size = np.abs(one)
-        beside = np.maximum(np.r_[0.0, size[:-1]], np.r_[size[1:], 0.0])  # a stripe leaves half of itself on both sides
-        hit = (
-            full & (sign > 0.95) & (size > 6 * usual) & (size > 2 * noise[k]) & (noise[k] > 0) & (size > 0.75 * beside)
-        )
-        flagged[k] = hit.any()
-        columns |= set((np.flatnonzero(hit) + 1).tolist())
-    if not flagged.any():
-        return None
-    places = np.flatnonzero(flagged)
-    words = (
-        f"bands {_runs(places)} have columns {sorted(columns)[:6]} that lie apart from their neighbours in every row."
-    )
-    words += " Level them."
-    return Seen("stripes", words, bands=places, mend="level")
+    listed = ", ".join(str(c) for c in columns[:8]) + (", ..." if columns.size > 8 else "")
+    words = f"bands {_runs(places)} have columns that lie apart from their neighbours along the image: {listed}."
+    return Seen("stripes", f"{words} Level them.", bands=places, mend="level", offsets=offsets)
+
+
+def _stripes(scene: Scene, sound: np.ndarray, k: int, noise: float) -> np.ndarray:
+    """How far each column of band ``k`` lies from its neighbours, (n_cols,), where it is a stripe; 0 where it is none.
+
+    A pixel is compared with the middle of the four beside it in its row, which one stripe among them does not move. The
+    border of a field is no stripe: its two sides lie apart by as much, in opposite directions.
+    """
+    rows, cols = scene.cube.shape[:2]
+    if cols < 5 or rows < 8 or not noise > 0:
+        return np.zeros(cols)
+    band = np.where(sound, scene.cube[..., k], np.nan).astype(float)
+    inner = np.arange(1, cols - 1)  # a column at the edge has one neighbour, which may be the stripe
+    reach = np.where((inner > 1) & (inner < cols - 2), 2, 1)
+    four = band[:, [inner - reach, inner - 1, inner + 1, inner + reach]]  # (rows, 4, cols - 2)
+    apart = band[:, inner] - 0.5 * (four.sum(axis=1) - four.max(axis=1) - four.min(axis=1))
+    full = np.isfinite(apart).sum(axis=0) >= max(8, rows // 2)
+    if full.sum() < 3:
+        return np.zeros(cols)
+    places, apart = inner[full], apart[:, full]
+    found = np.nanmedian(apart, axis=0)
+    size, usual = np.abs(found), 1.4826 * float(np.median(np.abs(found)))
+    count = np.isfinite(apart).sum(axis=0)
+    chance = 1.86 * np.nanmedian(np.abs(apart - found), axis=0) / np.sqrt(count)  # standard error of a median
+    same = (np.sign(apart) == np.sign(found)).sum(axis=0) / count
+    hit = (size > 6 * usual) & (size > 8 * chance) & (size > noise) & (same > 0.75)
+    offsets = np.zeros(cols)
+    offsets[places] = found
+    hit &= size > 1.5 * _largest_beside(-offsets * np.sign(offsets[places])[:, None], places, 1)  # a border
+    hit &= size > 0.5 * _largest_beside(np.abs(offsets), places, 2)  # in the shadow of a stripe
+    return np.where(np.isin(np.arange(cols), places[hit]), offsets, 0.0)
+
+
+def _largest_beside(values: np.ndarray, places: np.ndarray, reach: int) -> np.ndarray:
+    """The largest of ``values``, (n_cols,) or a row for each place, up to ``reach`` columns beside each place."""
+    wide = np.pad(np.broadcast_to(values, (places.size, values.shape[-1])), ((0, 0), (reach, reach)))
+    steps = [d for d in range(-reach, reach + 1) if d]
+    return np.max([wide[np.arange(places.size), places + reach + d] for d in steps], axis=0)
 
 
 def _copies(scene: Scene, sound: np.ndarray) -> Seen | None:
@@ -437,24 +455,11 @@ def _mended(scene: Scene, findings: Sequence[Seen]) -> Scene:
             notes.append(f"mended: {found.name} are dropped (0-based: {found.bands.tolist()})")
         elif found.mend == "level":
             for k in found.bands:
-                cube[..., k] -= _column_offsets(np.where(mask, cube[..., k], np.nan))
+                cube[..., k] -= found.offsets[k]
             notes.append(f"mended: the columns of bands {_runs(found.bands)} are levelled")
     cube[~mask] = np.nan
     whole = scene._replace(cube=cube, mask=None if mask.all() else mask, notes=tuple(notes))
     return whole.drop_bands(sorted(dropped))
-
-
-def _column_offsets(band: np.ndarray) -> np.ndarray:
-    """How far each column lies from its neighbours, in the median over the rows, where that stands out; zero elsewhere."""
-    cols = band.shape[1]
-    apart = np.zeros(cols)
-    for c in range(cols):
-        beside = band[:, [j for j in (c - 2, c - 1, c + 1, c + 2) if 0 <= j < cols]]
-        seen = np.isfinite(band[:, c]) & np.isfinite(beside).any(axis=1)
-        if seen.any():
-            apart[c] = np.median(band[seen, c] - np.nanmedian(beside[seen], axis=1))
-    level = 1.4826 * np.median(np.abs(apart - np.median(apart)))
-    return np.where(np.abs(apart) > 6 * level, apart, 0.0)
 
 
 # ---------------------------------------------------------------------------------------------- how many

@@ -396,10 +396,10 @@ class Report(NamedTuple):
 def report(found: Unmixing, *, others: Sequence[Unmixing] = ()) -> Report:
     """May this answer be used? One page: *use*, *look* or *do not use*, with the reason and what to do.
 
-    Looked at: units (counts beside reflectance); convergence; residual against noise; pixels outside the cone of the
-    endmembers (there is no pure pixel, or mixing is not linear); endmembers that are mixtures of the others (more of
-    them than materials); endmembers that no pixel uses; agreement with NNLS divided by its sum; the part of brightness
-    in the fractions; and the spread over seeds (of ``others``, or of VCA run again).
+    Looked at: units (counts beside reflectance); fill among the endmembers; convergence; residual against noise;
+    pixels outside the cone of the endmembers (there is no pure pixel, or mixing is not linear); endmembers that are
+    mixtures of the others (more of them than materials); endmembers that no pixel uses; agreement with NNLS divided by
+    its sum; the part of brightness in the fractions; and the spread over seeds (of ``others``, or of VCA run again).
 
     The thresholds were fixed on five simulated scenes and tried on ten others by another generator: see
     ``tests/test_trust.py``. They are signs, not proofs: where every pixel holds some of every material in the same
@@ -424,7 +424,7 @@ def report(found: Unmixing, *, others: Sequence[Unmixing] = ()) -> Report:
     if found.method != "pca":
         m = found.endmembers
         vca = found.indices is not None and found.settings["options"].get("corners", "vca") == "vca"
-        findings += [_outside(x, m, noise), _superfluous(m, noise), _unused(a, found.names)]
+        findings += [_is_light(found), _outside(x, m, noise), _superfluous(m, noise), _unused(a, found.names)]
         findings += [_beside_nnls(x, a, m), _brightness(x, a, found.names)]
         findings += _seeds(found, x, others, vca)
     kept = tuple(f for f in findings if f is not None)
@@ -488,6 +488,24 @@ def _units(found: Unmixing, x: np.ndarray) -> Finding | None:
         else "scene and endmembers are of one scale."
     )
     return Finding("units", DO_NOT if bad else USE, ratio, words)
+
+
+def _is_light(found: Unmixing) -> Finding | None:
+    """An endmember is the light of something: below zero in every band, or one value in all of them, it is fill."""
+    m = found.endmembers
+    if found.indices is not None:  # the pixels themselves: endmembers are smoothed by some finders
+        m = np.asarray(found.scene.cube.reshape(-1, m.shape[1])[found.indices], dtype=float)
+    below = (m < 0).all(axis=1)
+    flat = (
+        (m == m[:, :1]).all(axis=1) & (found.indices is not None) & (m.shape[1] > 2)
+    )  # a panel of one value may be given
+    if not (below | flat).any():
+        return None
+    k = int((below | flat).argmax())
+    words = (
+        f"{found.names[k]} is {'below zero' if below[k] else 'one value'} in every band, about {np.median(m[k]):g}: "
+    )
+    return Finding("fill", DO_NOT, float(np.median(m[k])), words + "no material. Mask those pixels, and unmix again.")
 
 
 def _converged(found: Unmixing) -> Finding | None:
