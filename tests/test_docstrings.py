@@ -19,7 +19,7 @@ from docutils.parsers.rst import roles  # noqa: E402
 from docutils.utils import Reporter  # noqa: E402
 
 LENGTH = 100  # of a first line: what an editor shows beside a completion
-LEFT = {"barycenters", "transport", "gradients", "objective", "dictionary", "exercises", "iterate", "idnet", "vae"}
+LEFT = {"exercises", "iterate", "idnet", "vae"}
 
 
 def arguments(node: ast.FunctionDef, *, bound: bool) -> list[str]:

@@ -85,7 +85,7 @@ class BarycenterResult(NamedTuple):
 
 
 def linear_mixture(atoms: Array, weights: Array) -> Array:
-    """sum_s w_s atom_s: the average of heights.
+    """The average of heights: ``sum_s w_s atom_s``.
 
     Parameters
     ----------
@@ -164,17 +164,29 @@ def barycenter_steps(
     debiased: bool = False,
     start: BarycenterState | None = None,
 ) -> Iterator[BarycenterState]:
-    """Yield the state after each iteration of Schmitz et al. (2018), eqs (6)-(8), for ever, in the kernel domain.
+    """Yield the state after each barycenter iteration, for ever, in the kernel domain.
+
+    Schmitz et al. (2018), eqs (6)-(8).
 
     Parameters
     ----------
     atoms : array, shape (..., n_atoms, n_bins)
-    weights : array, shape (..., n_atoms)   Leading axes broadcast against those of the atoms.
-    kernel : ``gibbs_kernel(cost, eps)`` of a square cost.
-    marginal_weight, momentum : rho and tau of Algorithm 6.
-    debiased : Janati et al. (2020), Algorithm 1: a vector d, as many bins, multiplies P and follows sqrt(d P / K d). It
+    weights : array, shape (..., n_atoms)
+        Leading axes broadcast against those of the atoms.
+    kernel : from ``gibbs_kernel(cost, eps)`` of a square cost
+    marginal_weight : float, in the units of the cost, optional
+        rho of Algorithm 6; None is balanced.
+    momentum : float, in (-1, 0]
+        tau of Algorithm 6.
+    debiased : bool
+        Janati et al. (2020), Algorithm 1: a vector d, as many bins, multiplies P and follows sqrt(d P / K d). It
         starts, as b does, from K_ii^(-1/2), which is 1 where staying costs nothing: a cost + f(x) + f(y) then makes the
         same histograms in every iteration.
+    start : BarycenterState, optional
+
+    Yields
+    ------
+    BarycenterState
     """
     check_domain(kernel, "kernel")
     xp = array_namespace(atoms, weights)
@@ -210,9 +222,25 @@ def barycenter_log_steps(
     debiased: bool = False,
     start: BarycenterState | None = None,
 ) -> Iterator[BarycenterState]:
-    """The iterations of :func:`barycenter_steps` in the log domain (Schmitz et al. (2018), Algorithm 4): any eps.
+    """Yield the state after each barycenter iteration, for ever, in the log domain: any eps.
 
-    ``kernel`` is ``gibbs_kernel(cost, eps, domain="log")``.
+    The iterations of :func:`barycenter_steps` (Schmitz et al. (2018), Algorithm 4).
+
+    Parameters
+    ----------
+    atoms : array, shape (..., n_atoms, n_bins)
+    weights : array, shape (..., n_atoms)
+    kernel : from ``gibbs_kernel(cost, eps, domain="log")`` of a square cost
+    marginal_weight : float, in the units of the cost, optional
+    momentum : float, in (-1, 0]
+    debiased : bool
+        All as for :func:`barycenter_steps`.
+    start : BarycenterState, optional
+
+    Yields
+    ------
+    BarycenterState
+        Its fields but ``histogram`` are logarithms.
     """
     check_domain(kernel, "log")
     xp = array_namespace(atoms, weights)
@@ -476,37 +504,55 @@ def barycenter(
     acceleration: str | None = "auto",
     support_cost: Any = None,
 ) -> BarycenterResult:
-    """Entropic Wasserstein barycenter: argmin_u sum_s w_s W_eps(atom_s, u), Schmitz et al. (2018), eqs (5)-(8).
+    """Entropic Wasserstein barycenter: the average of positions of several histograms.
+
+    ::
+
+        argmin_u sum_s w_s W_eps(atom_s, u)        Schmitz et al. (2018), eqs (5)-(8)
+
+    Of torch tensors that track gradients, ``histogram`` does too. Converged runs of one set of atoms record no
+    iteration: their gradient is implicit, by :func:`wdl_tutorial.barycenter_vjp`. Those with an ``n_iter`` are
+    recorded, each of them, as are debiased runs, batches of atoms, and a cost that tracks.
 
     Parameters
     ----------
-    atoms : array, shape (..., n_atoms, n_bins)   Non-negative.
-    weights : array, shape (..., n_atoms)   Non-negative; zero weights are fine. Leading axes broadcast.
-    cost : array (n_bins, n_bins), GridCost or LineCost; None with a ``support_cost``.
-    eps : entropic regularisation, in the units of the cost.
-    n_iter : exactly this many iterations from b = 1, the papers' P^(L), whose mass is not quite one; None: to ``tol``.
-    tol, max_iter : stop when every plan's marginal is within ``tol`` (L1) of its atom; a ConvergenceWarning says so
-        where ``max_iter`` was not enough.
-    domain : ``"kernel"``, ``"log"``, or ``"auto"``: the kernel domain, and the log domain where that was not right.
-    marginal_weight : rho of section 4.4, in the units of the cost: marginals may differ, at a price. None is balanced.
-    momentum : tau of Algorithm 5, in (-1, 0]; negative accelerates.
-    debiased : take out the blur of the entropy (Janati et al. (2020)); slower. Symmetric costs, balanced. To undo a blur is
+    atoms : array, shape (..., n_atoms, n_bins)
+        Non-negative.
+    weights : array, shape (..., n_atoms)
+        Non-negative; zero weights are fine. Leading axes broadcast.
+    cost : array, shape (n_bins, n_bins), GridCost or LineCost
+        None with a ``support_cost``.
+    eps : float, in the units of the cost
+        Entropic regularisation.
+    n_iter : int, optional
+        Exactly this many iterations from b = 1, the papers' P^(L), whose mass is not quite one; None: to ``tol``.
+    tol : float
+        Stop when every plan's marginal is within ``tol`` (L1) of its atom.
+    max_iter : int
+    domain : {"auto", "kernel", "log"}
+        "auto": the kernel domain, and the log domain where that was not right.
+    marginal_weight : float, in the units of the cost, optional
+        rho of section 4.4: marginals may differ, at a price. None is balanced.
+    momentum : float, in (-1, 0]
+        tau of Algorithm 5; negative accelerates.
+    debiased : bool
+        Take out the blur of the entropy (Janati et al. (2020)); slower. Symmetric costs, balanced. To undo a blur is
         ill-posed: far more iterations than ``tol`` asks for bring noise, not detail.
-    check_every : iterations between two looks at the error of a plain run.
-    support_cost : array (n_bins, n_support), optional   For a barycenter on bins of its own: the cost from the atoms' bins
-        to them. Not debiased, which needs the cost within them.
-    acceleration : ``"auto"``: runs to ``tol`` are extrapolated, to the same fixed point, and ``n_iter`` of the result
-        counts the plain iterations between; None: the paper's plain iteration. Also plain with an ``n_iter``, a
-        ``momentum`` or ``debiased``.
+    check_every : int
+        Iterations between two looks at the error of a plain run.
+    acceleration : {"auto", None}
+        "auto": runs to ``tol`` are extrapolated, to the same fixed point, and ``n_iter`` of the result counts the plain
+        iterations between. None: the paper's plain iteration. Also plain with an ``n_iter``, a ``momentum`` or
+        ``debiased``.
+    support_cost : array, shape (n_bins, n_support), optional
+        For a barycenter on bins of its own: the cost from the atoms' bins to them. Not debiased, which needs the cost
+        within them.
 
     Returns
     -------
-    BarycenterResult, ``.histogram`` of shape (..., n_bins), or (..., n_support). Its gradients by torch are 0 in bins where
-        an atom is 0, in both domains; :func:`wdl_tutorial.barycenter_vjp` gives the slope there.
-
-    Of torch tensors that track gradients, ``histogram`` does too. Converged runs of one set of atoms record no iteration:
-    their gradient is implicit, by :func:`wdl_tutorial.barycenter_vjp`. Those with an ``n_iter`` are recorded, each of
-    them, as are debiased runs, batches of atoms, and a cost that tracks.
+    BarycenterResult
+        ``.histogram`` has the shape (..., n_bins), or (..., n_support). Its gradients by torch are 0 in bins where an
+        atom is 0, in both domains; :func:`wdl_tutorial.barycenter_vjp` gives the slope there.
 
     Raises
     ------
@@ -515,6 +561,11 @@ def barycenter(
     FloatingPointError
         ``domain="kernel"`` and exp(-cost/eps) underflowed; or potentials / eps so large that their floating type leaves
         the plans no digit.
+
+    Warns
+    -----
+    ConvergenceWarning
+        If ``max_iter`` was not enough.
 
     Examples
     --------

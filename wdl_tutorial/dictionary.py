@@ -132,65 +132,105 @@ class _Fit:
 class WassersteinDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     """Learn atoms such that every sample is close to a Wasserstein barycenter of them.
 
+    ::
+
+        min over atoms, weights   mean_i  loss(P_i, x_i) + locality * sum_j w_ij W_eps(x_i, atom_j),   P_i = P(atoms, w_i)
+
+    Schmitz et al. (2018), eqs (9)-(10) and (13); WaHU is ``loss="wasserstein", locality=rho``.
+
+    A Ctrl-C ends the fit with the best found so far, a warning, and ``interrupted_ = True``. Where nothing was
+    evaluated yet, it is passed on, and the estimator stays as it was: as after any error before the first evaluation.
+    Tensors that track gradients are let go at the door: gradients here are by hand.
+
     Parameters
     ----------
-    n_atoms : int   Number of atoms.
-    cost : array (n_bins, n_bins), GridCost or LineCost.
-    eps : float   Entropic regularisation, in the units of the cost; see :func:`wdl_tutorial.blur_width`.
-    loss : str   "quadratic", "kl", "kl_reverse", "tv", "wasserstein" or "sinkhorn_divergence".
-    n_iter : int or None   Iterations of every inner run: 50 is the papers'; None is converged (implicit gradient).
-    locality : float   Weight of sum_j w_ij W(x_i, atom_j). WaHU is ``loss="wasserstein", locality=rho``.
-    marginal_weight : float or None   Unbalanced transport (Schmitz et al. (2018), section 4.4); None is balanced. With it X
-        need not sum to one.
-    free_mass : bool   Atoms have masses of their own, as pixels have their brightness, and weights speak of mass too:
+    n_atoms : int
+    cost : array, shape (n_bins, n_bins), GridCost or LineCost
+    eps : float, in the units of the cost
+        Entropic regularisation; see :func:`wdl_tutorial.blur_width`.
+    loss : {"quadratic", "kl", "kl_reverse", "tv", "wasserstein", "sinkhorn_divergence"}
+    n_iter : int or None
+        Iterations of every inner run: 50 is the papers'; None is converged (implicit gradient).
+    locality : float
+        Weight of the second term.
+    marginal_weight : float, in the units of the cost, optional
+        Unbalanced transport (section 4.4); None is balanced. With it X need not sum to one.
+    free_mass : bool
+        Atoms have masses of their own, as pixels have their brightness, and weights speak of mass too:
         atoms are the exponentials of their logits rather than a softmax. Needs ``marginal_weight``. Inside, the mean
         sample has mass one, since entropy is not indifferent to the unit of mass; ``atoms_`` are in the units of X.
-    momentum : float   Heavy ball of the barycenter iterations, in (-1, 0] (Algorithm 5).
-    domain : str   "auto", "kernel" or "log".
-    solver : str   "lbfgs" (strong Wolfe) or "adam".
-    learning_rate, betas, schedule : Adam's; ``schedule`` is "constant", or "cosine" down to a tenth over ``max_iter``.
-    init : str   First atoms: "kmeans++" (in Wasserstein space), "extremes", "data", "random" or "uniform"; where they
-        have masses, chosen among the shapes of the samples, or "masses": the brightest, the darkest, and extremes.
-    init_atoms, init_weights : arrays on the simplex to start from; ``init_weights`` also "random" (uniform on the
-        simplex; the default), "uniform", or "near" (by the distance to each first atom).
-    weight_scale : float   zeta of Schmitz et al. (2018), section 3.1: multiplies the weights' logits, so that a solver
-        moves weights faster (> 1) or slower than atoms.
-    warm_restart : int or None   Every so many steps L-BFGS forgets its memory, and the barycenters' iterations start from
-        the scalings they last reached, not from 1 (Schmitz et al. (2018), section 4.2): a few ``n_iter`` then add up to
-        many. Within a restart those scalings are constants of the gradient. The runs behind W_eps in a Wasserstein
-        loss or the locality start from 1 as ever. Costs one array (n_samples, n_atoms, n_bins).
-    max_iter : int   Steps of the solver in each restart.
-    tol : float or None   Stop when the loss has changed by less than this, relatively, over the last steps (20 of Adam,
-        5 of L-BFGS). None: run exactly ``max_iter`` steps, and do not warn.
-    n_restarts : int   Starts from different draws; the best is kept.
-    random_state : int, Generator, RandomState or None   Seed of every draw. A generator moves on with every fit.
-    sinkhorn_tol, sinkhorn_max_iter : of the inner runs when ``n_iter`` is None. Those of a step start from where the last
-        step's have ended; ``loss_`` is evaluated from b = 1, to 1e-9 at least.
-    chunk_size, n_jobs : samples per chunk and workers; chosen for cache and cores if None.
-    verbose : bool   Show a progress bar.
-    callback : function of (iteration, value, atoms, weights), called after every step.
-    checkpoint : path   Where the state of the fit is kept every ``checkpoint_every`` steps; a fit with the same settings
-        and data goes on from there, and ends as if it had never stopped. A disk that fills up is a warning, not the end.
+    momentum : float, in (-1, 0]
+        Heavy ball of the barycenter iterations (Algorithm 5).
+    domain : {"auto", "kernel", "log"}
+    solver : {"lbfgs", "adam"}
+        L-BFGS has a strong Wolfe line search.
+    learning_rate : float
+    betas : pair of float
+    schedule : {"constant", "cosine"}
+        These three are Adam's; "cosine" falls to a tenth over ``max_iter``.
+    init : {"kmeans++", "extremes", "data", "random", "uniform", "masses"}
+        First atoms, "kmeans++" in Wasserstein space. Where atoms have masses, these are chosen among the shapes of the
+        samples, or "masses": the brightest, the darkest, and extremes.
+    init_atoms : array, shape (n_atoms, n_bins), optional
+        On the simplex, to start from.
+    init_weights : array, shape (n_samples, n_atoms), or {"random", "uniform", "near"}, optional
+        To start from; "random" (uniform on the simplex) if not given, "near" by the distance to each first atom.
+    weight_scale : float
+        zeta of section 3.1: multiplies the weights' logits, so that a solver moves weights faster (> 1) or slower than
+        atoms.
+    warm_restart : int, optional
+        Every so many steps L-BFGS forgets its memory, and the barycenters' iterations start from the scalings they last
+        reached, not from 1 (section 4.2): a few ``n_iter`` then add up to many. Within a restart those scalings are
+        constants of the gradient. The runs behind W_eps in a Wasserstein loss or the locality start from 1 as ever.
+        Costs one array (n_samples, n_atoms, n_bins).
+    max_iter : int
+        Steps of the solver in each restart.
+    tol : float or None
+        Stop when the loss has changed by less than this, relatively, over the last steps (20 of Adam, 5 of L-BFGS).
+        None: run exactly ``max_iter`` steps, and do not warn.
+    n_restarts : int
+        Starts from different draws; the best is kept.
+    random_state : int, numpy.random.Generator, RandomState or None
+        Seed of every draw. A generator moves on with every fit.
+    sinkhorn_tol : float
+    sinkhorn_max_iter : int
+        Of the inner runs when ``n_iter`` is None. Those of a step start from where the last step's have ended;
+        ``loss_`` is evaluated from b = 1, to 1e-9 at least.
+    chunk_size, n_jobs : int, optional
+        Samples per chunk, and workers; chosen for cache and cores if not given.
+    verbose : bool
+        Show a progress bar.
+    callback : callable, optional
+        Called with (iteration, value, atoms, weights) after every step.
+    checkpoint : str or path, optional
+        Where the state of the fit is kept; a fit with the same settings and data goes on from there, and ends as if it
+        had never stopped. A disk that fills up is a warning, not the end.
+    checkpoint_every : int, in steps
 
     Attributes
     ----------
-    atoms_ : array, shape (n_atoms, n_bins), in the backend of X.
-    weights_ : array, shape (n_samples, n_atoms).
-    loss_ : float   The objective at them, from b = 1 in ``cold_n_iter_`` iterations.
-    loss_curve_ : list of floats, one per step of the best restart, the start included. With ``warm_restart`` each is the
-        value that was minimised, of warm scalings: not comparable with ``loss_``, or across restarts.
-    n_iter_ : int   Steps of the best restart.
-    cold_n_iter_ : int or None   Iterations from b = 1 behind ``loss_``, ``transform``, ``inverse_transform`` and ``score``:
-        ``n_iter``; after warm restarts all those that the scalings have been through, ``n_iter`` for each.
+    atoms_ : array, shape (n_atoms, n_bins)
+        In the backend of X.
+    weights_ : array, shape (n_samples, n_atoms)
+    loss_ : float
+        The objective at them, from b = 1 in ``cold_n_iter_`` iterations.
+    loss_curve_ : list of float
+        One per step of the best restart, the start included. With ``warm_restart`` each is the value that was
+        minimised, of warm scalings: not comparable with ``loss_``, or across restarts.
+    n_iter_ : int
+        Steps of the best restart.
+    cold_n_iter_ : int or None
+        Iterations from b = 1 behind ``loss_``, ``transform``, ``inverse_transform`` and ``score``: ``n_iter``; after
+        warm restarts all those that the scalings have been through, ``n_iter`` for each.
     converged_, interrupted_ : bool
-    domain_ : str   "kernel", "log", or "mixed": where the numbers come from.
-    mass_ : float   The unit of mass inside: the mean mass of a sample of the fit with ``free_mass``, else 1.
-    n_features_in_, feature_names_in_ : bins of X, and their names where it was a data frame (``transform`` then wants
-        those names; its own are ``get_feature_names_out()``).
-
-    A Ctrl-C ends the fit with the best found so far, a warning, and ``interrupted_ = True``. Where nothing was evaluated
-    yet, it is passed on, and the estimator stays as it was: as after any error before the first evaluation. Tensors that
-    track gradients are let go at the door: gradients here are by hand.
+    domain_ : {"kernel", "log", "mixed"}
+        Where the numbers come from.
+    mass_ : float
+        The unit of mass inside: the mean mass of a sample of the fit with ``free_mass``, else 1.
+    n_features_in_ : int
+    feature_names_in_ : array of str
+        Bins of X, and their names where it was a data frame (``transform`` then wants those names; its own are
+        ``get_feature_names_out()``).
 
     Examples
     --------
@@ -272,9 +312,20 @@ class WassersteinDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
     # ---------------------------------------------------------------------------------------------------- public
 
     def fit(self, X: Array, y: None = None, *, sample_weight: Array | None = None) -> WassersteinDictionary:
-        """Learn atoms and weights from histograms X (n_samples, n_bins); with ``marginal_weight`` of any masses.
+        """Learn atoms and weights from histograms.
 
-        ``sample_weight`` (n_samples,) weighs the samples in the objective, and in the draw of the first atoms.
+        Parameters
+        ----------
+        X : array, shape (n_samples, n_bins)
+            Each row sums to one; with ``marginal_weight`` to anything.
+        y : None
+            Ignored.
+        sample_weight : array, shape (n_samples,), optional
+            Weighs the samples in the objective, and in the draw of the first atoms.
+
+        Returns
+        -------
+        WassersteinDictionary
 
         Raises
         ------
@@ -329,18 +380,43 @@ class WassersteinDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         )
 
     def transform(self, X: Array, *, tol: float = 1e-4, max_iter: int = 200) -> Array:
-        """Weights (n_samples, n_atoms) that reconstruct X best with the learned atoms: each row on its own.
+        """Weights that reconstruct X best with the learned atoms: each row on its own.
 
-        BFGS on the logits of every row, from the nearest of up to 200 barycenters with weights on a lattice. A row has
-        settled when its last five evaluations lowered its objective by at most ``tol``, relatively, or where no step down
-        its gradient lowers it; rows that have not after ``max_iter`` evaluations are counted in a ConvergenceWarning. As
-        for any atoms but two, a better minimum elsewhere cannot be ruled out.
+        BFGS on the logits of every row, from the nearest of up to 200 barycenters with weights on a lattice. As for any
+        atoms but two, a better minimum elsewhere cannot be ruled out.
+
+        Parameters
+        ----------
+        X : array, shape (n_samples, n_bins)
+        tol : float
+            A row has settled when its last five evaluations lowered its objective by at most this, relatively, or where
+            no step down its gradient lowers it.
+        max_iter : int
+            Evaluations of a row.
+
+        Returns
+        -------
+        array, shape (n_samples, n_atoms)
+
+        Warns
+        -----
+        ConvergenceWarning
+            With the number of rows that have not settled after ``max_iter`` evaluations.
         """
         with said_once("transform", "sinkhorn_"):
             return self._weights_for(X, tol, max_iter)[0]
 
     def inverse_transform(self, weights: Array) -> Array:
-        """The barycenters (n_samples, n_bins) of the learned atoms with these weights."""
+        """The barycenters of the learned atoms with these weights.
+
+        Parameters
+        ----------
+        weights : array, shape (n_samples, n_atoms)
+
+        Returns
+        -------
+        array, shape (n_samples, n_bins)
+        """
         self._check_fitted()
         weights = as_float(weights, like=self.atoms_, name="weights")
         xp = same_backend(weights=weights, atoms_=self.atoms_)
@@ -378,13 +454,27 @@ class WassersteinDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
     ) -> float:
         """Minus the objective at X with the weights that :meth:`transform` finds: larger is better.
 
-        Compare it at one ``eps`` only where ``loss="wasserstein"``, or a locality, is part of the objective: W_eps holds
-        eps H(T), so that a search over eps would take the largest. Give such a search a measure of its own::
+        Compare it at one ``eps`` only where ``loss="wasserstein"``, or a locality, is part of the objective: W_eps
+        holds eps H(T), so that a search over eps would take the largest. Give such a search a measure of its own::
 
             def error(model, X, y=None):
                 return -((X - model.inverse_transform(model.transform(X))) ** 2).sum()
 
             GridSearchCV(model, {"eps": [0.01, 0.1]}, scoring=error).fit(X)
+
+        Parameters
+        ----------
+        X : array, shape (n_samples, n_bins)
+        y : None
+            Ignored.
+        sample_weight : array, shape (n_samples,), optional
+        tol : float
+        max_iter : int
+            Both as for :meth:`transform`.
+
+        Returns
+        -------
+        float
         """
         with said_once("score", "sinkhorn_"):
             _, values = self._weights_for(X, tol, max_iter)
@@ -392,7 +482,12 @@ class WassersteinDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         return -float(array_namespace(values).sum(importance * values))
 
     def save(self, path: str | os.PathLike) -> None:
-        """Write settings and results to one .npz file, without pickle."""
+        """Write settings and results to one .npz file, without pickle.
+
+        Parameters
+        ----------
+        path : str or path
+        """
         self._check_fitted()
         settings = self.get_params(deep=False)
         for name in ("callback", "checkpoint"):
@@ -410,7 +505,18 @@ class WassersteinDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> WassersteinDictionary:
-        """Read what :meth:`save` wrote; arrays are NumPy. Settings and results that there are not are refused by name."""
+        """Read what :meth:`save` wrote; arrays are NumPy.
+
+        Settings and results that there are not are refused by name.
+
+        Parameters
+        ----------
+        path : str or path
+
+        Returns
+        -------
+        WassersteinDictionary
+        """
         what = "saved WassersteinDictionary"
         arrays, held = read_state(path, what)
         if "settings" not in held:

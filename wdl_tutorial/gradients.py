@@ -353,22 +353,35 @@ def barycenter_vjp(
     tol: float = 1e-9,
     max_iter: int = 10_000,
 ) -> tuple[Array, Array]:
-    """Pull a gradient in the barycenters back to the atoms and the weights (Schmitz et al. (2018), Algorithm 1).
+    """Pull a gradient in the barycenters back to the atoms and the weights.
+
+    Schmitz et al. (2018), Algorithm 1.
 
     Parameters
     ----------
     atoms : array, shape (n_atoms, n_bins)
     weights : array, shape (n_samples, n_atoms)
-    cost, eps, domain, marginal_weight, momentum : as in :func:`wdl_tutorial.barycenter`.
-    grad : array, shape (n_samples, n_bins)   dloss/dP^(L).
-    n_iter : L, unrolled; None: the converged barycenter, by implicit differentiation to ``tol``.
+    cost : array, shape (n_bins, n_bins), GridCost or LineCost
+    grad : array, shape (n_samples, n_bins)
+        dloss/dP^(L).
+    eps : float, in the units of the cost
+    n_iter : int or None
+        L, unrolled; None: the converged barycenter, by implicit differentiation.
+    domain : {"auto", "kernel", "log"}
+    marginal_weight : float, in the units of the cost, optional
+    momentum : float, in (-1, 0]
+        These and the cost as for :func:`wdl_tutorial.barycenter`.
+    tol : float
+    max_iter : int
+        Of the converged barycenter, and of the conjugate gradients that differentiate it.
 
     Returns
     -------
-    grad_atoms : array, shape (n_atoms, n_bins), summed over the samples. Where an atom is 0 and the slope is too steep
-        for a float, or infinite (heavy ball, unbalanced), it is given as 0.
-    grad_weights : array, shape (n_samples, n_atoms). Partial derivatives; on the simplex they count up to a constant
-        per sample.
+    grad_atoms : array, shape (n_atoms, n_bins)
+        Summed over the samples. Where an atom is 0 and the slope is too steep for a float, or infinite (heavy ball,
+        unbalanced), it is given as 0.
+    grad_weights : array, shape (n_samples, n_atoms)
+        Partial derivatives; on the simplex they count up to a constant per sample.
 
     Examples
     --------
@@ -426,7 +439,7 @@ def softmax_vjp(y: Array, grad: Array) -> Array:
 
 
 class GradientCheck(NamedTuple):
-    """What :func:`check_gradient` measured: directional derivatives by the gradient, and by evaluating the function."""
+    """What :func:`check_gradient` measured: slopes by the gradient, and by evaluating the function."""
 
     relative_error: float
     ok: bool
@@ -446,17 +459,26 @@ def check_gradient(
     tol: float | None = None,
     random_state: int | np.random.Generator | None = 0,
 ) -> GradientCheck:
-    """Is ``gradient`` the gradient of ``function`` at ``x``? Slopes along random directions, two ways.
+    """Is this the gradient of that function? Slopes along random directions, two ways.
 
     Parameters
     ----------
-    function : maps an array like ``x`` to a number.
-    x : array   Where to check. ``gradient`` has its shape.
-    method : ``"central"`` differences, good to about 1e-9; ``"complex"``: Im f(x + i h d) / h, exact to rounding, for
-        functions of NumPy operations that accept complex numbers.
-    step : size of the step, relative to the largest entry of ``x``; 1e-6 (central) or 1e-30 (complex) if not given.
-    simplex : use directions that sum to zero along the last axis: a gradient on the simplex counts up to a constant.
-    tol : largest relative error that passes; 1e-6 (central) or 1e-10 (complex) if not given.
+    function : callable
+        Maps an array like ``x`` to a number.
+    x : array
+        Where to check.
+    gradient : array, shape of x
+    method : {"central", "complex"}
+        Central differences, good to about 1e-9; or ``Im f(x + i h d) / h``, exact to rounding, for functions of NumPy
+        operations that accept complex numbers.
+    n_directions : int
+    step : float, optional
+        Size of the step, relative to the largest entry of ``x``; 1e-6 (central) or 1e-30 (complex) if not given.
+    simplex : bool
+        Use directions that sum to zero along the last axis: a gradient on the simplex counts up to a constant.
+    tol : float, optional
+        Largest relative error that passes; 1e-6 (central) or 1e-10 (complex) if not given.
+    random_state : int or numpy.random.Generator, optional
 
     Returns
     -------

@@ -277,33 +277,46 @@ def wdl_objective(
     chunk_size: int | None = None,
     n_jobs: int | None = None,
 ) -> Objective:
-    """The objective of Wasserstein dictionary learning, and its gradients in atoms and weights, by hand.
+    """The objective of Wasserstein dictionary learning, and its gradients in atoms and weights.
 
-        mean_i  loss(P_i, x_i) + locality * sum_j w_ij W_eps(x_i, atom_j)
+    ::
 
-    Schmitz et al. (2018), eqs (10)-(12), Algorithm 1; the locality term of Fullenbaum et al. (2024), eq. (4), whose values
-    are larger by eps (1 + locality) since their entropy has no -1.
+        mean_i  loss(P_i, x_i) + locality * sum_j w_ij W_eps(x_i, atom_j),    P_i = P(atoms, w_i)
+
+    Schmitz et al. (2018), eqs (10)-(12), Algorithm 1; the locality term of Fullenbaum et al. (2024), eq. (4), whose
+    values are larger by eps (1 + locality) since their entropy has no -1. Gradients are by hand, and partial
+    derivatives; only signs and finiteness of the inputs are checked.
 
     Parameters
     ----------
-    X : array, shape (n_samples, n_bins)   Data.
+    X : array, shape (n_samples, n_bins)
+        Data.
     atoms : array, shape (n_atoms, n_bins)
     weights : array, shape (n_samples, n_atoms)
-    cost : array (n_bins, n_bins), GridCost or LineCost.
-    eps : entropic regularisation, in the units of the cost.
-    loss : "quadratic", "kl", "kl_reverse", "tv", "wasserstein" or "sinkhorn_divergence".
-    n_iter : iterations of the barycenter and of every W_eps; None: converged to ``tol``, with the implicit gradient.
-    locality : weight of the second term.
-    marginal_weight : rho of section 4.4, for the barycenter and for every W_eps; None is balanced.
-    momentum : tau of Algorithm 5, for the barycenter.
-    domain : ``"kernel"``, ``"log"`` or ``"auto"``.
-    sample_weight : array, shape (n_samples,), optional   Importance of each sample; a weighted mean is taken.
-    chunk_size, n_jobs : samples per chunk and threads; chosen for cache and cores if not given.
+    cost : array, shape (n_bins, n_bins), GridCost or LineCost
+    eps : float, in the units of the cost
+        Entropic regularisation.
+    loss : {"quadratic", "kl", "kl_reverse", "tv", "wasserstein", "sinkhorn_divergence"}
+    n_iter : int or None
+        Iterations of the barycenter and of every W_eps; None: converged to ``tol``, with the implicit gradient.
+    locality : float
+        Weight of the second term.
+    marginal_weight : float, in the units of the cost, optional
+        rho of section 4.4, for the barycenter and for every W_eps; None is balanced.
+    momentum : float, in (-1, 0]
+        tau of Algorithm 5, for the barycenter.
+    domain : {"auto", "kernel", "log"}
+    sample_weight : array, shape (n_samples,), optional
+        Importance of each sample; a weighted mean is taken.
+    tol : float
+    max_iter : int
+        Of the inner runs when ``n_iter`` is None.
+    chunk_size, n_jobs : int, optional
+        Samples per chunk, and threads; chosen for cache and cores if not given.
 
     Returns
     -------
-    Objective : value (float), grad_atoms (n_atoms, n_bins), grad_weights (n_samples, n_atoms), reconstruction
-        (n_samples, n_bins). Gradients are partial derivatives; only signs and finiteness of the inputs are checked.
+    Objective
     """
     X, atoms, weights, cost = (detached(x) for x in (X, atoms, weights, cost))  # gradients here are by hand
     atoms, weights, cost = check_inputs(atoms, weights, cost)

@@ -64,7 +64,7 @@ LARGEST_PLAN = 2**28  # entries of a plan that may be built: 2 GB
 
 
 class SinkhornState(NamedTuple):
-    """Scaling vectors: T = diag(u) K diag(v)."""
+    """Scaling vectors: ``T = diag(u) K diag(v)``."""
 
     u: Array  # (..., n)
     v: Array  # (..., m)
@@ -105,7 +105,7 @@ class SinkhornResult(NamedTuple):
 
     @property
     def transport_cost(self) -> Array:
-        """<T, C>, shape (...): what the transport costs, without the entropy. No plan is built."""
+        """What the transport costs without the entropy, ``<T, C>``, shape (...). No plan is built."""
         return moved_cost(self.cost, self.eps, self.f, self.g)
 
     def _dense_cost(self) -> Array:
@@ -127,16 +127,29 @@ def sinkhorn_steps(
     momentum: float = 0.0,
     start: SinkhornState | None = None,
 ) -> Iterator[SinkhornState]:
-    r"""Yield the scaling vectors after each Sinkhorn iteration, for ever.
+    """Yield the scaling vectors after each Sinkhorn iteration, for ever.
 
-    Solves  min_T <T, C> + eps H(T)  with row sums p and column sums q, through T = diag(u) K diag(v). One iteration is
-    one pass of Schmitz et al. (2018), eq. (4), from u = 1; ``marginal_weight`` is of section 4.4, ``momentum`` of
-    eqs (25)-(26). Where torch records them, their gradients are 0 in bins without mass, as in the log domain.
+    ::
+
+        min_T <T, C> + eps H(T)    with row sums p and column sums q,    T = diag(u) K diag(v)
+
+    One iteration is one pass of Schmitz et al. (2018), eq. (4), from u = 1. Where torch records them, their gradients
+    are 0 in bins without mass, as in the log domain.
 
     Parameters
     ----------
-    p, q : array, shape (..., n) and (..., m)   Source and target histograms; leading axes broadcast.
-    kernel : ``gibbs_kernel(cost, eps)``.
+    p, q : array, shape (..., n) and (..., m)
+        Source and target histograms; leading axes broadcast.
+    kernel : from ``gibbs_kernel(cost, eps)``
+    marginal_weight : float, in the units of the cost, optional
+        rho of section 4.4; None is balanced.
+    momentum : float, in (-1, 0]
+        tau of eqs (25)-(26).
+    start : SinkhornState, optional
+
+    Yields
+    ------
+    SinkhornState
     """
     check_domain(kernel, "kernel")
     p, q = stays_empty(p), stays_empty(q)
@@ -159,14 +172,24 @@ def sinkhorn_log_steps(
     momentum: float = 0.0,
     start: SinkhornLogState | None = None,
 ) -> Iterator[SinkhornLogState]:
-    """Yield the logarithms of the scaling vectors after each Sinkhorn iteration, for ever: no eps is too small.
+    """Yield the logarithms of the scaling vectors after each Sinkhorn iteration, for ever.
 
-    The iterations of :func:`sinkhorn_steps`, in the log domain (Schmitz et al. (2018), section 4.1).
+    The iterations of :func:`sinkhorn_steps`, in the log domain (Schmitz et al. (2018), section 4.1): no eps is too
+    small.
 
     Parameters
     ----------
-    p, q : as in :func:`sinkhorn_steps`.
-    kernel : ``gibbs_kernel(cost, eps, domain="log")``.
+    p, q : array, shape (..., n) and (..., m)
+        Source and target histograms; leading axes broadcast.
+    kernel : from ``gibbs_kernel(cost, eps, domain="log")``
+    marginal_weight : float, in the units of the cost, optional
+    momentum : float, in (-1, 0]
+        Both as for :func:`sinkhorn_steps`.
+    start : SinkhornLogState, optional
+
+    Yields
+    ------
+    SinkhornLogState
     """
     check_domain(kernel, "log")
     theta, theta_q = Variant(marginal_weight).thetas(kernel.eps)
@@ -365,41 +388,54 @@ def sinkhorn(
     check_every: int = 10,
     acceleration: str | None = "auto",
 ) -> SinkhornResult:
-    """Entropic transport: min_T <T, C> + eps H(T) with row sums p and column sums q, H(T) = sum T (log T - 1).
+    """Entropic transport between two histograms: the cheapest plan, its cost and its potentials.
+
+    ::
+
+        min_T <T, C> + eps H(T)    with row sums p and column sums q,    H(T) = sum T (log T - 1)
 
     Schmitz et al. (2018), eqs (3)-(4), from scalings of one; unbalanced (section 4.4) with ``marginal_weight``, which
     puts rho KL(T 1 | p) + rho KL(T^T 1 | q) in the place of the constraints.
 
+    Of torch tensors that track gradients, ``value`` does too, whatever the number of iterations, and nothing else: no
+    iteration is recorded, and its gradient is the envelope's, with the potentials held constant (f in p, g in q, the
+    plan in a dense cost; 0 in empty bins, where there is none). At convergence that is the gradient. To differentiate
+    through the iterations themselves, draw them from :func:`sinkhorn_steps`.
+
     Parameters
     ----------
-    p, q : array, shape (..., n) and (..., m)   Histograms; leading axes broadcast, one problem each. With a
-        ``marginal_weight`` their masses may be any, and differ.
-    cost : array (n, m), GridCost or LineCost.
-    eps : entropic regularisation, in the units of the cost. It has no default: choosing it is the lesson.
-    tol : stop when the L1 violation of the column sums is at most this, for every problem.
-    max_iter : a ConvergenceWarning says so where that was not enough.
-    domain : ``"kernel"``, ``"log"``, or ``"auto"``: the kernel domain, and the log domain where that was not right.
-    marginal_weight : rho of WDL section 4.4, in the units of the cost; None is balanced. A pair (rho_p, rho_q) gives each
-        marginal its own, and (None, rho_q) keeps p exact.
-    momentum : tau of eqs (25)-(26), in (-1, 0]; negative accelerates.
-    start : potentials (f, g), shapes (..., n) and (..., m), to begin with instead of 0: those of a problem near by, such as
-        ``(found.f, found.g)``. They change how long it takes, not what is found. Not with ``eps_scaling``.
-    eps_scaling : a factor in (0, 1), for instance 0.5: solve from a large eps down to this one by that factor, each
-        start being the last solution. Needs fewer iterations when eps is small; works in the log domain.
-    check_every : iterations between two looks at the error of a plain run.
-    acceleration : ``"auto"``: the iterations are extrapolated, to the same fixed point; ``n_iter`` counts the plain ones
-        between. Balanced, of the constant that f and g are free to exchange it takes the one with <f, p> = <g, q>.
-        None: the paper's plain iteration. Also plain with a ``momentum``, and at ``tol=0`` (exactly ``max_iter``
-        iterations).
+    p, q : array, shape (..., n) and (..., m)
+        Histograms; leading axes broadcast, one problem each. With a ``marginal_weight`` their masses may be any, and
+        differ.
+    cost : array, shape (n, m), GridCost or LineCost
+    eps : float, in the units of the cost
+        Entropic regularisation. It has no default: choosing it is the lesson.
+    tol : float
+        Stop when the L1 violation of the column sums is at most this, for every problem.
+    max_iter : int
+    domain : {"auto", "kernel", "log"}
+        "auto": the kernel domain, and the log domain where that was not right.
+    marginal_weight : float or pair of float, in the units of the cost, optional
+        rho of section 4.4; None is balanced. A pair (rho_p, rho_q) gives each marginal its own, and (None, rho_q) keeps
+        p exact.
+    momentum : float, in (-1, 0]
+        tau of eqs (25)-(26); negative accelerates.
+    eps_scaling : float, in (0, 1), optional
+        For instance 0.5: solve from a large eps down to this one by that factor, each start being the last solution.
+        Needs fewer iterations when eps is small; works in the log domain.
+    start : pair of arrays (f, g), shapes (..., n) and (..., m), optional
+        Potentials to begin with instead of 0: those of a problem near by, such as ``(found.f, found.g)``. They change
+        how long it takes, not what is found. Not with ``eps_scaling``.
+    check_every : int
+        Iterations between two looks at the error of a plain run.
+    acceleration : {"auto", None}
+        "auto": the iterations are extrapolated, to the same fixed point; ``n_iter`` counts the plain ones between. f
+        and g are free to exchange a constant: balanced, it takes the one with <f, p> = <g, q>. None: the paper's plain
+        iteration. Also plain with a ``momentum``, and at ``tol=0`` (exactly ``max_iter`` iterations).
 
     Returns
     -------
     SinkhornResult
-
-    Of torch tensors that track gradients, ``value`` does too, whatever the number of iterations, and nothing else: no
-    iteration is recorded, and its gradient is the envelope's, with the potentials held constant (f in p, g in q, the plan
-    in a dense cost; 0 in empty bins, where there is none). At convergence that is the gradient. To differentiate through
-    the iterations themselves, draw them from :func:`sinkhorn_steps`.
 
     Raises
     ------
@@ -408,6 +444,11 @@ def sinkhorn(
     FloatingPointError
         ``domain="kernel"`` and exp(-cost/eps) underflowed; or potentials / eps so large that their floating type leaves
         the plan no digit.
+
+    Warns
+    -----
+    ConvergenceWarning
+        If ``max_iter`` was not enough.
 
     Examples
     --------
@@ -600,14 +641,28 @@ def sinkhorn_divergence(
     cost_p: Any = None,
     cost_q: Any = None,
 ) -> Array:
-    """W(p, q) - W(p, p)/2 - W(q, q)/2: entropic transport with its bias taken out; zero where p equals q.
+    """Entropic transport with its bias taken out: zero where p equals q.
+
+    ::
+
+        W(p, q) - W(p, p)/2 - W(q, q)/2
 
     Parameters
     ----------
-    p, q : array, shape (..., n) and (..., m)   Histograms; leading axes broadcast. On the same bins, or on two supports.
-    cost : as in :func:`sinkhorn`. Square and symmetric; or, for two supports, (n, m) from the bins of p to those of q.
-    cost_p, cost_q : arrays (n, n) and (m, m), GridCost or LineCost   Of two supports: the costs within the bins of p, and
-        within those of q, symmetric. Both or none. The other parameters are those of :func:`sinkhorn`.
+    p, q : array, shape (..., n) and (..., m)
+        Histograms; leading axes broadcast. On the same bins, or on two supports.
+    cost : array, shape (n, m), GridCost or LineCost
+        Square and symmetric; or, for two supports, from the bins of p to those of q.
+    eps : float, in the units of the cost
+    tol : float
+    max_iter : int
+    domain : {"auto", "kernel", "log"}
+    momentum : float, in (-1, 0]
+    eps_scaling : float, in (0, 1), optional
+    acceleration : {"auto", None}
+        All as for :func:`sinkhorn`.
+    cost_p, cost_q : array, shape (n, n) and (m, m), GridCost or LineCost, optional
+        Of two supports: the costs within the bins of p, and within those of q, symmetric. Both or none.
 
     Returns
     -------
