@@ -943,3 +943,29 @@ def test_a_telescope_that_cannot_be_is_refused(options):
 def test_a_beat_without_frames_is_refused():
     with pytest.raises(ValueError, match="n_frames must be an integer of at least 1; got 0"):
         make_beating_ring(n_frames=0)
+
+
+def test_all_bands_of_salinas_a_are_read_where_the_file_is_and_the_corrected_ones_elsewhere(tmp_path, monkeypatch, rng):
+    from scipy.io import savemat
+
+    monkeypatch.setenv("WDL_TUTORIAL_DATA", str(tmp_path))
+    folder = tmp_path / "salinas-a"
+    folder.mkdir()
+    labels = rng.integers(0, 3, (83, 86))
+    savemat(folder / "SalinasA_gt.mat", {"salinasA_gt": labels})
+    whole = rng.integers(-3, 5000, (83, 86, 224)).astype(np.int16)
+    savemat(folder / "SalinasA_corrected.mat", {"salinasA_corrected": whole[..., :204]})
+    with pytest.raises(FileNotFoundError, match=r"SalinasA\.mat is needed"):
+        datasets.load_salinas_a(corrected=False, check_sha256=False)
+    savemat(folder / "SalinasA.mat", {"salinasA": whole})
+    scene = datasets.load_salinas_a(corrected=False, check_sha256=False)
+    assert np.array_equal(scene.cube, whole) and np.array_equal(scene.labels, labels)
+    assert len(scene.wavelengths) == 224 and any("sha256 of SalinasA.mat" in note for note in scene.notes)
+    assert (
+        datasets.load_salinas_a(check_sha256=False).cube.shape[-1]
+        == len(datasets.load_salinas_a(check_sha256=False).wavelengths)
+        == 204
+    )
+    savemat(folder / "SalinasA.mat", {"salinasA": whole[..., :200]})
+    with pytest.raises(ValueError, match=r"shape \(83, 86, 200\), expected \(83, 86, 224\)"):
+        datasets.load_salinas_a(corrected=False, check_sha256=False)

@@ -220,6 +220,11 @@ def test_a_shipped_number_is_what_its_command_prints(tmp_path):
             assert again[key] == pytest.approx(value, rel=0.05, abs=1e-6), (experiment.__name__, key)
 
 
+def test_no_word_of_a_row_is_left_unfilled():
+    shown = reproduce.report(Ledger(reproduce.FOUND))
+    assert not re.search(r"[{}]", shown)
+
+
 def test_every_rule_is_told_to_the_reader():
     rules = [judged.rule for judged in reproduce.table_of_truth() if judged.row.experiment]
     assert all(rule.startswith(("Reproduced if ", "Reproduced if all ")) for rule in rules)
@@ -283,6 +288,9 @@ def test_a_run_tells_what_it_gives_otherwise_than_the_shipped_findings(tmp_path)
     assert list(reproduce.differences(now, now, reproduce.ROWS)) == []
     before.numbers["wdl.table_1"] = {k: 1.04 * v for k, v in now.numbers["wdl.table_1"].items()}
     assert list(reproduce.differences(now, before, reproduce.ROWS)) == []  # within the printed tolerance
+    for ledger, seconds in ((now, 1.0), (before, 9.0)):  # a busy machine changes no finding
+        ledger.numbers["wdl.table_1"] = ledger.numbers["wdl.table_1"] | {"fit_cpu": seconds}
+    assert list(reproduce.differences(now, before, reproduce.ROWS)) == []
 
 
 def test_findings_are_adopted_and_what_was_not_run_keeps_the_older_ones(tmp_path):
@@ -314,3 +322,34 @@ def test_rows_stand_in_the_order_of_their_paper():
         assert places == sorted(places) and len(places) >= 3
     first, *_, last = [row.item for row in reproduce.ROWS if row.paper == "WDL"]
     assert first == "Figure 1" and last == "Section 5.3, inverted colours"
+
+
+# ------------------------------------------------------------------------------------- files that only a user can have
+
+
+def test_the_authors_codes_are_read_where_they_are_and_the_row_is_judged(tmp_path, monkeypatch, rng):
+    from wdl_tutorial.reproduce import vae_land
+
+    row = next(row for row in reproduce.ROWS if row.item.endswith("the authors' own codes"))
+    monkeypatch.setenv("WDL_TUTORIAL_DATA", str(tmp_path))
+    absent = Ledger(tmp_path / "a.json").run(vae_land.latents)
+    assert table.judge(row, absent)[1:3] == ("The two files are not on this machine.", table.CANNOT)
+    labels = np.repeat([0, 1, 2, 3], 700)
+    codes = np.eye(40)[labels] + 0.05 * rng.standard_normal((2800, 40))
+    (tmp_path / "vae-land").mkdir()
+    np.savetxt(tmp_path / "vae-land/salinas_train_dim40.csv", codes, delimiter=",")
+    np.savetxt(tmp_path / "vae-land/salinas_train_label_dim40.csv", labels[None], delimiter=",", fmt="%d")
+    there = Ledger(tmp_path / "b.json").run(vae_land.latents)
+    assert there["published"] and there["codes_10"] == 100  # three heaps, far apart: ten labels name them all
+    np.savetxt(tmp_path / "vae-land/salinas_train_label_dim40.csv", labels[None, 1:], delimiter=",", fmt="%d")
+    with pytest.raises(ValueError, match=r"2800 codes and .* 2799 values; expected one label"):
+        vae_land.their_latents()
+
+
+def test_random_queries_are_labelled_by_both_rules():
+    from wdl_tutorial.reproduce import vae_land
+
+    numbers = Ledger(reproduce.FOUND).numbers["vae_land.spectra"]
+    assert {f"{name}_{budget}" for name in vae_land.CONTROLLED for budget in vae_land.BUDGETS} <= set(numbers)
+    rules = next(row for row in reproduce.ROWS if row.item.endswith("queries against chance")).verdict
+    assert len(rules.conditions) == 12  # two arms, two controls, three budgets

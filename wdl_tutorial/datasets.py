@@ -153,7 +153,15 @@ def _check_reflectance(spectra: np.ndarray, name: str, path: Path) -> None:
         raise ValueError(f"a spectrum of {name!r} in {path} is zero in every band. It is another version.")
 
 
-def load_salinas_a(*, download: bool = True, check_sha256: bool = True) -> Scene:
+_SALINAS_RAW = SceneFile(  # its checksum is not known to us: no copy could be had
+    "salinas-a",
+    "SalinasA.mat",
+    sha256="",
+    page="https://www.ehu.eus/ccwintco/index.php/Hyperspectral_Remote_Sensing_Scenes",
+)
+
+
+def load_salinas_a(*, corrected: bool = True, download: bool = True, check_sha256: bool = True) -> Scene:
     """Salinas A: 83 x 86 pixels, 204 bands, six crops in rows of a field (AVIRIS, Salinas Valley, 1998).
 
     The cube is at-sensor radiance in digital numbers: its scale to reflectance is not public, so it stays raw. 183
@@ -162,6 +170,8 @@ def load_salinas_a(*, download: bool = True, check_sha256: bool = True) -> Scene
 
     Parameters
     ----------
+    corrected : bool
+        False reads all 224 bands, as VAE-LAND does, from ``SalinasA.mat``, a file that you fetch; ``notes`` has its sha256.
     download : bool
         Fetch the files if they are not on this machine.
     check_sha256 : bool
@@ -179,19 +189,26 @@ def load_salinas_a(*, download: bool = True, check_sha256: bool = True) -> Scene
         If a file has another sha256, shape or variable than expected, or holds NaN.
     """
     image, truth = _paths("salinas-a", download, check_sha256)
-    raw = variable(read_mat(image), "salinasA_corrected", image, (83, 86, 204))
+    if corrected:
+        raw = variable(read_mat(image), "salinasA_corrected", image, (83, 86, 204))
+        wavelengths, more = np.delete(aviris_wavelengths(), _WATER_BANDS), "only 4798 of the 7138 spectra differ"
+    else:
+        image = locate(_SALINAS_RAW, download=False, check_sha256=False)
+        raw = variable(read_mat(image), "salinasA", image, (83, 86, 224))
+        wavelengths = aviris_wavelengths()
+        more = f"sha256 of {image.name}: {hashlib.sha256(image.read_bytes()).hexdigest()}"
     labels = variable(read_mat(truth), "salinasA_gt", truth, (83, 86)).astype(np.int64)
     cube, mask, notes = _checked_cube(raw, image)
     return Scene(
         name="Salinas A",
         cube=cube,
-        wavelengths=np.delete(aviris_wavelengths(), _WATER_BANDS),
+        wavelengths=wavelengths,
         labels=labels,
         label_names=dict(_SALINAS_CLASSES),
         mask=mask,
         citation="AVIRIS (NASA/JPL), Salinas Valley, 1998; distributed by the GIC group of UPV/EHU.",
         units="at-sensor radiance, digital numbers",
-        notes=(*notes, "only 4798 of the 7138 spectra differ", "wavelengths are nominal, those of the instrument"),
+        notes=(*notes, more, "wavelengths are nominal, those of the instrument"),
     )
 
 

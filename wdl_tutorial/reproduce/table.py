@@ -311,6 +311,8 @@ def _verdict(row: Row, numbers: Numbers | None) -> str:
 
 def _moved(key: str, now: Numbers, before: Numbers) -> Iterator[str]:
     for name in sorted(set(now) | set(before)):
+        if name.endswith("_cpu"):
+            continue  # seconds of another machine, or of a busier day
         if name not in before or name not in now:
             yield f"{key}, {name}: only {'now' if name in now else 'before'}"
         elif isinstance(now[name], bool | str) or isinstance(before[name], bool | str):
