@@ -61,15 +61,23 @@ def exercise(number: str, function: str):
 
 
 def check(number: str, answer: Callable[..., Any]) -> Verdict:
-    """Try the reader's function of exercise ``number``, such as "13b", on all its cases.
+    """Try a reader's function on all cases of an exercise.
+
+    Parameters
+    ----------
+    number : str
+        Of the exercise, such as "13b".
+    answer : callable
+        The reader's function. What it raises is told, not raised.
 
     Returns
     -------
-    Verdict : ``.ok``, and ``.words``: what is right, or a hint. What the function raises is told, not raised.
+    Verdict
 
     Raises
     ------
-    KeyError : there is no such exercise.
+    KeyError
+        If there is no such exercise.
     """
     if number not in EXERCISES:
         raise KeyError(f"there is no exercise {number!r}; there are {', '.join(EXERCISES)}.")
@@ -87,6 +95,14 @@ def functions_of(sources: Iterable[str]) -> dict[str, Any]:
     """The imports and functions of a notebook's code cells, and nothing else that they do.
 
     A function that cannot even be defined without the rest of its notebook is left out; so is a cell with magic in it.
+
+    Parameters
+    ----------
+    sources : iterable of str
+
+    Returns
+    -------
+    dict of str to any
     """
     space: dict[str, Any] = {}
     for source in sources:

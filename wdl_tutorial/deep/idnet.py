@@ -496,7 +496,7 @@ PRESETS = {
 
 
 class IDNet(BaseEstimator):
-    r"""Unmix a scene with per-pixel endmembers and a learned non-linearity: ID-Net.
+    """Unmix a scene with per-pixel endmembers and a learned non-linearity: ID-Net.
 
     Maximises over the networks' parameters a lower bound on the likelihood of every pixel and of a labelled set made
     from the scene's purest pixels, (16)::
@@ -504,58 +504,94 @@ class IDNet(BaseEstimator):
         sum_U L_U + supervised_weight sum_S [L_S + label_weight log q(a, M | y)]
             - sparsity sum ||gamma||_1/2 - mixing_penalty ||mu_y||_FNN - encoder_penalty ||gamma_nlin||_FNN
 
-    with sums read as means over pixels, and returns the means of the posterior.
+    with sums read as means over pixels, and returns the means of the posterior. Borsoi, Erdogmus and Imbiriba (2023),
+    Learning Interpretable Deep Disentangled Neural Networks for Hyperspectral Unmixing; where the paper is silent, its
+    public code, github.com/ricardoborsoi/IDNet_release.
 
     Parameters
     ----------
-    n_endmembers : P, the number of materials.
-    supervised_weight, label_weight : lambda and beta of (22). ``label_weight=0`` keeps L_S alone, whose reconstructions are
-        better and whose abundances are worse.
-    labels : where log q(a | M, y) of a labelled pixel is taken: "given", at its label, as (22) and (29) have it; or
-        "drawn", at a fresh draw from q, as the public code does. They are two objectives, and the weights of the
-        public code, which every preset has, were tuned for the second. Neither is the better
-        one everywhere: try both on a scene like yours whose abundances are known.
-    sparsity : tau of (23).
-    mixing_penalty, encoder_penalty : varsigma_1 and varsigma_2 of (24), per pixel.
-    latent_dim : H, the dimension of the variability of one endmember.
-    n_layers : the hidden layers of the unrolled encoder.
-    n_samples, n_importance : K_E and K of (31).
-    nonlinear_gain : the factor on both non-linear streams (.1 in the public code, not in the paper).
-    bundle_size : pixels taken as pure per endmember (N_ppx).
-    label_snr : dB, of the noise added to the labelled pixels.
-    label_smoothing, min_concentration : keep log q(a | M, y) finite at one-hot labels.
-    batch_size, learning_rate, learning_rate_decay, decay_epochs : Adam; the rate is multiplied by the decay after each
-        of the first ``decay_epochs`` epochs. The paper's batch is 16; the cost does not depend on it.
-    variance_learning_rate : Adam's rate for the noise variances s_y and s_k. Their log-parameters have several units to
-        travel and Adam moves a parameter by about its rate per step: at the rate of the networks they do not arrive
-        in 30 epochs, the model believes in more noise than there is, and the bound stays far below its maximum.
-    max_iter, tol : at most so many epochs; stop when the loss of an epoch changes by less than ``tol``, relatively.
-        The paper's .01 is for its epochs of four times as many steps; a quarter of it is the same rule here.
-    init_endmembers : array (n_em, n_bands) to use instead of those VCA finds.
-    device : where to train. ``None`` follows ``X``: its own device for a torch tensor, the CPU for NumPy. Naming a
-        device for a NumPy ``X`` moves a copy there and the results back.
-    checkpoint, checkpoint_every : path of a file that is written after every so many epochs. A fit that finds it there
-        goes on from it, and ends as if it had never stopped; it must be of the same data and parameters.
-    verbose : show a progress bar.
-    random_state : int, ``numpy.random.Generator``, RandomState or None. The global generators are left as they were.
+    n_endmembers : int
+        P, the number of materials.
+    supervised_weight, label_weight : float
+        lambda and beta of (22). ``label_weight=0`` keeps L_S alone, whose reconstructions are better and whose
+        abundances are worse.
+    labels : {"given", "drawn"}
+        Where log q(a | M, y) of a labelled pixel is taken: at its label, as (22) and (29) have it; or at a fresh draw
+        from q, as the public code does. They are two objectives, and the weights of the public code, which every preset
+        has, were tuned for the second. Neither is the better one everywhere: try both on a scene like yours whose
+        abundances are known.
+    sparsity : float
+        tau of (23).
+    mixing_penalty, encoder_penalty : float, per pixel
+        varsigma_1 and varsigma_2 of (24).
+    latent_dim : int
+        H, the dimension of the variability of one endmember.
+    n_layers : int
+        The hidden layers of the unrolled encoder.
+    n_samples, n_importance : int
+        K_E and K of (31).
+    nonlinear_gain : float
+        The factor on both non-linear streams (.1 in the public code, not in the paper).
+    bundle_size : int
+        Pixels taken as pure per endmember (N_ppx).
+    label_snr : float, dB
+        Of the noise added to the labelled pixels.
+    label_smoothing, min_concentration : float
+        Keep log q(a | M, y) finite at one-hot labels.
+    batch_size : int
+        The paper's is 16; the cost does not depend on it.
+    learning_rate : float
+        Of Adam.
+    variance_learning_rate : float
+        Adam's for the noise variances s_y and s_k. Their log-parameters have several units to travel and Adam moves a
+        parameter by about its rate per step: at the rate of the networks they do not arrive in 30 epochs, the model
+        believes in more noise than there is, and the bound stays far below its maximum.
+    learning_rate_decay : float
+    decay_epochs : int
+        The rate is multiplied by the decay after each of the first ``decay_epochs`` epochs.
+    max_iter : int, in epochs
+    tol : float
+        Stop when the loss of an epoch changes by less than this, relatively. The paper's .01 is for its epochs of four
+        times as many steps; a quarter of it is the same rule here.
+    init_endmembers : array, shape (n_endmembers, n_bands), optional
+        Those VCA finds if not given.
+    device : str or torch.device, optional
+        Where to train. None follows ``X``: its own device for a torch tensor, the CPU for NumPy. Naming a device for a
+        NumPy ``X`` moves a copy there and the results back.
+    checkpoint : str or path, optional
+        A fit that finds this file goes on from it, and ends as if it had never stopped; it must be of the same data and
+        parameters.
+    checkpoint_every : int, in epochs
+    verbose : bool
+        Show a progress bar.
+    random_state : int, numpy.random.Generator, RandomState or None
+        The global generators are left as they were.
 
     Attributes
     ----------
-    abundances_ : (n_pixels, n_em), the mean of q(a | y, M) at the mean endmembers; rows sum to one.
-    concentrations_ : (n_pixels, n_em), of that Dirichlet, (12): their sum says how sure the network claims to be.
-    endmembers_ : (n_pixels, n_em, n_bands), per pixel: the decoder at the mean of q(Z | y).
-    nonlinearity_degree_ : (n_pixels,), in [0, 1]: ||gamma_nlin|| / (||gamma_lin|| + ||gamma_nlin||), Fig. 7.
-    initial_endmembers_ : (n_em, n_bands), VCA's; column k of ``abundances_`` belongs to its row k.
-    loss_curve_ : (n_iter_,), the mean of :func:`objective` over each epoch.
-    n_iter_, converged_ : epochs done, and whether ``tol`` stopped them.
-    interrupted_ : True where Ctrl-C did; what is kept is then the best epoch so far.
-    n_features_in_, feature_names_in_ : bands of ``X``, and their names where it was a data frame.
-    model_ : the trained :class:`IDNetModel`, in float32, from the epoch of the smallest loss.
-
-    References
-    ----------
-    Borsoi, Erdogmus, Imbiriba (2023), Learning Interpretable Deep Disentangled Neural Networks for Hyperspectral
-    Unmixing; public code github.com/ricardoborsoi/IDNet_release for what the paper leaves silent.
+    abundances_ : array, shape (n_pixels, n_endmembers)
+        The mean of q(a | y, M) at the mean endmembers; rows sum to one.
+    concentrations_ : array, shape (n_pixels, n_endmembers)
+        Of that Dirichlet, (12): their sum says how sure the network claims to be.
+    endmembers_ : array, shape (n_pixels, n_endmembers, n_bands)
+        Per pixel: the decoder at the mean of q(Z | y).
+    nonlinearity_degree_ : array, shape (n_pixels,), in [0, 1]
+        ``||gamma_nlin|| / (||gamma_lin|| + ||gamma_nlin||)``, Fig. 7.
+    initial_endmembers_ : array, shape (n_endmembers, n_bands)
+        VCA's; column k of ``abundances_`` belongs to its row k.
+    loss_curve_ : array, shape (``n_iter_``,)
+        The mean of :func:`objective` over each epoch.
+    n_iter_ : int
+        Epochs done.
+    converged_ : bool
+        Whether ``tol`` stopped them.
+    interrupted_ : bool
+        True where Ctrl-C did; what is kept is then the best epoch so far.
+    n_features_in_ : int
+    feature_names_in_ : array of str
+        Bands of ``X``, and their names where it was a data frame.
+    model_ : IDNetModel
+        In float32, from the epoch of the smallest loss.
     """
 
     def __init__(
@@ -623,11 +659,24 @@ class IDNet(BaseEstimator):
 
     @classmethod
     def preset(cls, name: str, **overrides) -> IDNet:
-        """An estimator with the weights the public code uses on a scene, :data:`PRESETS`, and the paper's labels="given".
+        """An estimator with the weights that the public code uses on a scene, and ``labels="given"``.
 
         No one setting gives all that the paper prints of Samson: ``labels="drawn"`` is nearest to its abundance maps,
         ``label_weight=0`` to its reconstruction error.
 
+        Parameters
+        ----------
+        name : str
+            Of the scene: a key of ``PRESETS``.
+        **overrides : any
+            Parameters in the place of the preset's.
+
+        Returns
+        -------
+        IDNet
+
+        Examples
+        --------
         >>> IDNet.preset("samson", max_iter=5).n_endmembers
         3
         """
@@ -638,11 +687,24 @@ class IDNet(BaseEstimator):
     # -- fitting ------------------------------------------------------------------------------------------------------
 
     def fit(self, X, y=None, *, resume=None) -> IDNet:
-        """Train on pixels ``X (n_pixels, n_bands)``, reflectance in [0, 1]: NumPy, torch or a data frame.
+        """Train on the pixels of a scene.
 
-        ``resume`` is a file written through ``checkpoint``, whose seed is taken with it; the run goes on as if it had not
-        been interrupted. Ctrl-C ends the training with a warning and keeps the best epoch so far; in the first epoch, and
-        where the fit fails, the estimator stays as it was.
+        Ctrl-C ends the training with a warning and keeps the best epoch so far; in the first epoch, and where the fit
+        fails, the estimator stays as it was.
+
+        Parameters
+        ----------
+        X : array, shape (n_pixels, n_bands)
+            Reflectance in [0, 1]: NumPy, torch or a data frame.
+        y : object
+            Ignored.
+        resume : str or path, optional
+            A file written through ``checkpoint``, whose seed is taken with it; the run goes on as if it had not been
+            interrupted.
+
+        Returns
+        -------
+        IDNet
 
         Raises
         ------
@@ -879,7 +941,12 @@ class IDNet(BaseEstimator):
         return concentration, abundances, endmembers, degree, model.mixing(abundances.float(), endmembers)
 
     def reconstruct(self):
-        """The mean of p(y | a, M) at ``abundances_`` and ``endmembers_``: (n_pixels, n_bands), (7)."""
+        """The mean of p(y | a, M) at ``abundances_`` and ``endmembers_``, (7).
+
+        Returns
+        -------
+        array, shape (n_pixels, n_bands)
+        """
         check_is_fitted(self, "_reconstruction")
         return self._reconstruction
 

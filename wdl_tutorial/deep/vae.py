@@ -90,38 +90,58 @@ def negative_log_likelihood(x: torch.Tensor, output: torch.Tensor, decoder: Deco
 
 
 class SpectralVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
-    r"""Features of spectra from a variational autoencoder (the paper's: three dense layers of 128, 40 latents).
+    """Features of spectra from a variational autoencoder: forty numbers for two hundred bands.
 
-    Bands are brought to [0, 1] by their minimum and maximum over the pixels of ``fit``.
+    Nguyen, Tasissa and Murphy (VAE-LAND), section 2.1: three dense layers of 128, 40 latents. Bands are brought to [0,
+    1] by their minimum and maximum over the pixels of ``fit``.
 
     Parameters
     ----------
-    n_latent : numbers in the code of a spectrum.
-    n_hidden, n_layers : units of each dense layer, and layers, in the encoder and, mirrored, in the decoder.
-    n_epochs : passes over the pixels; 0 leaves the encoder untrained, the control that tells what training bought.
-    batch_size, learning_rate : of Adam. The mean of the loss over a batch is descended.
-    likelihood : "bernoulli" (binary cross-entropy, as the reference) or "gaussian" (with one learned variance).
-    init : first weights, "keras" (:func:`start_as_keras`) or "torch" (uniform within +-1 / sqrt(n_in), biases too). The
-        paper is silent; its authors worked in TensorFlow, which starts as Keras does. It matters: on Salinas A, ten labels,
-        the medians over seeds are six points apart (``benchmarks/vae_land.py``).
-    device : where to train. ``None`` follows X: a torch tensor's device, the CPU for others.
-    checkpoint, checkpoint_every : path of a file that is written after every so many epochs. A fit that finds it there
-        goes on from it, and ends as if it had never stopped; it must be of the same data and parameters, but for
-        ``n_epochs``, which may grow.
-    verbose : show a progress bar.
-    random_state : int, ``numpy.random.Generator``, RandomState or None. The same seed gives the same code, and a run of
-        fewer epochs is the beginning of a longer one. The global generators are left as they were.
+    n_latent : int
+        Numbers in the code of a spectrum.
+    n_hidden, n_layers : int
+        Units of each dense layer, and layers, in the encoder and, mirrored, in the decoder.
+    n_epochs : int
+        Passes over the pixels; 0 leaves the encoder untrained, the control that tells what training bought.
+    batch_size : int
+    learning_rate : float
+        Of Adam. The mean of the loss over a batch is descended.
+    likelihood : {"bernoulli", "gaussian"}
+        Binary cross-entropy, as the reference, or Gaussian with one learned variance.
+    init : {"keras", "torch"}
+        First weights: as Keras draws them, or uniform within +-1 / sqrt(n_in), biases too. The paper is silent; its
+        authors worked in TensorFlow, which starts as Keras does. It matters: on Salinas A, ten labels, the medians over
+        seeds are six points apart (``benchmarks/vae_land.py``).
+    device : str or torch.device, optional
+        Where to train. None follows X: a torch tensor's device, the CPU for others.
+    checkpoint : str or path, optional
+        A fit that finds this file goes on from it, and ends as if it had never stopped; it must be of the same data and
+        parameters, but for ``n_epochs``, which may grow.
+    checkpoint_every : int, in epochs
+    verbose : bool
+        Show a progress bar.
+    random_state : int, numpy.random.Generator, RandomState or None
+        The same seed gives the same code, and a run of fewer epochs is the beginning of a longer one. The global
+        generators are left as they were.
 
     Attributes
     ----------
-    kl_per_latent_ : (n_latent,), mean over pixels, in nats. Near 0: the latent is not used.
-    kl_curve_ : (n_epochs done + 1, n_latent), the same before training and after each epoch.
-    loss_curve_ : (n_epochs done,), mean negative bound of each epoch, in nats per pixel.
-    minimum_, range_ : (n_bands,), what brings bands to [0, 1]; the range of a constant band is taken as 1.
-    noise_std_ : of the Gaussian likelihood, in units of the bands in [0, 1]; None for Bernoulli.
-    encoder_, decoder_ : the networks, float32.
-    interrupted_ : True where Ctrl-C ended the training; the best epoch so far is kept.
-    n_features_in_, feature_names_in_ : bands of ``X``, and their names where it was a data frame.
+    kl_per_latent_ : array, shape (n_latent,), nats
+        Mean over pixels. Near 0: the latent is not used.
+    kl_curve_ : array, shape (n_epochs done + 1, n_latent)
+        The same before training and after each epoch.
+    loss_curve_ : array, shape (n_epochs done,), nats per pixel
+        Mean negative bound of each epoch.
+    minimum_, range_ : array, shape (n_bands,)
+        What brings bands to [0, 1]; the range of a constant band is taken as 1.
+    noise_std_ : float or None
+        Of the Gaussian likelihood, in units of the bands in [0, 1]; None for Bernoulli.
+    encoder_, decoder_ : torch modules, float32
+    interrupted_ : bool
+        True where Ctrl-C ended the training; the best epoch so far is kept.
+    n_features_in_ : int
+    feature_names_in_ : array of str
+        Bands of ``X``, and their names where it was a data frame.
 
     Examples
     --------
@@ -163,10 +183,20 @@ class SpectralVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         self.random_state = random_state
 
     def fit(self, X: Array, y: object = None) -> SpectralVAE:
-        """Train on pixels X (n_pixels, n_bands), in any units; ``y`` is ignored.
+        """Train on pixels, in any units.
 
         Ctrl-C ends the training with a warning and keeps the best epoch so far; in the first epoch, and where the fit
         fails, the estimator stays as it was.
+
+        Parameters
+        ----------
+        X : array, shape (n_pixels, n_bands)
+        y : object
+            Ignored.
+
+        Returns
+        -------
+        SpectralVAE
 
         Raises
         ------
@@ -213,7 +243,17 @@ class SpectralVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         return identity_of(self, free, pixels)
 
     def transform(self, X: Array) -> Array:
-        """The mean of q(z|x), (n_pixels, n_latent), in the backend of X."""
+        """The code of each spectrum: the mean of q(z|x).
+
+        Parameters
+        ----------
+        X : array, shape (n_pixels, n_bands)
+
+        Returns
+        -------
+        array, shape (n_pixels, n_latent)
+            In the backend of X.
+        """
         check_is_fitted(self, "encoder_")
         _check_feature_names(self, X, reset=False)
         pixels = _checked_pixels(X, n_bands=self.n_features_in_)
@@ -221,7 +261,16 @@ class SpectralVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         return code if is_numpy(X) or is_frame(X) or not hasattr(X, "dtype") else to_backend(code, X)
 
     def inverse_transform(self, code: Array) -> np.ndarray:
-        """The spectra (n, n_bands), in the units of ``fit``, that the decoder makes of codes (n, n_latent)."""
+        """The spectra that the decoder makes of codes, in the units of ``fit``.
+
+        Parameters
+        ----------
+        code : array, shape (n, n_latent)
+
+        Returns
+        -------
+        NumPy array, shape (n, n_bands)
+        """
         check_is_fitted(self, "encoder_")
         code = _checked_pixels(code, n_bands=self.n_latent, name="code").astype(np.float32)
         squash = torch.sigmoid if self.likelihood == "bernoulli" else torch.nn.Identity()

@@ -27,9 +27,12 @@ class LabellingSession(SceneDemo):
 
     Attributes
     ----------
-    answers : one number for each question answered: the class, from 0, or -1 for "I do not know".
-    queries : the pixels that are asked for, in order, as flat indices.
-    names : the classes.
+    answers : list of int
+        One for each question answered: the class, from 0, or -1 for "I do not know".
+    queries : array of int
+        The pixels that are asked for, in order, as flat indices.
+    names : list of str
+        The classes.
     """
 
     _file = "label_by_hand.js"
@@ -68,17 +71,34 @@ class LabellingSession(SceneDemo):
 
     @property
     def labels(self) -> dict[int, str]:
-        """The labels given so far, {row of ``scene.pixels()``: class}, as ``land.predict`` takes them."""
+        """The labels given so far, as ``land.predict`` takes them.
+
+        Returns
+        -------
+        dict of int to str
+            Of rows of ``scene.pixels()`` their classes.
+        """
         return {int(row): self.names[c] for row, c in zip(self._rows, self.answers) if c != UNSURE}
 
     @property
     def prediction(self) -> np.ndarray | None:
-        """The class of every row of ``scene.pixels()``, from 0; None before the first label."""
+        """The class of every valid pixel, from the answers so far.
+
+        Returns
+        -------
+        array of int, shape (n_valid,), or None
+            Classes from 0; None before the first label.
+        """
         known = {int(row): c for row, c in zip(self._rows, self.answers) if c != UNSURE}
         return self.land.predict(known) if known else None
 
     def answer(self, label: str | int | None) -> None:
-        """Answer the present question: with the name of a class, its number from 0, or None for "I do not know".
+        """Answer the present question.
+
+        Parameters
+        ----------
+        label : str, int or None
+            The name of a class, its number from 0, or None for "I do not know".
 
         Raises
         ------
@@ -98,7 +118,13 @@ class LabellingSession(SceneDemo):
         self._set(self.answers[:-1])
 
     def state(self) -> dict[str, Any]:
-        """Where the session stands: the question's number, pixel and row, the answers, and how often each class came."""
+        """Where the session stands.
+
+        Returns
+        -------
+        dict
+            The question's number, pixel and row, the answers, and how often each class came.
+        """
         k = len(self.answers)
         done = k == len(self.queries)
         return {
@@ -209,7 +235,7 @@ def label_by_hand(
     budget: int = 100,
     candidates: Array | None = None,
 ) -> LabellingSession:
-    """Label a scene yourself: LAND asks for one pixel after the other, and the map fills in as you answer.
+    """Label a scene yourself: LAND asks for one pixel after the other, and the map fills in.
 
     The widget shows the pixel on the scene, its spectrum, the mean spectrum of each class so far, and the map of
     ``land.predict``. Keys 1 to 9 pick a class, 0 says that you do not know, Backspace takes the last answer back. It
@@ -217,12 +243,22 @@ def label_by_hand(
 
     Parameters
     ----------
-    scene : Scene. Its own labels are not shown and not used.
-    land : LAND fitted to ``scene.pixels()``, or to other features of the same pixels.
-    classes : names to choose from; those of ``scene.label_names``, without the code 0, if not given.
-    path : a small JSON file, written after every answer. Where it exists the session goes on from there.
-    budget : how many questions at most.
-    candidates : rows of ``scene.pixels()`` that may be asked for, as indices or a mask; None for all.
+    scene : Scene
+        Its own labels are not shown and not used.
+    land : LAND
+        Fitted to ``scene.pixels()``, or to other features of the same pixels.
+    classes : sequence of str, optional
+        Names to choose from; those of ``scene.label_names``, without the code 0, if not given.
+    path : str or path, optional
+        A small JSON file, written after every answer. Where it exists the session goes on from there.
+    budget : int
+        How many questions at most.
+    candidates : array of int or of bool, optional
+        Rows of ``scene.pixels()`` that may be asked for, as indices or a mask; None for all.
+
+    Returns
+    -------
+    LabellingSession
 
     Raises
     ------

@@ -13,10 +13,14 @@ class TwoPeaks(Demo):
 
     Parameters
     ----------
-    t : weight of the right peak, in [0, 1].
-    left, right : positions of the peaks, in bins, 20 to 180.
-    width : standard deviation of the right peak in bins, 3 to 15; the left one's is 5.
-    crumb : share of the mass to the left of the crumb that is coloured orange.
+    t : float, in [0, 1]
+        Weight of the right peak.
+    left, right : float, 20 to 180 bins
+        Positions of the peaks.
+    width : float, 3 to 15 bins
+        Standard deviation of the right peak; the left one's is 5.
+    crumb : float
+        Share of the mass to the left of the crumb that is coloured orange.
     """
 
     _file = "two_peaks.js"
@@ -34,13 +38,21 @@ class BarycenterTriangle(Demo):
 
     Parameters
     ----------
-    weights : of the three shapes, on the simplex.
-    shapes : "line" for ``atoms`` or "plane" for ``images``.
-    width, pixels : blur width in units of the axis, for shapes on a line, and in pixels, for shapes in the plane.
-    power : exponent p of the distance, 1 or 2.
-    debiased : take the blur out.
-    atoms, positions : three histograms on an even line, and its positions.
-    images : three square images, flattened in C order; 32 x 32 keeps the slider quick.
+    weights : three floats, on the simplex
+    shapes : {"line", "plane"}
+        Show ``atoms`` or ``images``.
+    width : float, in units of the axis
+    pixels : float, in pixels
+        Blur widths, for shapes on a line and in the plane.
+    power : {1, 2}
+        Exponent p of the distance.
+    debiased : bool
+        Take the blur out.
+    atoms : array, shape (3, n_bins)
+        Histograms on an even line.
+    images : array, shape (3, n_pixels)
+        Square images, flattened in C order; 32 x 32 keeps the slider quick.
+    positions : array, shape (n_bins,)
     """
 
     _file = "barycenter_triangle.js"
@@ -64,8 +76,10 @@ class ScalingSteps(Demo):
 
     Parameters
     ----------
-    presses : half-iterations done, 0 to 120: columns, rows, columns, ...
-    eps : in squared bins, a power of two from 1 to 4096.
+    presses : int, 0 to 120
+        Half-iterations done: columns, rows, columns, ...
+    eps : float, in squared bins
+        A power of two from 1 to 4096.
     """
 
     _file = "scaling_steps.js"
@@ -82,9 +96,10 @@ class Underflow(Demo):
 
     Parameters
     ----------
-    eps : in the units of the cost, 0.056 to 100.
-    precision : "float64" or "float32".
-    logarithms : keep -cost/eps instead of its exponential.
+    eps : float, 0.056 to 100, in the units of the cost
+    precision : {"float64", "float32"}
+    logarithms : bool
+        Keep -cost/eps instead of its exponential.
     """
 
     _file = "underflow.js"
@@ -104,9 +119,12 @@ class PlanByHand(Demo):
 
     Parameters
     ----------
-    plan : 36 counts, row by row: from bin i to bin j.
-    power : exponent p of the distance that is paid, 1 or 2.
-    adding : whether a click adds a block or takes one away.
+    plan : 36 ints
+        Row by row: how many blocks go from bin i to bin j.
+    power : {1, 2}
+        Exponent p of the distance that is paid.
+    adding : bool
+        Whether a click adds a block or takes one away.
     """
 
     _file = "plan_by_hand.js"
@@ -124,10 +142,15 @@ class Unmix60(Demo):
 
     Parameters
     ----------
-    weights : your fractions, on the simplex.
-    shown : whether the answer is shown.
-    truth : the hidden fractions.
-    endmembers, names, wavelengths : three spectra (3, n_bands), their names, their bands in nm.
+    weights : three floats, on the simplex
+        Your fractions.
+    shown : bool
+        Whether the answer is shown.
+    truth : three floats, on the simplex
+        The hidden fractions.
+    endmembers : array, shape (3, n_bands)
+    names : list of str
+    wavelengths : array, shape (n_bands,), nm
     """
 
     _file = "unmix60.js"
@@ -146,8 +169,10 @@ class OrphanPeak(Demo):
 
     Parameters
     ----------
-    marginal_weight : rho, in squared bins, 316 to 1e6.
-    orphan : position in bins of the peak that has no partner, 100 to 180.
+    marginal_weight : float, 316 to 1e6, in squared bins
+        rho.
+    orphan : float, 100 to 180 bins
+        Position of the peak that has no partner.
     """
 
     _file = "orphan_peak.js"
@@ -158,12 +183,14 @@ class OrphanPeak(Demo):
 
 
 class GradientFilm(Demo):
-    """Chapter 7: a push on one bin of an atom, forward through five layers; the slope of the loss, backward.
+    """Chapter 7: a push on one bin goes forward through five layers; the slope of the loss, backward.
 
     Parameters
     ----------
-    bin : of atom A, 0 to 39.
-    nudge : mass that is pushed into it, 1e-6 to 0.03.
+    bin : int, 0 to 39
+        Of atom A.
+    nudge : float, 1e-6 to 0.03
+        Mass that is pushed into it.
     """
 
     _file = "gradient_film.js"
@@ -176,16 +203,22 @@ class GradientFilm(Demo):
 
 
 class DrawAtoms(Demo):
-    """Chapter 6: explain twelve histograms by two atoms of your own drawing, and let gradient descent go on from there.
+    """Chapter 6: explain twelve histograms by two atoms of your own drawing, then let descent go on.
 
     Parameters
     ----------
-    left, right, spread : positions and width, in bins, of the two bumps that you start with.
-    drawn : both atoms, one after the other, where they were drawn; empty for the bumps.
-    example : which histogram is shown below, from 1.
-    data : the histograms, (n_samples, n_bins).
-    blur : blur width of the barycenters, in bins.
-    rivals : mean L1 reconstruction errors of PCA and of NMF with two components.
+    left, right, spread : float, in bins
+        Positions and width of the two bumps that you start with.
+    drawn : list of float
+        Both atoms, one after the other, where they were drawn; empty for the bumps.
+    example : int, from 1
+        Which histogram is shown below.
+    data : array, shape (n_samples, n_bins)
+        The histograms.
+    blur : float, in bins
+        Blur width of the barycenters.
+    rivals : pair of float
+        Mean L1 reconstruction errors of PCA and of NMF with two components.
     """
 
     _file = "draw_atoms.js"
@@ -202,18 +235,26 @@ class DrawAtoms(Demo):
 
 
 class ShadeTriangle(Demo):
-    """Chapter 11: a pixel in the shade, unmixed with and without fractions that must sum to one; and a whole scene.
+    """Chapter 11: a pixel in the shade, and a scene, unmixed with and without fractions that sum to one.
 
     Parameters
     ----------
-    weights : the true fractions of the pixel.
-    shade : light on the pixel, 0.4 to 1.5; 1 is the light that the endmembers were measured in.
-    sky : light of a blue sky beside it, 0 to 0.1 at 550 nm, falling with the third power of the wavelength; it has a
-        handle where the bands begin below 1000 nm.
-    mineral : which of the three the maps show: 0, 1 or 2.
-    endmembers, names, wavelengths : three spectra (3, n_bands), their names, their bands in nm.
-    scene : the true fractions of a scene, (rows, cols, 3).
-    cloud : how far the light of its pixels changes, (rows, cols): 0 not at all, 1 to ``shade``.
+    weights : three floats, on the simplex
+        The true fractions of the pixel.
+    shade : float, 0.4 to 1.5
+        Light on the pixel; 1 is the light that the endmembers were measured in.
+    sky : float, 0 to 0.1
+        Light of a blue sky beside it, at 550 nm, falling with the third power of the wavelength; it has a handle where
+        the bands begin below 1000 nm.
+    mineral : {0, 1, 2}
+        Which of the three the maps show.
+    endmembers : array, shape (3, n_bands)
+    scene : array, shape (rows, cols, 3)
+        The true fractions of a scene.
+    cloud : array, shape (rows, cols)
+        How far the light of its pixels changes: 0 not at all, 1 to ``shade``.
+    names : list of str
+    wavelengths : array, shape (n_bands,), nm
     """
 
     _file = "shade_triangle.js"
@@ -237,10 +278,14 @@ class DraggableTriangle(Demo):
 
     Parameters
     ----------
-    corners : six numbers, across and up, of the corners A, B and C, in [0, 1].
-    corner : which corner the two handles move: 0, 1 or 2.
-    purest : largest fraction of one endmember in any pixel, 0.4 to 1.
-    vca : whether the corners that vertex component analysis picks are shown.
+    corners : six floats, in [0, 1]
+        Across and up, of the corners A, B and C.
+    corner : {0, 1, 2}
+        Which corner the two handles move.
+    purest : float, 0.4 to 1
+        Largest fraction of one endmember in any pixel.
+    vca : bool
+        Whether the corners that vertex component analysis picks are shown.
     """
 
     _file = "draggable_triangle.js"
@@ -253,14 +298,17 @@ class DraggableTriangle(Demo):
 
 
 class DipOrPeak(Demo):
-    """Chapter 13: average two absorptions as reflectance or as band depth, linearly or as a barycenter.
+    """Chapter 13: average two absorptions as reflectance or as band depth, in heights or in positions.
 
     Parameters
     ----------
-    t : share of the right spectrum.
-    depth : of both absorptions, 0.02 to 0.6.
-    represented : "reflectance" or "depth".
-    truth : what the measured pixel is: "areal" (two materials side by side) or "shift" (a band that moves).
+    t : float, in [0, 1]
+        Share of the right spectrum.
+    depth : float, 0.02 to 0.6
+        Of both absorptions.
+    represented : {"reflectance", "depth"}
+    truth : {"areal", "shift"}
+        What the measured pixel is: two materials side by side, or a band that moves.
     """
 
     _file = "dip_or_peak.js"

@@ -52,17 +52,24 @@ def aligned(scene: Scene, runs: Sequence[Unmixing]) -> np.ndarray:
 
 
 class DoubtDashboard(SceneDemo):
-    """Chapter 18, the capstone: pick a pixel; its spectrum, the fit, the residual, and how far methods and seeds differ.
+    """Chapter 18, the capstone: pick a pixel; see its fit, and how far methods and seeds differ.
+
+    The picture holds: ``cursor``, a flat index into the thinned map; ``shown`` ("doubt", "misfit", "fraction" or
+    "scene"); ``method`` and ``material``, by number; ``votes``, for each method 1 where its runs count;
+    ``truth_shown``.
 
     Parameters
     ----------
-    scene : Scene with wavelengths; the teaching scene without its pond if not given. Mask what is too dark.
-    runs : results of :func:`wdl_tutorial.unmix` on this scene, several seeds of a method one after the other.
-    every : every which row and column is shown; what is shown has to travel to the page.
-    n_bands : how many bands are shown, evenly chosen.
-
-    The picture holds: ``cursor``, a flat index into the thinned map; ``shown`` ("doubt", "misfit", "fraction" or
-    "scene"); ``method`` and ``material``, by number; ``votes``, for each method 1 where its runs count; ``truth_shown``.
+    scene : Scene, optional
+        With wavelengths; the teaching scene without its pond if not given. Mask what is too dark.
+    runs : sequence of Unmixing, optional
+        Results of :func:`wdl_tutorial.unmix` on this scene, several seeds of a method one after the other.
+    every : int
+        Every which row and column is shown; what is shown has to travel to the page.
+    n_bands : int
+        How many bands are shown, evenly chosen.
+    **values : any
+        The start of what the picture holds; ``title``, ``caption`` and ``alt``.
 
     Raises
     ------
@@ -156,7 +163,13 @@ class DoubtDashboard(SceneDemo):
                 raise ValueError(f"{name} must be a number from 0 to {most - 1}; got {values[name]}.")
 
     def disagreement(self) -> np.ndarray:
-        """What the map of doubt shows, (rows, cols), among the methods that vote: NaN where the scene is masked."""
+        """What the map of doubt shows, among the methods that vote.
+
+        Returns
+        -------
+        array, shape (rows, cols)
+            NaN where the scene is masked.
+        """
         voting = np.repeat(np.array(self.votes, dtype=bool), self.counts)
         return disagreement(self.stack[voting]) if voting.any() else np.zeros(self.stack.shape[1:3])
 

@@ -126,19 +126,26 @@ def _encoded(figure: Any, dpi: int) -> bytes:
 
 
 def explore(draw: Callable[..., Any], *, dpi: int = 100, **sliders: Any) -> Explorer:
-    """Show ``draw`` with a slider for each of its arguments, and draw again whenever one moves.
+    """Show a drawing with a slider for each of its arguments, and draw again whenever one moves.
 
     The newest value wins: while a picture is being made, only the last of the values that arrive is kept. A ``draw``
     that raises shows its error under the sliders, with the last good picture; the next move recovers.
 
     Parameters
     ----------
-    draw : function of the sliders' values. If it has an argument ``ax``, it draws on that matplotlib Axes, which is
-        cleared and used again (the quick way); else it returns a Figure or an Axes.
-    dpi : dots per inch of the picture.
-    sliders : for each argument of ``draw``: ``(low, high)`` or ``(low, high, step)`` for a range, whole numbers if all
-        are; a list for a choice among its entries; a bool for a check box; or an ipywidgets widget. The start is
-        ``draw``'s default, else the middle.
+    draw : callable
+        Of the sliders' values. If it has an argument ``ax``, it draws on that matplotlib Axes, which is cleared and
+        used again (the quick way); else it returns a Figure or an Axes.
+    dpi : int
+        Dots per inch of the picture.
+    **sliders : tuple, list, bool or ipywidgets widget
+        For each argument of ``draw``: ``(low, high)`` or ``(low, high, step)`` for a range, whole numbers if all are; a
+        list for a choice among its entries; a bool for a check box; or a widget. The start is ``draw``'s default, else
+        the middle.
+
+    Returns
+    -------
+    Explorer
 
     Raises
     ------

@@ -61,17 +61,24 @@ def _array_png(pixels: np.ndarray, buffer: io.BytesIO) -> bytes:
 
 
 class FramePlayer(Demo):
-    """Precomputed pictures with one handle or more, in the look of the other demos; it needs no kernel.
+    """Precomputed pictures with one handle or more, in the look of the other demos; needs no kernel.
 
     Parameters
     ----------
-    frames : matplotlib Figures or Axes, PNG bytes, or arrays. All of one size and one vertical scale, or the picture
-        jumps. With several handles, in the order of nested loops, the last handle innermost.
-    captions : one for each frame: what it shows. They are the pictures' alt text as well.
-    handles : names of the handles with the values that they step through, for instance ``{"epoch": [0, 10, 100]}``.
+    frames : sequence of matplotlib Figures or Axes, PNG bytes, or arrays
+        All of one size and one vertical scale, or the picture jumps. With several handles, in the order of nested
+        loops, the last handle innermost.
+    captions : sequence of str
+        One for each frame: what it shows. They are the pictures' alt text as well.
+    handles : mapping of str to sequence, optional
+        Names of the handles with the values that they step through, for instance ``{"epoch": [0, 10, 100]}``.
         One handle "frame" that counts from 1 if not given.
-    title : over the picture.
-    dpi : dots per inch of Figures.
+    title : str
+        Over the picture.
+    dpi : int
+        Dots per inch of Figures.
+    **words : str
+        ``alt``, the message of all frames.
 
     Examples
     --------
@@ -127,5 +134,10 @@ class FramePlayer(Demo):
         return int(np.ravel_multi_index(self.at, [len(values) for _, values in self.handles]))
 
     def first_picture(self) -> bytes:
-        """The frame that is shown, as a PNG file."""
+        """The frame that is shown, as a PNG file.
+
+        Returns
+        -------
+        bytes
+        """
         return bytes(self.frames[self.index])

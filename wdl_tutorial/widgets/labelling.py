@@ -103,17 +103,23 @@ class SceneDemo(Demo):
 
 
 class LabellingRace(SceneDemo):
-    """Chapter 15: ask for the classes of ten pixels; LAND asks for ten, chance for ten; three maps fill in together.
-
-    Parameters
-    ----------
-    scene : Scene with labels; the teaching scene if not given. Pixels with the label 0 count as unlabelled.
-    land : LAND fitted to ``scene.pixels()``, or to other features of the same pixels.
-    n_draws : how many draws of ten random pixels there are to compare with.
-    random_state : seeds these draws.
+    """Chapter 15: ask for the classes of ten pixels, against LAND and against chance; three maps fill in.
 
     The picture holds: ``clicks``, your pixels as flat indices; ``shown``, how many labels each map uses; ``draw``, the
     random draw that is shown, from 1, at first the one of median accuracy; ``cursor``; ``truth_shown``.
+
+    Parameters
+    ----------
+    scene : Scene, optional
+        With labels; the teaching scene if not given. Pixels with the label 0 count as unlabelled.
+    land : LAND, optional
+        Fitted to ``scene.pixels()``, or to other features of the same pixels.
+    n_draws : int
+        How many draws of ten random pixels there are to compare with.
+    random_state : int
+        Seeds these draws.
+    **values : any
+        The start of what the picture holds; ``title``, ``caption`` and ``alt``.
 
     Raises
     ------
@@ -172,19 +178,45 @@ class LabellingRace(SceneDemo):
             self.draw = self.typical_draw()
 
     def typical_draw(self) -> int:
-        """The number, from 1, of the draw whose accuracy is the median: the first one may be the luckiest."""
+        """The number of the draw whose accuracy is the median: the first one may be the luckiest.
+
+        Returns
+        -------
+        int, from 1
+        """
         found = [self.accuracy(pixels) for pixels in self.draws]
         return int(np.argsort(found, kind="stable")[(len(found) - 1) // 2]) + 1
 
     def classes(self, asked: list[int]) -> np.ndarray:
-        """The class of each pixel row, from 0, after the classes of the pixels ``asked`` (flat indices) are known."""
+        """The class of each valid pixel, after those of a few are known.
+
+        Parameters
+        ----------
+        asked : list of int
+            Pixels whose class is known, as flat indices.
+
+        Returns
+        -------
+        array of int, shape (n_valid,)
+            From 0.
+        """
         truth = np.frombuffer(self.truth, np.uint8)
         row_of = np.full(truth.size, -1)
         row_of[valid_pixels(self.scene)] = np.arange(len(valid_pixels(self.scene)))
         return self.land.predict({int(row_of[k]): int(truth[k]) - 1 for k in asked})
 
     def accuracy(self, asked: list[int]) -> float:
-        """The share of the labelled pixels whose class is right."""
+        """The share of the labelled pixels whose class is right.
+
+        Parameters
+        ----------
+        asked : list of int
+            Pixels whose class is known, as flat indices.
+
+        Returns
+        -------
+        float
+        """
         truth = np.frombuffer(self.truth, np.uint8)[valid_pixels(self.scene)].astype(int) - 1
         return float(np.mean(self.classes(asked)[truth >= 0] == truth[truth >= 0]))
 
@@ -210,16 +242,21 @@ def _quantised(coordinates: np.ndarray) -> np.ndarray:
 
 
 class InkDrop(SceneDemo):
-    """Chapter 15: a drop of ink on one pixel, and where a random walk on the graph of neighbours has carried it.
+    """Chapter 15: a drop of ink on one pixel, and where a random walk has carried it.
 
     Parameters
     ----------
-    scene : Scene; the teaching scene if not given.
-    n_neighbors : edges of each pixel in the graph; of weight 1, made symmetric as (W + W^T) / 2.
-    every : every which row and column of the scene is taken; the graph has to travel to the page.
-    start : the pixel of the drop, as a flat index into the thinned image; the one that most others count among their
+    scene : Scene, optional
+        The teaching scene if not given.
+    n_neighbors : int
+        Edges of each pixel in the graph; of weight 1, made symmetric as ``(W + W^T) / 2``.
+    every : int
+        Every which row and column of the scene is taken; the graph has to travel to the page.
+    start : int, optional
+        The pixel of the drop, as a flat index into the thinned image; the one that most others count among their
         neighbours if not given.
-    time : steps of the walk, one of 0, 1, 2, 3, 5, 10, ... 3000.
+    **values : any
+        ``time``, steps of the walk, one of 0, 1, 2, 3, 5, 10, ... 3000; ``title``, ``caption`` and ``alt``.
 
     Raises
     ------
@@ -267,7 +304,12 @@ class InkDrop(SceneDemo):
         )
 
     def where(self) -> np.ndarray:
-        """Where the walk is after ``time`` steps: a distribution over the pixel rows."""
+        """Where the walk is after ``time`` steps: a distribution over the valid pixels.
+
+        Returns
+        -------
+        array, shape (n_valid,)
+        """
         from ..diffusion import Neighbors, diffuse, neighbor_graph
 
         indices = np.frombuffer(self.neighbors, "<i2").reshape(-1, self.n_neighbors).astype(np.int32)

@@ -42,7 +42,12 @@ class Question(NamedTuple):
 
 @functools.cache
 def questions() -> dict[str, Question]:
-    """Every prediction of the book, by its key, in the order of the chapters."""
+    """Every prediction of the book, by its key, in the order of the chapters.
+
+    Returns
+    -------
+    dict of str to Question
+    """
     table = tomllib.loads((FOLDER / "votes.toml").read_text(encoding="utf-8"))
     return {
         key: Question(key=key, **{**entry, "wrong": tuple(Wrong(**wrong) for wrong in entry["wrong"])})
@@ -58,13 +63,15 @@ def marked_up(words: str) -> str:
 class Predict(Demo):
     """A prediction, before or after the demo that decides it.
 
-    The options stand in an order of the reader's own. A vote and how sure it was are kept in the reader's browser and sent
-    nowhere; the answer, and what each wrong option believes, open after it. "Count hands" is for a class.
+    The options stand in an order of the reader's own. A vote and how sure it was are kept in the reader's browser and
+    sent nowhere; the answer, and what each wrong option believes, open after it. "Count hands" is for a class.
 
     Parameters
     ----------
-    key : of the question, such as "1": see ``questions()``.
-    part : "vote" asks, "answer" tells once there is a vote.
+    key : str
+        Of the question, such as "1": see ``questions()``.
+    part : {"vote", "answer"}
+        "vote" asks, "answer" tells once there is a vote.
 
     Examples
     --------
@@ -96,7 +103,12 @@ class Predict(Demo):
         return "\n".join([self.question, *(f"- {option}" for option in sorted(self.options))])
 
     def as_html(self) -> str:
-        """The question and its options, or a fold with the answer, for a reader without JavaScript."""
+        """The question and its options, or a fold with the answer, for a reader without JavaScript.
+
+        Returns
+        -------
+        str
+        """
         if self.part == "vote":
             items = "".join(f"<li>{marked_up(option)}</li>" for option in sorted(self.options))
             return f'<div class="wdl-first-frame"><p>{marked_up(self.question)}</p><ul>{items}</ul></div>'
