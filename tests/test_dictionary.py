@@ -702,6 +702,12 @@ def test_a_fit_that_has_settled_stops(solver):
 # -- transform
 
 
+def test_a_first_step_that_is_given_saves_evaluations():
+    curves = [model(loss="kl", init="extremes", max_iter=4, first_step=step).fit(path()) for step in (None, 0.5)]
+    timid, bold = (fit.loss_curve_ for fit in curves)
+    assert bold[0] == timid[0] and bold[1] < timid[1]
+
+
 @pytest.fixture(scope="module")
 def fitted() -> WassersteinDictionary:
     return model(loss="kl", n_iter=20, max_iter=40, init="extremes", init_weights="uniform").fit(path())
@@ -1318,6 +1324,7 @@ SETTINGS = {"n_atoms": 2}
         ({"weight_scale": -2}, r"weight_scale must be in \[1e-09, 1e\+09\]; got -2"),
         ({"weight_scale": 5e-324}, r"weight_scale must be in \[1e-09, 1e\+09\]; got 5e-324"),
         ({"weight_scale": 1e200}, r"weight_scale must be in \[1e-09, 1e\+09\]; got 1e\+200"),
+        ({"first_step": 0}, r"first_step must be in \(0, 100\], or None"),
         ({"max_iter": 0}, "max_iter must be an integer of at least 1; got 0"),
         ({"n_restarts": 1.5}, "n_restarts must be an integer of at least 1; got 1.5"),
         ({"checkpoint_every": 0}, "checkpoint_every must be an integer of at least 1; got 0"),

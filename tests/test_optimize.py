@@ -79,6 +79,17 @@ def test_lbfgs_needs_about_as_many_evaluations_as_scipy_on_rosenbrock():
     assert state.n_evaluations < 1.5 * peer.nfev
 
 
+@pytest.mark.parametrize("unit", [1e-9, 1e-3, 1.0, 1e3])
+def test_a_first_step_of_lbfgs_that_is_given_does_not_ask_for_the_unit_of_the_loss(unit):
+    def bowl(params):
+        return unit * float(params[0] @ params[0]) / 2, (unit * params[0],)
+
+    start = np.array([1.0, -2.0])
+    first, then = itertools.islice(lbfgs_steps(bowl, (start,), first_step=0.5), 2)
+    assert (first.n_evaluations, then.n_evaluations) == (1, 2)
+    assert_close(then.params[0], 0.75 * start, rtol=1e-12)  # the entry that moves most moves by a half
+
+
 def test_lbfgs_counts_every_evaluation():
     calls = []
 

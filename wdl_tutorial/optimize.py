@@ -110,6 +110,13 @@ def lbfgs_direction(grads: Params, steps: tuple[Params, ...], changes: tuple[Par
     return d
 
 
+def _first_step(d: Params, slope: float, move: float | None) -> float:
+    """How far to go along the first direction, whose length says nothing: until its largest entry has moved by ``move``."""
+    if move is None:
+        return min(1.0, 1.0 / max(math.sqrt(-slope), 1e-300))
+    return move / max(1e-300, *numbers(*(array_namespace(x).max(array_namespace(x).abs(x)) for x in d)))
+
+
 class _Trial(NamedTuple):
     t: float
     value: float
@@ -180,6 +187,7 @@ def lbfgs_restarts(
     every: int,
     memory: int = 10,
     state: LBFGSState | None = None,
+    first_step: float | None = None,
 ) -> Iterator[LBFGSState]:
     """L-BFGS that starts afresh every ``every`` steps, when ``refresh(params)`` may change what ``function`` computes.
 
@@ -191,7 +199,7 @@ def lbfgs_restarts(
             refresh(state.params)
             value, grads = function(state.params)
             state = LBFGSState(state.params, value, grads, state.t, (), (), state.n_evaluations + 1, False)
-        for new in lbfgs_steps(function, params, memory=memory, state=state):
+        for new in lbfgs_steps(function, params, memory=memory, state=state, first_step=first_step):
             state = new
             yield state
             if state.t > 0 and state.t % every == 0:
@@ -199,7 +207,12 @@ def lbfgs_restarts(
 
 
 def lbfgs_steps(
-    function: Objective, params: Params, *, memory: int = 10, state: LBFGSState | None = None
+    function: Objective,
+    params: Params,
+    *,
+    memory: int = 10,
+    state: LBFGSState | None = None,
+    first_step: float | None = None,
 ) -> Iterator[LBFGSState]:
     """Yield L-BFGS states (Nocedal and Wright, Algorithm 7.5, strong-Wolfe line search): first the start, then one a step.
 
@@ -208,6 +221,8 @@ def lbfgs_steps(
     function : maps parameters to (value, gradients).
     memory : pairs of changes that are remembered.
     state : go on from here instead of ``params``.
+    first_step : how far the parameter that moves most moves in the first trial, and in one without memory; None: as its
+        gradient says, at most a length of 1 in all.
     """
     if state is None:
         value, grads = function(params)
@@ -219,7 +234,7 @@ def lbfgs_steps(
         if not slope < 0:  # the memory has gone stale: forget it
             state = state._replace(steps=(), changes=())
             d, slope = tuple(-g for g in state.grads), steepest
-        first = 1.0 if state.steps else min(1.0, 1.0 / max(math.sqrt(-slope), 1e-300))
+        first = 1.0 if state.steps else _first_step(d, slope, first_step)
         found, n = (None, 0)
         if slope < 0 and not state.stalled:
             found, n = strong_wolfe(function, state.params, d, _Trial(0.0, state.value, None, slope), first)
