@@ -36,19 +36,25 @@ STYLE = """
 body { font: 12pt/1.5 system-ui, "DejaVu Sans", sans-serif; color: #1b1f24; margin: 0 auto; max-width: 46rem;
   padding: 1rem; }
 a { color: #00578a; } img { max-width: 100%; } pre { white-space: pre-wrap; overflow-wrap: anywhere; }
-.slides { max-width: none; padding: 0; }
+.slides { max-width: none; padding: 0; page: slide; }
 .slides section { box-sizing: border-box; min-height: 100vh; padding: 6vh 7vw; display: flex; flex-direction: column;
   justify-content: center; break-after: page; border-bottom: 1px solid #c9ced6; font-size: clamp(18px, 2.6vw, 34px); }
 .slides h1 { font-size: 1.5em; line-height: 1.2; }
 .slides ul { list-style: none; padding: 0; } .slides li { margin: .6em 0; }
-.slides img { max-height: 62vh; object-fit: contain; } .slides .small { font-size: .6em; color: #4b5563; }
-.worksheet .space { height: 9cm; border-bottom: 1px solid #c9ced6; margin: 1rem 0; }
+.slides img { max-height: 62vh; object-fit: contain; } .slides .small { font-size: .68em; color: #4b5563; }
+.worksheet { max-width: 60rem; } .worksheet h1, .worksheet h2 { font-size: 1.4em; }
+.worksheet .name { display: flex; gap: 1.5rem; } .worksheet .name span { flex: 1; border-bottom: 1px solid #4b5563; }
+.worksheet .space { height: 12cm; margin: 1rem 0; border: 1px solid #c9ced6; border-radius: 6px;
+  background: radial-gradient(#c9ced6 1px, transparent 1.2px) 0 0 / 5mm 5mm; }
 .worksheet .answers { break-before: page; } .print section.page { break-before: page; }
 .print table { border-collapse: collapse; font-size: .8em; }
 .print td, .print th { border: 1px solid #c9ced6; padding: 2px 5px; }
 .print pre { font-size: .72em; background: #f3f5f8; padding: .5em; } .print .math { overflow-x: hidden; }
 @page { size: A4; margin: 16mm; }
-@media print { .slides section { min-height: auto; height: 245mm; border: 0; } body { padding: 0; } }
+@page slide { size: 297mm 167mm; margin: 0; }
+@media print { body { padding: 0; }
+  .slides section { min-height: 0; height: 166mm; padding: 10mm 20mm; border: 0; font-size: 20pt; }
+  .slides img { max-height: 120mm; } .worksheet .space { print-color-adjust: exact; } }
 """
 
 
@@ -77,6 +83,16 @@ def first_exercise(text: str) -> tuple[str, str]:
     found = re.search(r"\*\*\(a\).*?(?=<details>)", text, re.S)
     answer = re.search(r"<summary>Solution</summary>(.*?)</details>", text[found.end() :] if found else "", re.S)
     return (found[0].strip(), answer[1].strip()) if found and answer else ("", "")
+
+
+def equations(exercise: str, text: str) -> str:
+    """The numbered equations of a chapter that an exercise names: on a sheet there is nowhere to look them up."""
+    found = {}
+    for block in re.findall(r"\$\$\n.*?\n\$\$", text, re.S):
+        for number in re.findall(r"\\tag\{([\d.]+)\}", block):
+            found[number] = block
+    named = [number for number in dict.fromkeys(re.findall(r"\((\d+\.\d+)\)", exercise)) if number in found]
+    return "\n\n".join(["*From the chapter:*", *(found[number] for number in named)]) if named else ""
 
 
 def for_the_board(text: str) -> str:
@@ -115,7 +131,9 @@ def worksheet(title: str, text: str) -> str:
     """Exercise (a) on one sheet, its answer on the next."""
     exercise, answer = first_exercise(text)
     head = HEAD.format(title=f"Worksheet: {html.escape(title)}", more="", kind="worksheet")
-    sheet = f"<h1>{html.escape(title)}</h1><p>Name:</p>{rendered(exercise)}<div class='space'></div>"
+    name = "<p class='name'>Name: <span></span> Date: <span></span></p>"
+    asked = rendered(exercise) + rendered(equations(exercise, text))
+    sheet = f"<h1>{html.escape(title)}</h1>{name}{asked}<div class='space'></div>"
     return (
         f"{head}{sheet}<div class='answers'><h2>Answer: {html.escape(title)}</h2>{rendered(answer)}</div></body></html>"
     )

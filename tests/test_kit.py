@@ -60,6 +60,14 @@ def test_a_worksheet_has_its_answer_on_a_sheet_of_its_own(site):
     assert kit.rendered(solution) in answer and kit.rendered(solution) not in question
 
 
+def test_a_worksheet_holds_the_equations_that_its_exercise_names():
+    exercise, _ = kit.first_exercise(kit.cells("03_scaling"))
+    assert "(3.3)" in exercise
+    shown = kit.equations(exercise, kit.cells("03_scaling"))
+    assert "\\tag{3.3}" in shown and "leftarrow" in shown and "\\tag{3.1}" not in shown
+    assert kit.equations("nothing is named (at all)", kit.cells("03_scaling")) == ""
+
+
 def test_the_printed_book_has_pictures_in_the_place_of_demos_and_its_folds_open(site):
     text = kit.whole_book(site)
     assert text.count('class="page"') == 2

@@ -14,6 +14,7 @@ import hashlib
 import html
 import io
 import json
+import logging
 import re
 import zlib
 from functools import cache
@@ -36,6 +37,7 @@ NEEDED_FOR = {  # a script or a style sheet -> what a page holds that needs it
     "togglebutton.": 'class="toggle|admonition[^"]* dropdown',
     "scripts/fontawesome.js": "nothing: the icons are a font",
 }
+logging.getLogger("fontTools").setLevel(logging.ERROR)  # it tells each table that it cuts
 COMMENT = re.compile(r"/\*.*?\*/|^\s*//.*?$", re.DOTALL | re.MULTILINE)
 FONT_FACE = "@font-face{font-family:'Font Awesome 6 Free';font-weight:900;src:url(data:font/woff;base64,%s)}"
 WORD = re.compile(r"-?[A-Za-z_][\w-]*")

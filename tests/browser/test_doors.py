@@ -6,6 +6,8 @@ import pytest
 import yaml
 from driver import CHROMIUM, ROOT, drive, missing, require
 
+from wdl_tutorial.widgets.votes import questions
+
 BOOK = ROOT / "_build" / "html"
 
 
@@ -32,8 +34,19 @@ def test_a_vote_is_cast_by_keyboard_and_stands_after_a_reload(report):
     assert report["votes"]["sameOrder"] == report["votes"]["order"]
 
 
-def test_readers_see_the_options_in_orders_of_their_own(report):
-    assert len(set(report["orders"])) > 1
+def test_every_answer_of_the_book_is_shut_before_the_vote_and_open_after_it(report):
+    asked = {question.key for question in questions().values()}
+    assert {found["key"] for found in report["questions"]} == asked
+    for found in report["questions"]:
+        assert "opens here after your vote" in found["shut"], found
+        assert "You said" in found["opened"] and "opens here" not in found["opened"], found
+        assert not any(found["foldsBefore"]) and all(found["foldsAfter"]), found
+    assert sum(len(found["foldsAfter"]) for found in report["questions"]) > 10
+
+
+def test_readers_see_the_options_in_orders_of_their_own_and_each_keeps_theirs(report):
+    assert len({first for first, _ in report["orders"]}) > 1
+    assert all(first == again for first, again in report["orders"])
 
 
 def test_the_page_of_errors_lists_exactly_the_wrong_and_sure_votes(report):

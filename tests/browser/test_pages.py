@@ -45,6 +45,12 @@ def test_no_serious_accessibility_violation_in_light_or_dark_mode(report):
     assert complaints(report, "accessibility") == []
 
 
+def test_the_first_demo_of_every_page_is_at_most_five_tabs_away(report):
+    counted = {page["page"]: page["tabs"] for page in report["pages"] if page["tabs"]}
+    assert len(counted) > 15
+    assert {name: tabs for name, tabs in counted.items() if tabs > 5} == {}
+
+
 def test_a_first_load_is_light(report):
     """Uncompressed, over http: 1.5 MB, and 3 MB for the pages whose matter is images."""
     if all(page["bytes"] == 0 for page in report["pages"]):
