@@ -19,7 +19,7 @@ from pathlib import Path
 
 import nbformat
 import yaml
-from bs4 import BeautifulSoup
+from bs4 import BeautifulSoup, Tag
 from markdown_it import MarkdownIt
 from mdit_py_plugins.dollarmath import dollarmath_plugin
 
@@ -27,35 +27,15 @@ from wdl_tutorial.widgets.votes import Question, marked_up, questions
 
 BOOK = Path(__file__).resolve().parent
 MINUTES = 8  # for one PDF
+NOT_ON_PAPER = (
+    "script, .headerlink, .wdl-skip, button, .tag_hide-input details.above-input, summary .expanded, .wdl-handout"
+)
+LEFT_TO_THE_SCREEN = re.compile("gallery|votes|reference/|appendices/api")
 HEAD = """<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>{title}</title><link rel="stylesheet" href="kit.css">{more}
 <script>window.MathJax = {{ loader: {{ load: ["input/tex-base", "[tex]/ams", "output/chtml"] }},
-  tex: {{ packages: ["base", "ams"] }} }};</script>
+  tex: {{ packages: ["base", "ams"] }}, options: {{ processHtmlClass: "math" }} }};</script>
 <script defer src="../_static/mathjax/startup.js"></script></head><body class="{kind}">"""
-STYLE = """
-body { font: 12pt/1.5 system-ui, "DejaVu Sans", sans-serif; color: #1b1f24; margin: 0 auto; max-width: 46rem;
-  padding: 1rem; }
-a { color: #00578a; } img { max-width: 100%; } pre { white-space: pre-wrap; overflow-wrap: anywhere; }
-.slides { max-width: none; padding: 0; page: slide; }
-.slides section { box-sizing: border-box; min-height: 100vh; padding: 6vh 7vw; display: flex; flex-direction: column;
-  justify-content: center; break-after: page; border-bottom: 1px solid #c9ced6; font-size: clamp(18px, 2.6vw, 34px); }
-.slides h1 { font-size: 1.5em; line-height: 1.2; }
-.slides ul { list-style: none; padding: 0; } .slides li { margin: .6em 0; }
-.slides img { max-height: 62vh; object-fit: contain; } .slides .small { font-size: .68em; color: #4b5563; }
-.worksheet { max-width: 60rem; } .worksheet h1, .worksheet h2 { font-size: 1.4em; }
-.worksheet .name { display: flex; gap: 1.5rem; } .worksheet .name span { flex: 1; border-bottom: 1px solid #4b5563; }
-.worksheet .space { height: 12cm; margin: 1rem 0; border: 1px solid #c9ced6; border-radius: 6px;
-  background: radial-gradient(#c9ced6 1px, transparent 1.2px) 0 0 / 5mm 5mm; }
-.worksheet .answers { break-before: page; } .print section.page { break-before: page; }
-.print table { border-collapse: collapse; font-size: .8em; }
-.print td, .print th { border: 1px solid #c9ced6; padding: 2px 5px; }
-.print pre { font-size: .72em; background: #f3f5f8; padding: .5em; } .print .math { overflow-x: hidden; }
-@page { size: A4; margin: 16mm; }
-@page slide { size: 297mm 167mm; margin: 0; }
-@media print { body { padding: 0; }
-  .slides section { min-height: 0; height: 166mm; padding: 10mm 20mm; border: 0; font-size: 20pt; }
-  .slides img { max-height: 120mm; } .worksheet .space { print-color-adjust: exact; } }
-"""
 
 
 def cells(chapter: str) -> str:
@@ -149,29 +129,47 @@ def order() -> list[str]:
     return found
 
 
+def anchor(link: str, pages: dict[str, str]) -> str | None:
+    """Where a link of a page leads in the printed book: to the page that it names, or nowhere."""
+    return pages.get(link.split("#")[0].rsplit("/", 1)[-1].removesuffix(".html"))
+
+
+def for_paper(article: Tag, pages: dict[str, str]) -> str:
+    """A page without what only a screen has: pictures in the place of demos, folds open, the code of figures left out."""
+    for still in article.select("noscript"):
+        still.name = "div"
+    for gone in article.select(NOT_ON_PAPER):
+        gone.decompose()
+    for fold in article.select("details"):
+        fold["open"] = ""
+        for words in fold.select("summary .collapsed"):
+            words.string = words.get_text().removeprefix("Show ").capitalize()
+    for image in article.select("img[src]"):
+        image["src"] = "../" + image["src"].replace("../", "")
+        image.attrs.pop("loading", None)  # paper is not scrolled
+    for link in article.select("a[href]"):
+        if not link["href"].startswith("http"):
+            to = anchor(link["href"], pages)
+            link.attrs.pop("href")
+            link.attrs |= {"href": f"#{to}"} if to else {}
+    return article.decode_contents()
+
+
 def whole_book(site: Path) -> str:
-    """Every page in one: pictures in the place of demos, folds open, no menus."""
-    bodies = []
-    for name in order():
-        page = site / f"{name}.html"
-        if not page.is_file() or "gallery" in name:
-            continue
-        soup = BeautifulSoup(page.read_text(encoding="utf-8"), "html.parser")
-        article = soup.select_one("article")
-        for still in article.select("noscript"):
-            still.name = "div"
-        for fold in article.select("details"):
-            fold["open"] = ""
-        for gone in article.select("script, .headerlink, .wdl-skip, button"):
-            gone.decompose()
-        for image in article.select("img[src]"):
-            image["src"] = "../" + image["src"].replace("../", "")
-            image.attrs.pop("loading", None)  # paper is not scrolled
-        for link in article.select("a[href]"):
-            if not link["href"].startswith("http"):
-                link.attrs.pop("href")
-        bodies.append(f'<section class="page">{article.decode_contents()}</section>')
-    sheets = '<link rel="stylesheet" href="../_static/pygments.css"><link rel="stylesheet" href="../_static/book.css">'
+    """Every page in one, after a list of them. The reference is left to the screen; its sheet of names is there."""
+    names = [name for name in order() if (site / f"{name}.html").is_file() and not LEFT_TO_THE_SCREEN.search(name)]
+    pages = {name.rsplit("/", 1)[-1]: f"page-{k}" for k, name in enumerate(names)}
+    bodies, contents = [], []
+    for name, key in zip(names, pages.values()):
+        article = BeautifulSoup((site / f"{name}.html").read_text(encoding="utf-8"), "html.parser").select_one(
+            "article"
+        )
+        body = for_paper(article, pages)
+        title = article.select_one("h1")
+        contents.append(f'<li><a href="#{key}">{html.escape(title.get_text()) if title else name}</a></li>')
+        bodies.append(f'<section class="page" id="{key}">{body}</section>')
+    bodies.insert(1, f'<section class="page"><h1>Pages</h1><ul class="contents">{"".join(contents)}</ul></section>')
+    sheets = '<link rel="stylesheet" href="../_static/pygments.css"><link rel="stylesheet" href="kit.css">'
     return HEAD.format(title="A book that moves mass", more=sheets, kind="print") + "".join(bodies) + "</body></html>"
 
 
@@ -190,7 +188,7 @@ def make(site: Path) -> list[Path]:
     """Write the kit's pages below the site; returns them."""
     folder = site / "kit"
     folder.mkdir(exist_ok=True)
-    (folder / "kit.css").write_text(STYLE, encoding="utf-8")
+    shutil.copy(BOOK / "kit.css", folder / "kit.css")
     written, links = [], []
     for chapter in sorted({q.chapter for q in questions().values()}):
         if not (site / f"{chapter}.html").is_file():

@@ -70,10 +70,24 @@ def test_a_worksheet_holds_the_equations_that_its_exercise_names():
 
 def test_the_printed_book_has_pictures_in_the_place_of_demos_and_its_folds_open(site):
     text = kit.whole_book(site)
-    assert text.count('class="page"') == 2
+    assert text.count('class="page"') == 3  # the start, a list of the pages, the chapter
+    assert '<li><a href="#page-1">2. A title</a></li>' in text and 'id="page-1"' in text
+    assert 'processHtmlClass: "math"' in text  # MyST marks a whole section as none of MathJax's business
     assert "move()" not in text and "noscript" not in text
     assert '<details open="">' in text and '<img src="../_images/still.png"' in text
     assert "03_scaling.html" not in text
+
+
+def test_the_printed_book_leaves_out_the_code_of_figures_and_keeps_solutions(site):
+    fold = """<div class="cell tag_{tag}"><details class="hide above-input"><summary><p class="collapsed">Show the {what}</p>
+      <p class="expanded">Hide the {what}</p></summary>{code}</details></div>"""
+    body = fold.format(tag="hide-input", what="code of this figure", code="plot()")
+    body += fold.format(tag="hide-cell", what="solution of (b)", code="solve()") + '<a href="index.html#x">start</a>'
+    (site / "03_scaling.html").write_text(f"<article><h1>3. Scaling</h1>{body}</article>", encoding="utf-8")
+    text = kit.whole_book(site)
+    assert "plot()" not in text and "solve()" in text
+    assert "The solution of (b)" in text and "Hide the solution" not in text
+    assert '<a href="#page-0">start</a>' in text
 
 
 def test_the_kit_says_where_it_is_missing_its_book(tmp_path, capsys):

@@ -1,10 +1,12 @@
-/* Opens every page of the built book in the system's Chromium and prints one JSON report on standard output.
+/* Opens every page of the built book in the system's Chromium and prints one JSON report on
+ * standard output.
  *
  *   node pages.mjs FOLDER http|file CHROMIUM
  *
- * Every request to another host is refused and reported. Each slider is moved to both of its ends by keyboard, and the
- * picture beside it has to change; the search has to find something. Over http each page is also opened in dark mode,
- * scanned by axe-core in both, and opened with JavaScript switched off, where a demo has to show its first frame.
+ * Every request to another host is refused and reported. Each slider is moved to both of its
+ * ends by keyboard, and the picture beside it has to change; the search has to find something.
+ * Over http each page is also opened in dark mode, scanned by axe-core in both, and opened with
+ * JavaScript switched off, where a demo has to show its first frame.
  */
 import { createServer } from "node:http";
 import { createRequire } from "node:module";
@@ -18,25 +20,41 @@ const folder = resolve(folderArgument);
 const VIEW = 'script[type="application/vnd.jupyter.widget-view+json"]';
 const LOOPBACK = new Set(["127.0.0.1", "localhost", "[::1]"]);
 const TYPES = {
-  ".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".json": "application/json",
-  ".svg": "image/svg+xml", ".png": "image/png", ".woff": "font/woff", ".woff2": "font/woff2",
+  ".html": "text/html",
+  ".js": "text/javascript",
+  ".css": "text/css",
+  ".json": "application/json",
+  ".svg": "image/svg+xml",
+  ".png": "image/png",
+  ".woff": "font/woff",
+  ".woff2": "font/woff2",
 };
 
 async function pagesBelow(directory) {
   const found = [];
   for (const entry of await readdir(directory, { withFileTypes: true })) {
-    if (entry.isDirectory() && !entry.name.startsWith("_")) found.push(...(await pagesBelow(join(directory, entry.name))));
-    else if (entry.isFile() && entry.name.endsWith(".html")) found.push(relative(folder, join(directory, entry.name)));
+    if (entry.isDirectory() && !entry.name.startsWith("_") && entry.name !== "kit")
+      found.push(...(await pagesBelow(join(directory, entry.name))));
+    else if (entry.isFile() && entry.name.endsWith(".html"))
+      found.push(relative(folder, join(directory, entry.name)));
   }
   return found.sort();
 }
 
 async function serve() {
   const server = createServer(async (request, response) => {
-    const path = resolve(folder, "." + decodeURIComponent(new URL(request.url, "http://x").pathname));
+    const path = resolve(
+      folder,
+      "." + decodeURIComponent(new URL(request.url, "http://x").pathname),
+    );
     if (path.endsWith("favicon.ico")) return response.writeHead(204).end();
     const inside = path === folder || path.startsWith(folder + sep);
-    const isFile = inside && (await stat(path).then((s) => s.isFile(), () => false));
+    const isFile =
+      inside &&
+      (await stat(path).then(
+        (s) => s.isFile(),
+        () => false,
+      ));
     if (!isFile) return response.writeHead(404).end("not found");
     response.writeHead(200, { "content-type": TYPES[extname(path)] ?? "application/octet-stream" });
     response.end(await readFile(path));
@@ -49,16 +67,37 @@ async function serve() {
 async function open(browser, url, options) {
   const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options });
   const record = { errors: [], outside: [], bytes: 0 };
-  await context.route((u) => /^(https?|wss?):$/.test(u.protocol) && !LOOPBACK.has(u.hostname), (route) => {
-    record.outside.push(route.request().url());
-    return route.abort();
-  });
+  await context.route(
+    (u) => /^(https?|wss?):$/.test(u.protocol) && !LOOPBACK.has(u.hostname),
+    (route) => {
+      record.outside.push(route.request().url());
+      return route.abort();
+    },
+  );
   const page = await context.newPage();
-  page.setDefaultTimeout(120000);  // a busy machine is not a broken page
+  page.setDefaultTimeout(120000); // a busy machine is not a broken page
   page.on("pageerror", (error) => record.errors.push(`page error: ${error.message}`));
-  page.on("console", (message) => { if (message.type() === "error") record.errors.push(`console: ${message.text()}`); });
-  page.on("requestfinished", (request) => { if (/^(blob|data):/.test(request.url())) return; record.sizes = [...(record.sizes ?? []), request.response().then((r) => r?.body()).then((b) => { record.bytes += b?.length ?? 0; }, () => {})]; });
-  page.on("response", (r) => { if (r.status() >= 400) record.errors.push(`${r.status()} for ${r.url()}`); });
+  page.on("console", (message) => {
+    if (message.type() === "error") record.errors.push(`console: ${message.text()}`);
+  });
+  page.on("requestfinished", (request) => {
+    if (/^(blob|data):/.test(request.url())) return;
+    record.sizes = [
+      ...(record.sizes ?? []),
+      request
+        .response()
+        .then((r) => r?.body())
+        .then(
+          (b) => {
+            record.bytes += b?.length ?? 0;
+          },
+          () => {},
+        ),
+    ];
+  });
+  page.on("response", (r) => {
+    if (r.status() >= 400) record.errors.push(`${r.status()} for ${r.url()}`);
+  });
   await page.goto(url, { waitUntil: "load", timeout: 120000 });
   if (options.javaScriptEnabled !== false)
     await page.waitForFunction(() => document.documentElement.dataset.widgets === "ready");
@@ -66,14 +105,15 @@ async function open(browser, url, options) {
 }
 
 /* What a reader sees of a demo, without its handles: canvases, pictures and drawings. */
-const picture = (slider) => slider.evaluate((input) => {
-  const demo = input.closest(".wdl-widget") ?? input.closest(".cell_output") ?? document.body;
-  const parts = [];
-  for (const canvas of demo.querySelectorAll("canvas")) parts.push(canvas.toDataURL());
-  for (const image of demo.querySelectorAll("img")) parts.push(image.src);
-  for (const drawing of demo.querySelectorAll("svg")) parts.push(drawing.outerHTML);
-  return { drawn: parts.join("|"), text: demo.innerText };
-});
+const picture = (slider) =>
+  slider.evaluate((input) => {
+    const demo = input.closest(".wdl-widget") ?? input.closest(".cell_output") ?? document.body;
+    const parts = [];
+    for (const canvas of demo.querySelectorAll("canvas")) parts.push(canvas.toDataURL());
+    for (const image of demo.querySelectorAll("img")) parts.push(image.src);
+    for (const drawing of demo.querySelectorAll("svg")) parts.push(drawing.outerHTML);
+    return { drawn: parts.join("|"), text: demo.innerText };
+  });
 
 /* True once `drawn` differs from `before`; a demo may draw in the next animation frame. */
 async function changed(slider, before) {
@@ -85,13 +125,21 @@ async function changed(slider, before) {
   return null;
 }
 
-/* How often Tab is pressed until the focus is in the page's first demo, by way of the link that leads there. */
+/* How often Tab is pressed until the focus is in the page's first demo, by way of the link that
+ * leads there.
+ */
 async function tabsToDemo(page) {
   if (!(await page.locator(".wdl-demo:not(.wdl-predict)").count())) return 0;
   for (let count = 1; count <= 12; count++) {
     await page.keyboard.press("Tab");
-    if (count === 1 && await page.evaluate(() => document.activeElement.matches(".wdl-skip"))) await page.keyboard.press("Enter");
-    if (await page.evaluate(() => Boolean(document.activeElement.closest(".wdl-demo:not(.wdl-predict)")))) return count;
+    if (count === 1 && (await page.evaluate(() => document.activeElement.matches(".wdl-skip"))))
+      await page.keyboard.press("Enter");
+    if (
+      await page.evaluate(() =>
+        Boolean(document.activeElement.closest(".wdl-demo:not(.wdl-predict)")),
+      )
+    )
+      return count;
   }
   return 99;
 }
@@ -101,36 +149,57 @@ async function moveSliders(page, page_name) {
   const sliders = await page.locator("input[type=range]:not(.wdl-predict input)").all();
   for (const [index, slider] of sliders.entries()) {
     if (!(await slider.isVisible())) continue;
-    const name = `${page_name}: slider ${index + 1} (${await slider.getAttribute("aria-label") ?? "no aria-label"})`;
+    const name = `${page_name}: slider ${index + 1} (${(await slider.getAttribute("aria-label")) ?? "no aria-label"})`;
     await slider.focus();
     await page.keyboard.press("Home");
     await page.waitForTimeout(150);
     const low = await picture(slider);
     await page.keyboard.press("End");
     const high = await changed(slider, low.drawn);
-    if (high === null) complaints.push(`${name}: the picture at the right end is the one at the left end`);
+    if (high === null)
+      complaints.push(`${name}: the picture at the right end is the one at the left end`);
     await page.keyboard.press("Home");
-    if (high !== null && (await changed(slider, high.drawn)) === null) complaints.push(`${name}: it does not come back`);
+    if (high !== null && (await changed(slider, high.drawn)) === null)
+      complaints.push(`${name}: it does not come back`);
     for (const seen of [low, high])
-      if (seen && /\bNaN\b|\bundefined\b/.test(seen.text)) complaints.push(`${name}: shows "${seen.text.match(/.{0,30}(NaN|undefined).{0,30}/)?.[0]}"`);
+      if (seen && /\bNaN\b|\bundefined\b/.test(seen.text))
+        complaints.push(
+          `${name}: shows "${seen.text.match(/.{0,30}(NaN|undefined).{0,30}/)?.[0]}"`,
+        );
   }
   return { count: sliders.length, complaints };
 }
 
 async function scan(page) {
   await page.addScriptTag({ path: createRequire(import.meta.url).resolve("axe-core/axe.min.js") });
-  const result = await page.evaluate(() => window.axe.run(document, { resultTypes: ["violations"], preload: false }));
+  const result = await page.evaluate(() =>
+    window.axe.run(document, { resultTypes: ["violations"], preload: false }),
+  );
   return result.violations
     .filter((v) => ["serious", "critical"].includes(v.impact))
-    .map((v) => `${v.impact} ${v.id}: ${v.nodes.length} x ${v.nodes[0].target.join(" ")}: ${v.nodes[0].failureSummary.split("\n")[1] ?? ""}`);
+    .map(
+      (v) =>
+        `${v.impact} ${v.id}: ${v.nodes.length} x ${v.nodes[0].target.join(" ")}: ` +
+        `${v.nodes[0].failureSummary.split("\n")[1] ?? ""}`,
+    );
 }
 
 async function inspect(browser, base, name) {
-  const report = { page: name, errors: [], outside: [], unchanged: [], accessibility: [], sliders: 0 };
-  const gather = (record) => { report.errors.push(...record.errors); report.outside.push(...record.outside); };
+  const report = {
+    page: name,
+    errors: [],
+    outside: [],
+    unchanged: [],
+    accessibility: [],
+    sliders: 0,
+  };
+  const gather = (record) => {
+    report.errors.push(...record.errors);
+    report.outside.push(...record.outside);
+  };
   const { page, context, record } = await open(browser, base + name, { colorScheme: "light" });
   await Promise.all(record.sizes ?? []);
-  report.bytes = record.bytes;  // of the first load, uncompressed
+  report.bytes = record.bytes; // of the first load, uncompressed
   report.tabs = await tabsToDemo(page);
   const { count, complaints } = await moveSliders(page, name);
   report.sliders = count;
@@ -145,7 +214,9 @@ async function inspect(browser, base, name) {
   return report;
 }
 
-/* What does not depend on where the page comes from: dark mode, and a browser without JavaScript. */
+/* What does not depend on where the page comes from: dark mode, and a browser without
+ * JavaScript.
+ */
 async function inspectFurther(browser, base, name, views, report, gather) {
   const dark = await open(browser, base + name, { colorScheme: "dark" });
   report.accessibility.push(...(await scan(dark.page)).map((line) => `dark: ${line}`));
@@ -155,7 +226,9 @@ async function inspectFurther(browser, base, name, views, report, gather) {
   const bare = await open(browser, base + name, { javaScriptEnabled: false });
   const stills = await bare.page.locator(".wdl-first-frame:visible").count();
   if (stills < views)
-    report.unchanged.push(`${name}: without JavaScript ${views - stills} of ${views} demos show no first frame`);
+    report.unchanged.push(
+      `${name}: without JavaScript ${views - stills} of ${views} demos show no first frame`,
+    );
   gather(bare.record);
   await bare.context.close();
 }
@@ -163,20 +236,33 @@ async function inspectFurther(browser, base, name, views, report, gather) {
 async function search(browser, base) {
   const { page, context, record } = await open(browser, base + "search.html?q=barycenter", {});
   const hit = page.locator("#search-results li").first();
-  const found = await hit.waitFor({ timeout: 10000 }).then(() => true, () => false);
+  const found = await hit.waitFor({ timeout: 10000 }).then(
+    () => true,
+    () => false,
+  );
   await context.close();
   return { page: "search.html?q=barycenter", found, ...record };
 }
 
-const server = scheme === "http" ? await serve() : { base: pathToFileURL(folder + sep).href, close() {} };
+const server =
+  scheme === "http" ? await serve() : { base: pathToFileURL(folder + sep).href, close() {} };
 const browser = await chromium.launch({
   executablePath,
-  args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync", "--force-color-profile=srgb"],
+  args: [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--force-color-profile=srgb",
+  ],
 });
 try {
   const pages = [];
-  for (const name of await pagesBelow(folder)) pages.push(await inspect(browser, server.base, name));
+  for (const name of await pagesBelow(folder))
+    pages.push(await inspect(browser, server.base, name));
   console.log(JSON.stringify({ scheme, pages, search: await search(browser, server.base) }));
 } finally {
   await browser.close();
