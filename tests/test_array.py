@@ -240,3 +240,14 @@ def test_a_type_that_files_and_networks_use_gives_what_float64_gives(door, kind)
     exact = DOORS[door]({name: np.asarray(x, dtype=np.float64) for name, x in held.items()})
     atol = 5e-4 if door == "fit" else 2e-5  # where a descent stops is less sure than a number
     np.testing.assert_allclose(to_numpy(DOORS[door](given)).astype(float), exact, rtol=2e-4, atol=atol)
+
+
+@pytest.mark.parametrize("rows_last", [False, True])
+def test_sums_over_rows_are_alike_in_both_orders_of_memory(xp, rng, rows_last):
+    drawn = rng.standard_normal((6, 5, 2, 7))
+    weight, y, *xs = (xp.array(np.ascontiguousarray(a.T).T if rows_last else a) for a in drawn)
+    gram, right = _array.row_gram(weight, xs, y)
+    assert_close(gram, np.einsum("rpk,irpk,jrpk->rij", drawn[0], drawn[2:], drawn[2:]), rtol=1e-12)
+    assert_close(right, np.einsum("rpk,irpk,rpk->ri", drawn[0], drawn[2:], drawn[1]), rtol=1e-12)
+    shares = rng.standard_normal((5, 4))
+    assert_close(_array.row_blend(xp.array(shares), xs), np.einsum("ri,irpk->rpk", shares, drawn[2:]), rtol=1e-12)

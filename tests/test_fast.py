@@ -48,6 +48,23 @@ def test_the_scalings_of_the_fast_path_are_the_steps_of_sinkhorn(rng, name):
             assert_close(a, b, rtol=1e-12)
 
 
+@pytest.mark.parametrize("name", COSTS)
+@pytest.mark.parametrize("zeros", [False, True])
+def test_the_operator_of_the_implicit_gradient_is_the_plain_one(rng, name, zeros):
+    atoms, weights = random_histograms(rng, 3, 70), random_histograms(rng, 5, 3)
+    if zeros:
+        atoms[0, :20] = weights[2, 1] = 0.0
+    kernel = wt.gibbs_kernel(COSTS[name], 0.5)
+    state = nth(wt.barycenter_steps(atoms, weights, kernel), 30)
+    link = gradients._linked(weights, kernel, state, PLAIN)
+    operator, into, out = path_for(kernel, PLAIN, atoms).return_trip(link)
+    y = link.onward(rng.standard_normal(state.b.shape))
+    assert_close(out(into(y)), y, rtol=0)
+    for rows in (None, np.array([0, 2, 3])):
+        some, z = (link, y) if rows is None else (link.rows(rows), y[rows])
+        assert_close(out(operator(rows)(into(z))), z - some.onward(some.mean_return(z)), atol=1e-12)
+
+
 def test_the_fast_path_knows_when_it_was_wrong():
     atoms = np.stack([gaussian(200, 50, 5), gaussian(200, 130, 10)])
     with np.errstate(all="ignore"):

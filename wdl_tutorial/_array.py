@@ -295,6 +295,35 @@ def row_products(xs: list[Array], ys: list[Array]) -> Array:
     return xp.matmul(left, xp.matrix_transpose(right))
 
 
+def row_gram(weight: Array, xs: list[Array], y: Array) -> tuple[Array, Array]:
+    """The sums of weight x_i x_j, (rows, len(xs), len(xs)), and of weight x_i y, (rows, len(xs)), in each row."""
+    rows, n = y.shape[0], len(xs)
+    if not all(rows_last(a) for a in (weight, y, *xs)):
+        left = [weight * x for x in xs]
+        return row_products(left, xs), row_products(left, [y])[:, :, 0]
+    weight, y, *xs = (a.T.reshape(-1, rows) for a in (weight, y, *xs))
+    gram, right, left = np.empty((rows, n, n), y.dtype), np.empty((rows, n), y.dtype), np.empty_like(y)
+    for i, x in enumerate(xs):
+        np.multiply(weight, x, out=left)
+        right[:, i] = np.einsum("kr,kr->r", left, y)
+        for j in range(i + 1):
+            gram[:, i, j] = gram[:, j, i] = np.einsum("kr,kr->r", left, xs[j])
+    return gram, right
+
+
+def row_blend(shares: Array, xs: list[Array]) -> Array:
+    """The sum of shares_i x_i in each row, shares (rows, len(xs))."""
+    total = shares[:, 0][:, None, None] * xs[0]
+    if not rows_last(total):
+        for i in range(1, len(xs)):
+            total = total + shares[:, i][:, None, None] * xs[i]
+        return total
+    term = np.empty_like(total)
+    for i in range(1, len(xs)):
+        total += np.multiply(shares[:, i][:, None, None], xs[i], out=term)
+    return total
+
+
 def number(x: Array) -> float:
     """A one-element array as a Python float; of a torch tensor that tracks gradients, its value."""
     return float(to_numpy(x))

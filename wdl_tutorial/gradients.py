@@ -21,7 +21,20 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ._array import Array, array_namespace, as_float, detached, device, number, one_type, safe_log, to_backend, to_numpy
+from ._array import (
+    Array,
+    array_namespace,
+    as_float,
+    detached,
+    device,
+    number,
+    one_type,
+    row_products,
+    safe_log,
+    take_rows,
+    to_backend,
+    to_numpy,
+)
 from ._checks import (
     check_eps,
     check_options,
@@ -137,7 +150,14 @@ def implicit(
 
     # I - theta^2 Pi N is self-adjoint in the range of Pi only, and another problem's y is not in the range of this one's
     start = None if start is None else link.onward(start)
-    found = conjugate_gradients(operator, right, link.mass, tol=tol, max_iter=max_iter, start=start)
+    path = path_for(kernel, variant, atoms, weights)
+    if path is None:
+        found = conjugate_gradients(operator, right, link.mass, tol=tol, max_iter=max_iter, start=start)
+    else:
+        operator, into, out = path.return_trip(link)
+        right, start = into(right), None if start is None else into(start)
+        found = conjugate_gradients(operator, right, into(link.mass), tol=tol, max_iter=max_iter, start=start)
+        found = found._replace(x=out(found.x))
     if not bool(xp.all(found.residual <= tol)):
         worst = number(xp.max(found.residual))
         remedy = f"{too_fine(tol, atoms)}Raise max_iter, or eps."
@@ -240,10 +260,9 @@ def conjugate_gradients(
     residual is ``tol`` times that of its right side, or where rounding leaves no direction to go in.
     """
     xp = array_namespace(right, weight)
-    axes = tuple(range(1, right.ndim))
 
     def inner(x: Array, y: Array) -> Array:
-        return xp.sum(weight * x * y, axis=axes, keepdims=True)
+        return xp.reshape(row_products([weight * x], [y]), (-1, *[1] * (right.ndim - 1)))
 
     def over(x: Array, y: Array) -> Array:
         return xp.where(y > 0, x / xp.where(y > 0, y, xp.ones_like(y)), xp.zeros_like(x))
@@ -259,11 +278,11 @@ def conjugate_gradients(
             gone = xp.reshape(gone, (-1,))
             if bool(xp.any(gone)):
                 out, busy = xp.nonzero(gone)[0], xp.nonzero(~gone)[0]
-                left.append([xp.take(z, out, axis=0) for z in (rows, x, residual)])
+                left.append([take_rows(z, out) for z in (rows, x, residual)])
                 if not busy.shape[0]:
                     break
                 held = (rows, x, r, p, length, whole, weight)
-                rows, x, r, p, length, whole, weight = (xp.take(z, busy, axis=0) for z in held)
+                rows, x, r, p, length, whole, weight = (take_rows(z, busy) for z in held)
                 apply = operator(rows)
         q = apply(p)
         step = over(length, inner(p, q))

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-from ._array import Array, array_namespace, device, number, on_host, row_products, take_rows
+from ._array import Array, array_namespace, device, number, on_host, row_blend, row_gram, row_products, take_rows
 
 
 class ConvergenceWarning(UserWarning):
@@ -218,12 +218,10 @@ def _extrapolated(
         if not bool(xp.all(xp.isfinite(errors))):
             moves, logs, weighted = (xp.where(on, a, b) for a, b in ((moves, 0.0 * x), (logs, x), (weighted, 0.0 * x)))
             pairs = tuple(tuple(xp.where(on, a, xp.zeros_like(a)) for a in pair) for pair in pairs)
-    share = _combination(pairs, age, weighted, step)
+    share = _combination(pairs, age, moves, step)
     reach = xp.where(better, xp.clip(2.0 * memory.reach, max=LONGEST_REACH), memory.reach / 4.0)
     share = share / xp.clip(xp.sum(xp.abs(share), axis=1) / reach, min=1.0)[:, None]
-    jump = xp.zeros_like(x)
-    for i, (_, end) in enumerate(pairs):
-        jump = jump - share[:, i][:, None, None] * end
+    jump = row_blend(-share, [end for _, end in pairs]) if pairs else xp.zeros_like(x)
     if free:
         total = xp.sum(step.mass, axis=-1, keepdims=True)
         total = xp.where(total > 0, total, xp.ones_like(total))
@@ -234,22 +232,20 @@ def _extrapolated(
     return x + jump, _Memory(x, error, dual, jump, slope, reach, age, (moves, logs), pairs)
 
 
-def _combination(pairs: tuple, age: Array, weighted: Array, step: Plain) -> Array:
-    """The shares (rows, depth) of the pairs that leave least of the moves, which come times their mass."""
+def _combination(pairs: tuple, age: Array, moves: Array, step: Plain) -> Array:
+    """The shares (rows, depth) of the pairs that leave least of the moves."""
     xp, depth = array_namespace(age), len(pairs)
     if not pairs:
         return xp.zeros((age.shape[0], 0), dtype=age.dtype, device=device(age))
-    changes, weight = [change for change, _ in pairs], step.mass * step.factor
-    gram = row_products([weight * change for change in changes], changes)
-    right = row_products(changes, [weighted * step.factor])
+    gram, right = row_gram(step.mass * step.factor, [change for change, _ in pairs], moves)
     older = xp.arange(depth - 1, -1, -1, dtype=age.dtype, device=device(age))  # than how many others
     known = older[None, :] < age[:, None]
     gram = xp.where(known[:, :, None] & known[:, None, :], gram, xp.zeros_like(gram))
-    right = xp.where(known[:, :, None], right, xp.zeros_like(right))
+    right = xp.where(known, right, xp.zeros_like(right))
     info = xp.finfo(age.dtype)
     ridge = 2.0**12 * float(info.eps) * xp.linalg.trace(gram) + float(info.smallest_normal)
     eye = xp.eye(depth, dtype=age.dtype, device=device(age))
-    return xp.linalg.solve(gram + ridge[:, None, None] * eye, right)[:, :, 0]
+    return xp.linalg.solve(gram + ridge[:, None, None] * eye, right[:, :, None])[:, :, 0]
 
 
 def _take(tree: Any, rows: Array) -> Any:

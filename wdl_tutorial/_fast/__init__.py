@@ -24,6 +24,7 @@ class Path(NamedTuple):
     forward: Callable  # for `barycenter_steps`, with the way back
     sinkhorn_iteration: Callable  # for `transport.plain_iteration`
     barycenter_iteration: Callable  # for `barycenters.plain_iteration`
+    return_trip: Callable  # for the operator of `gradients.implicit`
 
 
 def path_for(kernel: Any, variant: Variant, *arrays: Array) -> Path | None:
@@ -36,4 +37,4 @@ def path_for(kernel: Any, variant: Variant, *arrays: Array) -> Path | None:
     if not all(is_numpy(x) for x in arrays):
         return None
     forward = image.forward if image.fits(kernel) else line.forward
-    return Path(line.scalings, forward, line.sinkhorn_iteration, line.barycenter_iteration)
+    return Path(line.scalings, forward, line.sinkhorn_iteration, line.barycenter_iteration, line.return_trip)

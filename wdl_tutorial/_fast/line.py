@@ -156,6 +156,49 @@ def barycenter_iteration(
     return problem, logical(layout.split(x.transpose(1, 0, 2)))
 
 
+def return_trip(link: Any) -> tuple[Callable, Callable, Callable]:
+    """`gradients.implicit`'s y - Pi N y, balanced, with the rows innermost in memory; the way into that layout, and out."""
+    kernel, (n, n_atoms, n_bins) = link.kernel, link.b.shape
+    layout = Layout(n_bins, *kernel.blocks)
+    inner = (slice(None), slice(0, layout.size))
+
+    def panels(x: np.ndarray) -> np.ndarray:
+        """(rows, n_atoms, n_bins) as (blocks, size, n_atoms, rows); the padding is zero."""
+        held = layout.split(x.transpose(1, 0, 2))
+        held.reshape(-1, *held.shape[2:])[n_bins:] = 0.0
+        return held
+
+    total = link.mass.sum(axis=-1, keepdims=True)
+    held = [panels(x) for x in (link.b, link.over_kb, link.a, link.over_phi)]
+    held += [panels(link.mass / np.where(total > 0, total, 1.0)), np.broadcast_to(link.shares[..., 0].T, (n_atoms, n))]
+    alive = None if (link.mass > 0).all() else panels(link.mass > 0)
+
+    def operator(rows: np.ndarray | None):
+        some = held if rows is None else [np.take(x, rows, axis=-1) for x in held]
+        b, over_kb, a, over_phi, mean, shares = some
+        there = alive if rows is None or alive is None else np.take(alive, rows, axis=-1)
+        left = np.empty((layout.blocks, layout.size + layout.carries, *b.shape[2:]), b.dtype)
+        product = np.empty_like(b)
+
+        def apply(y: np.ndarray) -> np.ndarray:
+            np.multiply(b, y.transpose(2, 1, 0).reshape(b.shape), out=left[inner])
+            kernel.columns(layout.panel(left), layout.panel(product))
+            np.multiply(over_kb, product, out=product)
+            np.multiply(a, product, out=left[inner])
+            kernel.columns_t(layout.panel(left), layout.panel(product))
+            np.multiply(over_phi, product, out=product)
+            np.subtract(product, np.einsum("bsmn,mn->bsn", product, shares)[:, :, None], out=product)
+            np.subtract(product, np.einsum("bsmn,bsmn->mn", mean, product), out=product)
+            product.reshape(-1, *b.shape[2:])[n_bins:] = 0.0
+            if there is not None:
+                np.multiply(product, there, out=product)
+            return y - logical(product)
+
+        return apply
+
+    return operator, lambda x: logical(panels(x)), lambda x: np.ascontiguousarray(x[:, :, :n_bins])
+
+
 class Pass(NamedTuple):
     """A forward pass kept for its pull-back. phi is not kept: P / b is faster than memory."""
 
