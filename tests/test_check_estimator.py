@@ -15,10 +15,10 @@ class OnAnyTable(wt.WassersteinDictionary):
     Its own door wants rows that sum to one and a cost of as many bins; the checks know neither.
     """
 
-    def __init__(self, n_atoms=1, *, max_iter=3, random_state=0):
+    def __init__(self, n_atoms=1, *, solver="lbfgs", max_iter=3, random_state=0):
         super().__init__(
             n_atoms, cost=None, eps=0.2, loss="kl_reverse", n_iter=3, tol=None, max_iter=max_iter, n_jobs=1,
-            random_state=random_state,
+            random_state=random_state, solver=solver,
         )  # fmt: skip
 
     def _check_data(self, X, **options):
@@ -49,6 +49,6 @@ EXPECTED = {
 
 
 @pytest.mark.filterwarnings("ignore")
-@parametrize_with_checks([OnAnyTable()], expected_failed_checks=lambda _: EXPECTED)
+@parametrize_with_checks([OnAnyTable(), OnAnyTable(solver="minibatch")], expected_failed_checks=lambda _: EXPECTED)
 def test_the_dictionary_is_an_estimator_to_scikit_learn(estimator, check):
     check(estimator)

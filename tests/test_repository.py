@@ -37,6 +37,8 @@ optimize
 rowwise
 statefiles
 objective
+batches
+blocks
 dictionary
 presets
 metrics

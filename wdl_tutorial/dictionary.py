@@ -29,6 +29,7 @@ from ._array import (
     device,
     is_array,
     is_complex,
+    is_numpy,
     softmax,
     to_backend,
     to_numpy,
@@ -48,7 +49,9 @@ from ._checks import (
     same_backend,
 )
 from .barycenters import barycenter
-from .chunks import WorkersLost, chunk_length, slices
+from .batches import WINDOW, Solved, atoms_moved, first_state, in_order, solve_weights, still_falls
+from .blocks import elsewhere, slabs, some_rows, take
+from .chunks import Mapper, WorkersLost, chunk_length, slices
 from .costs import check_cost
 from .gradients import softmax_vjp
 from .histograms import normalize
@@ -63,13 +66,12 @@ from .objective import (
     announce_slow,
     check_terms,
     evaluate_chunks,
-    locality_costs,
     problem_for,
     scalings_after,
     wdl_objective,  # noqa: F401  (its first home)
 )
 from .optimize import AdamState, LBFGSState, Params, adam_steps, cosine, lbfgs_restarts, lbfgs_steps
-from .rowwise import minimise_rows, simplex_lattice
+from .rowwise import simplex_lattice
 from .scaling import Variant
 from .statefiles import all_or_nothing, check_writable, keep, pack, read_state, reading, unpack, write_state
 
@@ -107,8 +109,9 @@ COLD_TOL = 1e-9  # of the loss that a converged fit ends with
 class _Fit:
     """What one fit hands from step to step: its problem, the scalings of a warm start, and whether a warning was given."""
 
-    def __init__(self, model: WassersteinDictionary, problem: Problem, missed: list):
+    def __init__(self, model: WassersteinDictionary, problem: Problem, missed: list, mark: str | None = None):
         self.model, self.problem = model, problem
+        self.mark = mark  # of the data and settings, for a checkpoint
         self.missed = missed  # the inner runs that stopped short of their tolerance, so far
         self.warm: Array | None = None  # (n_samples, n_atoms, n_bins)
         self.told = False
@@ -162,12 +165,15 @@ class WassersteinDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
     momentum : float, in (-1, 0]
         Heavy ball of the barycenter iterations (Algorithm 5).
     domain : {"auto", "kernel", "log"}
-    solver : {"lbfgs", "adam"}
-        L-BFGS has a strong Wolfe line search.
+    solver : {"lbfgs", "adam", "minibatch"}
+        L-BFGS has a strong Wolfe line search. "minibatch": atoms from ``max_iter`` random batches whose weights are solved.
+        It takes as long for a million samples as for a thousand, and samples that lie elsewhere: memory maps, arrays of
+        zarr and h5py.
     learning_rate : float
     betas : pair of float
     schedule : {"constant", "cosine"}
-        These three are Adam's; "cosine" falls to a tenth over ``max_iter``.
+        These three are Adam's; "cosine" falls to a tenth over ``max_iter``. Minibatches always have a cosine, down to 3 %
+        of ``learning_rate``, which then stays.
     init : {"kmeans++", "extremes", "data", "random", "uniform", "masses"}
         First atoms, "kmeans++" in Wasserstein space. Where atoms have masses, these are chosen among the shapes of the
         samples, or "masses": the brightest, the darkest, and extremes.
@@ -189,8 +195,8 @@ class WassersteinDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
     max_iter : int
         Steps of the solver in each restart.
     tol : float or None
-        Stop when the loss has changed by less than this, relatively, over the last steps (20 of Adam, 5 of L-BFGS).
-        None: run exactly ``max_iter`` steps, and do not warn.
+        Stop when the loss has changed by less than this, relatively, over the last steps (20 of Adam, 5 of L-BFGS;
+        of minibatches the mean of 50). None: run exactly ``max_iter`` steps, and do not warn.
     n_restarts : int
         Starts from different draws; the best is kept.
     random_state : int, numpy.random.Generator, RandomState or None
@@ -209,14 +215,20 @@ class WassersteinDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         Where the state of the fit is kept; a fit with the same settings and data goes on from there, and ends as if it
         had never stopped. A disk that fills up is a warning, not the end.
     checkpoint_every : int, in steps
+    batch_size : int
+        Samples of a minibatch, drawn at random, in proportion to ``sample_weight``.
+    batch_tol : float
+    batch_max_iter : int
+        How exactly the weights of a minibatch are solved, as ``tol`` and ``max_iter`` of :meth:`transform`.
 
     Attributes
     ----------
     atoms_ : array, shape (n_atoms, n_bins)
         In the backend of X.
-    weights_ : array, shape (n_samples, n_atoms)
+    weights_ : array, shape (n_samples, n_atoms), or None
+        After minibatches those of :meth:`transform`, None where X lies elsewhere; after :meth:`partial_fit` the batch's.
     loss_ : float
-        The objective at them, from b = 1 in ``cold_n_iter_`` iterations.
+        The objective at them, from b = 1 in ``cold_n_iter_`` iterations; the mean of the last 50 batches without them.
     loss_curve_ : list of float
         One per step of the best restart, the start included. With ``warm_restart`` each is the value that was
         minimised, of warm scalings: not comparable with ``loss_``, or across restarts.
@@ -280,6 +292,9 @@ class WassersteinDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         callback: Callable[[int, float, Array, Array], None] | None = None,
         checkpoint: str | os.PathLike | None = None,
         checkpoint_every: int = 10,
+        batch_size: int = 100,
+        batch_tol: float = 1e-3,
+        batch_max_iter: int = 15,
     ):
         self.n_atoms = n_atoms
         self.cost = cost
@@ -313,6 +328,9 @@ class WassersteinDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         self.callback = callback
         self.checkpoint = checkpoint
         self.checkpoint_every = checkpoint_every
+        self.batch_size = batch_size
+        self.batch_tol = batch_tol
+        self.batch_max_iter = batch_max_iter
 
     # ---------------------------------------------------------------------------------------------------- public
 
@@ -339,6 +357,8 @@ class WassersteinDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         OSError
             ``checkpoint`` cannot be written.
         """
+        if self.solver == "minibatch":
+            return self._fit_batches(X, sample_weight)
         frame, (X, cost) = X, self._check_data(X)
         terms = self._terms(X, self.n_iter)
         if self.n_atoms > X.shape[0]:
@@ -350,13 +370,14 @@ class WassersteinDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
             check_writable(self.checkpoint)
         with said_once("fit", "sinkhorn_") as missed, all_or_nothing(self, but=self._has_found):
             _check_feature_names(self, frame, reset=True)
-            self.n_features_in_, self.mass_ = X.shape[1], mass
+            self.n_features_in_, self.mass_, self._batches = X.shape[1], mass, None
             self._keep_nothing(X)
             try:
-                saved = self._resume(X, importance)
+                mark = None if self.checkpoint is None else self._fingerprint(X, importance)
+                saved = self._resume(mark, X)
                 with problem_for(X, importance, cost, terms, self.n_atoms, self.chunk_size, self.n_jobs) as problem:
                     warm = problem._replace(starts={}) if self.n_iter is None else problem
-                    self._fit(_Fit(self, warm, missed), cost, saved)
+                    self._fit(_Fit(self, warm, missed, mark), cost, saved)
             except (KeyboardInterrupt, WorkersLost) as stop:
                 if not self._has_found():
                     raise
@@ -377,9 +398,12 @@ class WassersteinDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         if self.warm_restart is not None and self.loss_curve_:
             best = best._replace(value=self._cold_value(X, importance, best.params, len(self.loss_curve_) - 1))
         self._keep(X, best, self.loss_curve_, converged=self.converged_)  # it may have come amid a _keep
+        self._say_interrupted(stop, "steps")
+
+    def _say_interrupted(self, stop: BaseException, steps: str) -> None:
         self.interrupted_ = True
         warn(
-            f"fit was interrupted after {len(self.loss_curve_)} evaluated steps; the best so far is kept "
+            f"fit was interrupted after {len(self.loss_curve_)} evaluated {steps}; the best so far is kept "
             f"(loss {self.loss_:.6g}).{f' What ended it: {stop}' if str(stop) else ''}",
             ConvergenceWarning,
         )
@@ -500,7 +524,7 @@ class WassersteinDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         if moves_on(self.random_state):
             settings["random_state"] = None
         arrays: dict[str, np.ndarray] = {}
-        results = {k: getattr(self, k) for k in _RESULTS}
+        results = {k: getattr(self, k) for k in _RESULTS} | {"batches": self._batches and tuple(self._batches)}
         if hasattr(self, "feature_names_in_"):
             results["feature_names_in_"] = list(self.feature_names_in_)
         text = json.dumps({"settings": pack(settings, arrays), "results": pack(results, arrays)})
@@ -528,13 +552,19 @@ class WassersteinDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
             raise ValueError(f"{path} holds no {what}; it holds {', '.join(sorted(held))}.")
         with reading(path, what):
             settings, results = (unpack(held[name], arrays, None) for name in ("settings", "results"))
-            odd = set(settings) - set(cls._get_param_names()) | set(results) - {*_RESULTS, "feature_names_in_"}
+            odd = set(settings) - set(cls._get_param_names()) | set(results) - {
+                *_RESULTS,
+                "feature_names_in_",
+                "batches",
+            }
             if odd:
                 raise ValueError(f"it holds {', '.join(sorted(odd))}, which this version does not know")
             model = cls(**settings)
             results.setdefault("mass_", 1.0)  # as in files of version 0.1
             for name in _RESULTS:
                 setattr(model, name, results[name])
+            held = results.get("batches")  # nor are these
+            model._batches = AdamState(*held) if held else None
             if "feature_names_in_" in results:
                 model.feature_names_in_ = np.asarray(results["feature_names_in_"], dtype=object)
             model._check_results()
@@ -543,8 +573,9 @@ class WassersteinDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
     def _check_results(self) -> None:
         """Refuse results of a file that do not fit each other."""
         shape = (self.n_atoms, self.n_features_in_)
-        if self.atoms_.shape != shape or self.weights_.ndim != 2 or self.weights_.shape[1] != self.n_atoms:
-            raise ValueError(f"its atoms have shape {self.atoms_.shape} and its weights {self.weights_.shape}")
+        weights = np.empty((0, self.n_atoms)) if self.weights_ is None else self.weights_  # of what lay elsewhere
+        if self.atoms_.shape != shape or weights.ndim != 2 or weights.shape[1] != self.n_atoms:
+            raise ValueError(f"its atoms have shape {self.atoms_.shape} and its weights {weights.shape}")
         (check_nonnegative if self.free_mass else check_histograms)(self.atoms_, "atoms_")
         for name in ("converged_", "interrupted_"):
             if not isinstance(getattr(self, name), bool):
@@ -665,21 +696,28 @@ class WassersteinDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
     def _start(self, problem: Problem, cost: Any, rng: np.random.Generator) -> Params:
         """Logits of the first atoms and weights."""
         X, xp = problem.X, array_namespace(problem.X)
+        given = "random" if self.init_weights is None else self.init_weights
+        weights = check_start("init_weights", given, WEIGHTS, (X.shape[0], self.n_atoms), X)
+        atoms = self._first_atoms(X, problem.importance, cost, rng, problem.mapper)
+        if isinstance(weights, str):
+            ruler = Ruler(cost, self.eps, self.n_iter or 100, self.domain, problem.mapper)
+            shapes = X if self.marginal_weight is None else normalize(X)
+            weights = first_weights(weights, shapes, normalize(atoms) if self.free_mass else atoms, rng, ruler)
+        return self._log(xp.astype(atoms, X.dtype, copy=False), xp.astype(weights, X.dtype, copy=False))
+
+    def _first_atoms(
+        self, X: Array, importance: Array, cost: Any, rng: np.random.Generator, mapper: Mapper = map
+    ) -> Array:
+        """The atoms given, or by the rule called ``init`` from samples in the inner unit of mass."""
         name, given = ("init", self.init) if self.init_atoms is None else ("init_atoms", self.init_atoms)
         known = (*ATOMS, *MASSES) if self.free_mass else ATOMS
         atoms = check_start(name, given, known, (self.n_atoms, X.shape[1]), X, masses=self.free_mass)
-        given = "random" if self.init_weights is None else self.init_weights
-        weights = check_start("init_weights", given, WEIGHTS, (X.shape[0], self.n_atoms), X)
-        ruler = Ruler(cost, self.eps, self.n_iter or 100, self.domain, problem.mapper)
+        if not isinstance(atoms, str):
+            return _times(atoms, 1 / self.mass_)
+        ruler = Ruler(cost, self.eps, self.n_iter or 100, self.domain, mapper)
         shapes = X if self.marginal_weight is None else normalize(X)  # a divergence is between masses of one
-        if isinstance(atoms, str):
-            choose = first_masses if self.free_mass else first_atoms
-            atoms = choose(atoms, X if self.free_mass else shapes, self.n_atoms, rng, ruler, problem.importance)
-        else:
-            atoms = _times(atoms, 1 / self.mass_)
-        if isinstance(weights, str):
-            weights = first_weights(weights, shapes, normalize(atoms) if self.free_mass else atoms, rng, ruler)
-        return self._log(xp.astype(atoms, X.dtype, copy=False), xp.astype(weights, X.dtype, copy=False))
+        choose = first_masses if self.free_mass else first_atoms
+        return choose(atoms, X if self.free_mass else shapes, self.n_atoms, rng, ruler, importance)
 
     def _log(self, atoms: Array, weights: Array) -> Params:
         xp = array_namespace(atoms, weights)
@@ -700,6 +738,205 @@ class WassersteinDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         self.loss_, self.cold_n_iter_ = best.value, self._cold_n_iter()
         self.domain_ = getattr(self, "domain_", "kernel" if self.domain == "auto" else self.domain)
 
+    # ----------------------------------------------------------------------------------------------- minibatches
+
+    _batches: AdamState | None = None  # of a descent on minibatches
+
+    def _fit_batches(self, X: Any, sample_weight: Array | None) -> WassersteinDictionary:
+        """Learn atoms from random batches of X, which may lie elsewhere."""
+        frame, away = X, elsewhere(X)
+        X = X if away else self._check_data(X)[0]
+        self._check_settings()
+        chance = self._check_rows(X, sample_weight)
+        mark = None
+        if self.checkpoint is not None:
+            check_writable(self.checkpoint)
+            mark = self._fingerprint(X, chance)
+        with said_once("fit", "sinkhorn_") as missed, all_or_nothing(self, but=lambda: self._batches is not None):
+            _check_feature_names(self, frame if not away else None, reset=True)
+            vars(self).pop("atoms_", None)
+            self._entropy, self._batches, self.weights_ = entropy_of(self.random_state), None, None
+            self.loss_curve_, self.converged_ = [], False
+            self._resume_batches(mark, X)
+            try:
+                self._descend_batches(X, chance, mark)
+                if not away:
+                    self.weights_, values = self._weights_for(X, 1e-4, 200)
+                    importance = check_importance(sample_weight, X)
+                    self.loss_ = float(array_namespace(values).sum(importance * values))
+            except (KeyboardInterrupt, WorkersLost) as stop:
+                if not hasattr(self, "atoms_"):
+                    self._batches = None
+                    raise
+                self._say_interrupted(stop, "batches")
+            if self.tol is not None and not self.converged_ and not self.interrupted_:
+                warn(
+                    f"WassersteinDictionary stopped after {self.n_iter_} batches with loss {self.loss_:.6g}, which still "
+                    "fell from batch to batch. Raise max_iter; tol=None runs max_iter batches without this test.",
+                    ConvergenceWarning,
+                )
+            del missed[:]  # the weights of a batch are solved roughly, on purpose
+        return self
+
+    def _check_rows(self, X: Any, sample_weight: Array | None) -> np.ndarray | None:
+        """Refuse what has no rows to draw; the chance of each to be drawn, None where they are alike."""
+        if X.ndim != 2:
+            raise ValueError(f"X must be (n_samples, n_bins); got shape {tuple(X.shape)}.")
+        if self.n_atoms > X.shape[0]:
+            raise ValueError(f"n_atoms={self.n_atoms} is more than the {X.shape[0]} samples; use fewer atoms.")
+        if self.batch_size < self.n_atoms:
+            raise ValueError(
+                f"batch_size={self.batch_size} is less than n_atoms={self.n_atoms}: atoms start as samples."
+            )
+        if sample_weight is None:
+            return None
+        like = np.empty((X.shape[0], 1)) if elsewhere(X) else X
+        chance = to_numpy(check_importance(sample_weight, like)).astype(np.float64)
+        return chance / chance.sum()
+
+    def _descend_batches(self, X: Any, chance: np.ndarray | None, mark: str | None) -> None:
+        """Batch after batch, until the loss no longer falls."""
+        done = self._batches.t if self._batches else 0
+        with progress(self.max_iter, "Wasserstein dictionary", "batch", shown=self.verbose) as bar:
+            bar.update(done)
+            for t in range(done, self.max_iter):
+                rng = np.random.default_rng(np.random.SeedSequence(self._entropy, spawn_key=(1, t)))
+                batch, cost = self._check_data(take(X, some_rows(X, self.batch_size, rng, chance)))
+                weights = self._take_batch(batch, check_importance(None, batch), cost)
+                last = t + 1 == self.max_iter
+                self.converged_ = self.tol is not None and not still_falls(self.loss_curve_, self.tol, at_the_end=last)
+                bar.update(1)
+                bar.set_postfix_str(f"loss {self.loss_:.6g}", refresh=False)
+                if self.checkpoint is not None and (last or self.converged_ or (t + 1) % self.checkpoint_every == 0):
+                    keep(self.checkpoint, lambda: self._save_batches(mark))
+                if self.callback is not None:
+                    self.callback(t + 1, self.loss_curve_[-1], self.atoms_, weights)
+                if self.converged_:
+                    return
+
+    def partial_fit(self, X: Array, y: None = None, *, sample_weight: Array | None = None) -> WassersteinDictionary:
+        """One step of the atoms on a batch whose weights are solved: for data as they come.
+
+        The first call makes the first atoms from its batch, which needs ``n_atoms`` samples for that; a call after ``fit``
+        or ``load`` goes on from the atoms there. The batch's weights are solved to ``batch_tol``, in ``batch_max_iter``
+        evaluations at most, and its order does not matter. The rate falls along a cosine over ``max_iter`` calls, so set
+        that to how many there are going to be. ``loss_`` is the mean of the last 50 batches, each before its step.
+
+        Parameters
+        ----------
+        X : array, shape (n_samples, n_bins)
+            The batch.
+        y : ignored
+        sample_weight : array, shape (n_samples,), optional
+            Importance of each sample of the batch.
+
+        Returns
+        -------
+        WassersteinDictionary
+            Itself.
+
+        Raises
+        ------
+        ValueError, TypeError
+            As :meth:`fit`.
+
+        Examples
+        --------
+        >>> import numpy as np, wdl_tutorial as wt
+        >>> rng = np.random.default_rng(0)
+        >>> model = wt.WassersteinDictionary(2, cost=wt.GridCost(20), eps=4.0, max_iter=3, random_state=0)
+        >>> for _ in range(3):
+        ...     _ = model.partial_fit(rng.dirichlet(np.ones(20), size=8))
+        >>> model.n_iter_, model.atoms_.shape
+        (3, (2, 20))
+        """
+        frame, (X, cost) = X, self._check_data(X)
+        self._check_settings()
+        fitted = hasattr(self, "atoms_")
+        if fitted and self.atoms_.shape != (self.n_atoms, X.shape[1]):
+            raise ValueError(
+                f"X has {X.shape[1]} bins and n_atoms={self.n_atoms}, but atoms_ has shape {tuple(self.atoms_.shape)}. "
+                "Go on with the same bins and settings, or start afresh: sklearn.base.clone(model)."
+            )
+        importance = check_importance(sample_weight, X)
+        with said_once("partial_fit", "sinkhorn_") as missed, all_or_nothing(self):
+            _check_feature_names(self, frame, reset=not fitted)
+            if not fitted:
+                self._entropy = entropy_of(self.random_state)
+            if self._batches is None:
+                self.loss_curve_ = []
+            self.weights_ = self._take_batch(X, importance, cost)
+            del missed[:]
+        return self
+
+    def _take_batch(self, X: Array, importance: Array, cost: Any) -> Array:
+        """Move the atoms by one batch; its weights, for the atoms before, in the order of its rows."""
+        xp, order = array_namespace(X), in_order(X, importance)
+        rows = to_backend(order, X) if not is_numpy(X) else order
+        back = to_backend(np.argsort(order), X) if not is_numpy(X) else np.argsort(order)
+        X, importance = xp.take(X, rows, axis=0), xp.take(importance, rows, axis=0)
+        if self._batches is None:
+            self._begin_batches(X, importance, cost)
+        X, logits = _times(X, 1 / self.mass_), xp.astype(self._batches.params[0], X.dtype, copy=False)
+        atoms = xp.exp(logits) if self.free_mass else softmax(logits)
+        terms = self._terms(X, self.n_iter)
+        with problem_for(X, importance, cost, terms, self.n_atoms, self.chunk_size, self.n_jobs) as problem:
+            weights = self._solve(problem, atoms, self.batch_tol, self.batch_max_iter).weights
+            options = {"rate": float(self.learning_rate), "steps": self.max_iter, "betas": self.betas}
+            state = atoms_moved(problem, self._batches, atoms, weights, masses=self.free_mass, **options)
+        self._keep_batch(state, [*self.loss_curve_, state.value])
+        return xp.take(weights, back, axis=0)
+
+    def _begin_batches(self, X: Array, importance: Array, cost: Any) -> None:
+        """The first atoms, from the first batch; or those that are there."""
+        xp = array_namespace(X)
+        self.n_features_in_ = X.shape[1]
+        if not hasattr(self, "atoms_"):
+            if self.n_atoms > X.shape[0] and self.init_atoms is None:
+                raise ValueError(
+                    f"the first batch has {X.shape[0]} samples, n_atoms={self.n_atoms}: atoms start as samples. Give more "
+                    "at first, or init_atoms."
+                )
+            self.mass_ = float(xp.mean(xp.sum(X, axis=1))) if self.free_mass else 1.0
+            rng = np.random.default_rng(np.random.SeedSequence(self._entropy).spawn(1)[0])
+            atoms = self._first_atoms(_times(X, 1 / self.mass_), importance, cost, rng)
+        else:
+            atoms = _times(self.atoms_, 1 / self.mass_)
+        even = xp.full((1, self.n_atoms), 1 / self.n_atoms, dtype=X.dtype, device=device(X))
+        self._batches = first_state(self._log(xp.astype(atoms, X.dtype, copy=False), even)[0])
+
+    def _keep_batch(self, state: AdamState, curve: list[float]) -> None:
+        """Make the newest atoms what the estimator holds."""
+        self._batches, self.loss_curve_, self.n_iter_ = state, curve, state.t
+        (logits,) = state.params
+        self.atoms_ = _times(array_namespace(logits).exp(logits) if self.free_mass else softmax(logits), self.mass_)
+        self.loss_ = float(np.mean(curve[-WINDOW:]))
+        self.converged_, self.interrupted_ = False, False
+        self.cold_n_iter_, self.domain_ = self._cold_n_iter(), "kernel" if self.domain == "auto" else self.domain
+
+    def _save_batches(self, mark: str | None) -> None:
+        arrays: dict[str, np.ndarray] = {}
+        held = {
+            "fingerprint": mark,
+            "entropy": self._entropy,
+            "mass": self.mass_,
+            "curve": self.loss_curve_,
+            "batches": pack(tuple(self._batches), arrays),
+        }
+        write_state(self.checkpoint, {"text": np.asarray(json.dumps(held))} | arrays)
+
+    def _resume_batches(self, mark: str | None, X: Any) -> None:
+        """Go on from a checkpoint, if there is one."""
+        found = self._checkpoint(mark)
+        if found is None:
+            return
+        arrays, held = found
+        with reading(self.checkpoint, "checkpoint"):
+            state = AdamState(*unpack(held["batches"], arrays, None if elsewhere(X) else X))
+            self._entropy, self.mass_, curve = int(held["entropy"]), float(held["mass"]), list(held["curve"])
+        self.n_features_in_ = X.shape[1]
+        self._keep_batch(state, curve)
+
     # ------------------------------------------------------------------------------------------------- transform
 
     def _weights_for(self, X: Array, tol: float, max_iter: int) -> tuple[Array, Array]:
@@ -716,23 +953,7 @@ class WassersteinDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
             problem_for(X, one, cost, terms, self.n_atoms, self.chunk_size, self.n_jobs) as problem,
             progress(X.shape[0], "Weights", "sample", shown=self.verbose) as bar,
         ):
-            far = locality_costs(problem, atoms) if terms.locality else None
-            fit = problem._replace(terms=terms._replace(locality=0.0))  # the rest is linear in the weights
-
-            def function(logits: Array, rows: Array) -> tuple[Array, Array]:
-                weights = softmax(logits)
-                some = fit._replace(X=xp.take(X, rows, axis=0), importance=xp.take(one, rows, axis=0))
-                total = evaluate_chunks(some, atoms, weights)
-                if far is None:
-                    return total.values, softmax_vjp(weights, total.grad_weights)
-                price = terms.locality * xp.take(far, rows, axis=0)
-                value = total.values + xp.sum(weights * price, axis=1)
-                return value, softmax_vjp(weights, total.grad_weights + price)
-
-            start = xp.log(self._nearest_mixture(X, atoms))
-            # a transport cost with its entropy may cross zero; its scale is eps
-            floor = self.eps * (RULES[self.loss].crosses_zero + terms.locality)
-            found = minimise_rows(function, start, tol=tol, floor=floor, max_iter=max_iter, on_settled=bar.update)
+            found = self._solve(problem, atoms, tol, max_iter, bar.update)
         if not bool(xp.all(found.converged)):
             moving = int(xp.sum(xp.astype(~found.converged, xp.int64)))
             warn(
@@ -740,7 +961,17 @@ class WassersteinDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
                 f"after {max_iter} evaluations. Raise max_iter, or tol, of transform.",
                 ConvergenceWarning,
             )
-        return softmax(found.x), found.value
+        return found.weights, found.value
+
+    def _solve(
+        self, problem: Problem, atoms: Array, tol: float, max_iter: int, on_settled: Callable[[int], None] | None = None
+    ) -> Solved:
+        """The best weights of every row of a problem."""
+        start = self._nearest_mixture(problem.X, atoms)
+        # a transport cost with its entropy may cross zero; its scale is eps
+        floor = self.eps * (RULES[self.loss].crosses_zero + problem.terms.locality)
+        options = {"tol": tol, "max_iter": max_iter, "floor": floor, "on_settled": on_settled}
+        return solve_weights(problem, atoms, start, **options)
 
     def _nearest_mixture(self, X: Array, atoms: Array) -> Array:
         """For every row the weights, a tenth of the way to the middle, of the nearest among barycenters on a lattice."""
@@ -778,16 +1009,22 @@ class WassersteinDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         return X, cost
 
     def _check_settings(self) -> None:
-        for name in ("n_atoms", "max_iter", "n_restarts", "checkpoint_every"):
+        for name in ("n_atoms", "max_iter", "n_restarts", "checkpoint_every", "batch_size", "batch_max_iter"):
             integer(name, getattr(self, name))
-        choice("solver", self.solver, ("lbfgs", "adam"))
+        choice("solver", self.solver, ("lbfgs", "adam", "minibatch"))
         choice("schedule", self.schedule, ("constant", "cosine"))
         number("learning_rate", self.learning_rate, above=0, most=1e9)
         number("weight_scale", self.weight_scale, least=1e-9, most=1e9)
         if self.first_step is not None:
             number("first_step", self.first_step, above=0, most=100, unless=", or None")
         check_run(self.sinkhorn_tol, self.sinkhorn_max_iter, self.n_iter, prefix="sinkhorn_")
+        number("batch_tol", self.batch_tol, least=0)
         self._check_warm_restart()
+        if self.solver == "minibatch" and self.n_restarts != 1:
+            raise ValueError(
+                f'solver="minibatch" starts once; got n_restarts={self.n_restarts!r}. Fit it with several random_state, and '
+                "keep the one of the best score on samples that you hold out."
+            )
         if not isinstance(self.free_mass, bool):
             raise ValueError(f"free_mass must be True or False; got {self.free_mass!r}.")
         if self.free_mass and self.marginal_weight is None:
@@ -833,8 +1070,10 @@ class WassersteinDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
 
     # ------------------------------------------------------------------------------------------------ checkpoint
 
-    def _fingerprint(self, X: Array, importance: Array) -> str:
+    def _fingerprint(self, X: Any, importance: Array | None) -> str:
         """What a checkpoint must share with the fit that goes on from it: the data and every setting that matters.
+
+        Of data that lie elsewhere it knows the shape, the type and 64 rows.
 
         A setting that came after version 0.1 counts only where it is not its default, or no checkpoint of a version could
         be taken up by the next.
@@ -854,18 +1093,25 @@ class WassersteinDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         digest = hashlib.sha256()
         arrays: dict[str, np.ndarray] = {}
         digest.update(json.dumps(pack(settings, arrays), sort_keys=True).encode())
-        for x in (*arrays.values(), to_numpy(X), to_numpy(importance)):
-            digest.update(np.ascontiguousarray(x).tobytes())
+        if elsewhere(X):  # not to be read as a whole: some of it speaks for the rest
+            digest.update(repr((tuple(X.shape), str(X.dtype))).encode())
+            X = take(X, np.unique(np.linspace(0, X.shape[0] - 1, 64).astype(int)))
+        held = (to_numpy(x) for x in (X, importance) if x is not None)
+        for x in (*arrays.values(), *held):
+            for part in slabs(x, x.nbytes // max(1, len(x))) if x.ndim else [...]:
+                digest.update(np.ascontiguousarray(x[part]))
         return digest.hexdigest()
 
     def _may_go_further(self) -> bool:
         """Does a longer fit begin as this one does? Not where a schedule, or the next restart, depends on the length."""
-        return self.n_restarts == 1 and (self.solver == "lbfgs" or self.schedule == "constant")
+        return self.n_restarts == 1 and (
+            self.solver == "lbfgs" or (self.solver == "adam" and self.schedule == "constant")
+        )
 
     def _save_checkpoint(self, fit: _Fit, state: Any, curve: list[float], restart: int) -> None:
         arrays: dict[str, np.ndarray] = {}
         held = {
-            "fingerprint": self._fingerprint(fit.problem.X, fit.problem.importance),
+            "fingerprint": fit.mark,
             "restart": restart,
             "curve": curve,
             "entropy": self._entropy,
@@ -879,16 +1125,24 @@ class WassersteinDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         }
         write_state(self.checkpoint, {"text": np.asarray(json.dumps(held))} | arrays)
 
-    def _resume(self, X: Array, importance: Array) -> _Saved | None:
-        """The fit that a checkpoint holds, if there is one."""
+    def _checkpoint(self, mark: str | None) -> tuple[dict[str, np.ndarray], dict] | None:
+        """What a checkpoint of this data and these settings holds, if there is one."""
         if self.checkpoint is None or not Path(self.checkpoint).exists():
             return None
         arrays, held = read_state(self.checkpoint, "checkpoint")
-        if held.get("fingerprint") != self._fingerprint(X, importance):
+        if held.get("fingerprint") != mark:
             raise ValueError(
                 f"the checkpoint {self.checkpoint} belongs to other data or settings. Delete it to start afresh, or "
                 "give the data and settings it was made with."
             )
+        return arrays, held
+
+    def _resume(self, mark: str | None, X: Array) -> _Saved | None:
+        """The fit that a checkpoint holds, if there is one."""
+        found = self._checkpoint(mark)
+        if found is None:
+            return None
+        arrays, held = found
         kind = AdamState if self.solver == "adam" else LBFGSState
         with reading(self.checkpoint, "checkpoint"):
             state, best = kind(*unpack(held["state"], arrays, X)), Best(*unpack(held["best"], arrays, X))

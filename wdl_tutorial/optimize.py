@@ -50,24 +50,28 @@ def adam_steps(
     state : go on from here instead of ``params``; its own successor is the first to be yielded.
     """
     rate = learning_rate if callable(learning_rate) else lambda t: learning_rate
-    b1, b2 = betas
     if state is None:
         value, grads = function(params)
         zeros = tuple(array_namespace(x).zeros_like(x) for x in params)
         state = AdamState(params, value, grads, 0, zeros, zeros)
         yield state
     while True:
-        t = state.t + 1
-        mean = tuple(b1 * m + (1 - b1) * g for m, g in zip(state.mean, state.grads))
-        square = tuple(b2 * s + (1 - b2) * g * g for s, g in zip(state.square, state.grads))
-        step = rate(state.t) / (1 - b1**t)
-        params = tuple(
-            x - step * m / (array_namespace(s).sqrt(s / (1 - b2**t)) + delta)
-            for x, m, s in zip(state.params, mean, square)
-        )
-        value, grads = function(params)
-        state = AdamState(params, value, grads, t, mean, square)
+        state = adam_update(state, rate(state.t), betas, delta)
+        value, grads = function(state.params)
+        state = state._replace(value=value, grads=grads)
         yield state
+
+
+def adam_update(state: AdamState, rate: float, betas: tuple[float, float], delta: float = 1e-8) -> AdamState:
+    """The parameters, and the means of the gradients, after one update by the gradients of ``state``."""
+    (b1, b2), t = betas, state.t + 1
+    mean = tuple(b1 * m + (1 - b1) * g for m, g in zip(state.mean, state.grads))
+    square = tuple(b2 * s + (1 - b2) * g * g for s, g in zip(state.square, state.grads))
+    step = rate / (1 - b1**t)
+    params = tuple(
+        x - step * m / (array_namespace(s).sqrt(s / (1 - b2**t)) + delta) for x, m, s in zip(state.params, mean, square)
+    )
+    return state._replace(params=params, t=t, mean=mean, square=square)
 
 
 class LBFGSState(NamedTuple):
