@@ -1317,7 +1317,7 @@ SETTINGS = {"n_atoms": 2}
         ({"eps": -1}, "eps must be positive; got -1"),
         ({"loss": "l2"}, "loss must be one of .*; got 'l2'"),
         ({"n_iter": 0}, "n_iter must be .* got 0"),
-        ({"solver": "sgd"}, "solver must be 'lbfgs' or 'adam'; got 'sgd'"),
+        ({"solver": "sgd"}, "solver must be 'lbfgs', 'adam' or 'minibatch'; got 'sgd'"),
         ({"schedule": "steps"}, "schedule must be 'constant' or 'cosine'; got 'steps'"),
         ({"learning_rate": 0}, r"learning_rate must be in \(0, 1e\+09\]; got 0"),
         ({"learning_rate": 1.7e308}, r"learning_rate must be in \(0, 1e\+09\]; got 1.7e\+308"),
