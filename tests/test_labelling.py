@@ -92,6 +92,13 @@ def test_ink_in_javascript_is_the_packages_walk(rng):
             assert_close(found, ink.where(), atol=1e-9)
 
 
+def test_the_bar_of_the_ink_in_the_printed_page_says_what_it_shows():
+    from wdl_tutorial.widgets import stills
+
+    figure = stills.ink_drop(labelling.InkDrop())
+    assert "ink" in " ".join(ax.get_ylabel() + ax.get_xlabel() for ax in figure.axes)
+
+
 @needs_node
 def test_ink_does_not_leave_its_piece_of_the_graph():
     scene = striped_scene()

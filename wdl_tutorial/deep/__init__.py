@@ -1,4 +1,4 @@
-"""The networks: :class:`SpectralVAE` (features for LAND) and :class:`IDNet` (unmixing). They need torch.
+"""The networks, in torch: :class:`SpectralVAE` (features for LAND), :class:`IDNet` and :func:`rbf_autoencoder` (unmixing).
 
 Importing this package does not load torch; the first use of a network does.
 """
@@ -8,16 +8,19 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING
 
-_LAZY = {"SpectralVAE": "vae", "IDNet": "idnet"}
-_MODULES = {"vae", "idnet"}
+_LAZY = {"SpectralVAE": "vae", "IDNet": "idnet", "RBFUnmixing": "rbf", "rbf_autoencoder": "rbf"}
+_MODULES = {"vae", "idnet", "rbf"}
 
-__all__ = ["IDNet", "SpectralVAE"]
+__all__ = ["IDNet", "RBFUnmixing", "SpectralVAE", "rbf_autoencoder"]
 
 
 if TYPE_CHECKING:  # what a checker and an editor see; at run time each is loaded by its first use
     from . import idnet as idnet
+    from . import rbf as rbf
     from . import vae as vae
     from .idnet import IDNet as IDNet
+    from .rbf import RBFUnmixing as RBFUnmixing
+    from .rbf import rbf_autoencoder as rbf_autoencoder
     from .vae import SpectralVAE as SpectralVAE
 else:
 

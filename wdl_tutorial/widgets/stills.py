@@ -277,7 +277,8 @@ def ink_drop(demo: Any):
     figures.plot_scene(demo.scene, title="the drop falls on the square", ax=axes[0]).set_xlabel("")
     where = demo.where()
     title = f"ink after {demo.time:.0f} steps"
-    figures.plot_map(demo.scene.to_map(np.sqrt(where / where.max())), title=title, ax=axes[1])
+    shade = demo.scene.to_map(np.sqrt(where / where.max()))
+    figures.plot_map(shade, title=title, unit="square root of the ink (most: 1)", ax=axes[1])
     for ax in axes:
         row, col = divmod(demo.start, demo.cols)
         ax.plot(col, row, "s", fillstyle="none", color="white", markeredgecolor="black", markersize=8)
