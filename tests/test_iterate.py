@@ -290,3 +290,12 @@ def test_float32_converges_to_what_float32_can_resolve(xp, rng):
     found = wt.sinkhorn(xp.array(p, dtype=np.float32), xp.array(q, dtype=np.float32), GRID, eps=0.05, tol=1e-5)
     assert found.f.dtype == xp.array(p, dtype=np.float32).dtype and bool(xp.module.all(found.converged))
     assert_close(found.value, wt.sinkhorn(p, q, GRID, eps=0.05).value, atol=1e-4)
+
+
+@pytest.mark.parametrize("seed", [0, 3])
+def test_a_dual_value_near_zero_does_not_stop_a_run(seed):
+    # 2 of these 256 pairs stood still at 1e-9, each step undone for rounding, until an extrapolation of none was no number
+    rng = np.random.default_rng(seed)
+    h = wt.normalize(np.exp(np.cumsum(0.05 * rng.standard_normal((128, 100)), axis=1)))
+    found = wt.sinkhorn(h[:64], h[64:], wt.LineCost(np.linspace(0, 10, 100)), eps=0.05, tol=1e-10, max_iter=1000)
+    assert found.converged.all() and found.domain == "kernel"

@@ -86,7 +86,7 @@ def run(steps: Iterator, error: Callable[[Any], Array], *, tol: float, max_iter:
 # ------------------------------------------------------------------------------------------------------ extrapolation
 
 FIRST_REACH = 100.0  # iterations that the first extrapolation may stand for
-LONGEST_REACH = 1e4
+LONGEST_REACH, SHORTEST_REACH = 1e4, 1e-6
 GROWTH = 10.0  # of a row's error that an extrapolation may bring
 BACKWARDS = 0.5  # how steeply the iterations may lead back along an extrapolation, in units of how they led along it
 KEPT_BUSY = 0.85  # rows that are done are dropped when they are more than the rest of this share
@@ -209,7 +209,8 @@ def _extrapolated(
     xp = array_namespace(x)
     (moves, logs), pairs, age = memory.last, memory.pairs, memory.age
     weighted = step.mass * moves
-    rounding = 2.0**8 * float(xp.finfo(x.dtype).eps) * xp.abs(dual)
+    terms = xp.sum(step.mass * xp.abs(_felt(x, step.mass)), axis=(-2, -1))  # that the dual value is a difference of
+    rounding = 2.0**8 * float(xp.finfo(x.dtype).eps) * (xp.abs(dual) + terms)
     better = (errors <= GROWTH * memory.error) & (dual >= memory.dual - rounding)  # NaN is not
     better = better & (row_products([weighted], [memory.jump])[:, 0, 0] >= -BACKWARDS * memory.slope)
     if not bool(xp.all(better)):
@@ -219,7 +220,8 @@ def _extrapolated(
             moves, logs, weighted = (xp.where(on, a, b) for a, b in ((moves, 0.0 * x), (logs, x), (weighted, 0.0 * x)))
             pairs = tuple(tuple(xp.where(on, a, xp.zeros_like(a)) for a in pair) for pair in pairs)
     share = _combination(pairs, age, moves, step)
-    reach = xp.where(better, xp.clip(2.0 * memory.reach, max=LONGEST_REACH), memory.reach / 4.0)
+    reach = xp.where(better, 2.0 * memory.reach, memory.reach / 4.0)
+    reach = xp.clip(reach, min=SHORTEST_REACH, max=LONGEST_REACH)
     share = share / xp.clip(xp.sum(xp.abs(share), axis=1) / reach, min=1.0)[:, None]
     jump = row_blend(-share, [end for _, end in pairs]) if pairs else xp.zeros_like(x)
     if free:
@@ -228,7 +230,7 @@ def _extrapolated(
         jump = jump - xp.sum(step.mass * jump, axis=-1, keepdims=True) / total
     slope = row_products([weighted], [jump])[:, 0, 0]
     error = xp.where(better, errors, xp.full_like(errors, float("inf")))
-    dual = xp.where(better, dual, memory.dual)
+    dual = xp.where(better, dual, xp.full_like(dual, -float("inf")))  # what follows is plain: nothing to undo
     return x + jump, _Memory(x, error, dual, jump, slope, reach, age, (moves, logs), pairs)
 
 
