@@ -69,7 +69,7 @@ def rbf_autoencoder(
     learning_rate: float = 1e-4,
     random_state: int | np.random.Generator | None = 0,
 ) -> RBFUnmixing:
-    """Unmix with an autoencoder of radial basis functions: endmembers start at k-means centres and hardly leave them.
+    """Unmix with an autoencoder of radial basis functions, which starts at the means of k-means.
 
     The settings are those of the authors' public code: all pixels at once, divided by their largest value; Adam; every
     width starts at 1 / (mean distance to the nearest centre)^2, every gain at 1.
