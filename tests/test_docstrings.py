@@ -8,10 +8,11 @@ import re
 import warnings
 
 import pytest
-from test_reference import described
+from test_reference import api, described
+
+import wdl_tutorial as wt
 
 numpydoc = pytest.importorskip("numpydoc.docscrape")
-sphinx_form = pytest.importorskip("numpydoc.docscrape_sphinx")
 pytest.importorskip("docutils")
 
 from docutils import core, nodes  # noqa: E402  (after the skip)
@@ -51,6 +52,7 @@ def parsed(text: str) -> numpydoc.NumpyDocString:
         return numpydoc.NumpyDocString(text)
 
 
+MODULES = {f"wdl_tutorial.{module}" for module in wt._MODULES}
 PROMISED = described()
 
 
@@ -73,11 +75,22 @@ def test_a_docstring_names_each_argument_once_and_what_comes_back(name):
 
 
 @pytest.mark.parametrize("name", PROMISED)
-def test_a_docstring_is_text_that_the_book_can_set(name):
+def test_a_docstring_and_the_words_beside_fields_are_text_that_the_book_can_set(name):
     for role in ("func", "class", "meth", "attr", "mod", "data", "exc"):
         roles.register_local_role(role, roles.GenericRole(role, nodes.literal))
-    text, said = str(sphinx_form.SphinxDocString(ast.get_docstring(PROMISED[name][0]))), io.StringIO()
+    node, path = PROMISED[name]
+    text, said = api.as_rst(api.told(node, path.read_text(encoding="utf-8")), {}), io.StringIO()
     settings = {"report_level": Reporter.INFO_LEVEL, "halt_level": 5, "warning_stream": said}
     document = core.publish_doctree(text, settings_overrides=settings)
     assert said.getvalue() == ""
     assert [one.astext() for one in document.findall(nodes.title_reference)] == [], "``name``, not `name`"
+
+
+@pytest.mark.parametrize("name", PROMISED)
+def test_a_name_that_a_docstring_leads_to_has_an_entry(name):
+    known = set(described()) | set(api.short_names()) | MODULES
+    node, path = PROMISED[name]
+    named = [match[2] for match in api.ROLE.finditer(api.told(node, path.read_text(encoding="utf-8")))]
+    own = name.split(".")[-2:]  # :meth:`predict` stands for that of the class
+    known |= {entry.removeprefix(f"{one}.") for entry in known for one in own if entry.startswith(f"{one}.")}
+    assert [other for other in named if other not in known] == []

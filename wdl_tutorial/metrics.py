@@ -354,7 +354,7 @@ class ConstraintViolations(NamedTuple):
 
     negativity: float  # ANC: size of the most negative abundance
     negative_fraction: float  # share of the entries below zero
-    sum_to_one: float  # ASC: largest |sum - 1| over the pixels
+    sum_to_one: float  # ASC: largest ``|sum - 1|`` over the pixels
     mean_sum_to_one: float  # its mean
 
 

@@ -1,7 +1,7 @@
 """Sphinx directive ``api``: the public names of a module, their signatures and docstrings, read from the source.
 
-The source is parsed, never imported: the page is the same where torch or anywidget is not installed. Text is rendered
-from the docstring's own layout (NumPy sections, doctests, indented blocks), so no docstring can break the build.
+The source is parsed, never imported: the page is the same where torch or anywidget is not installed. numpydoc reads the
+docstrings, as editors do, and sets them.
 """
 
 from __future__ import annotations
@@ -15,15 +15,17 @@ from typing import ClassVar
 
 from docutils import nodes
 from docutils.parsers.rst import Directive
+from docutils.statemachine import StringList
+from numpydoc.docscrape_sphinx import SphinxDocString
 from sphinx import addnodes
 from sphinx.transforms.post_transforms import SphinxPostTransform
 
 import wdl_tutorial
 
 PACKAGE = Path(wdl_tutorial.__file__).resolve().parent
-SECTION = re.compile(r"^(\S[^\n]*)\n-{3,}[ ]*$", re.M)
+DIRECTIVE = re.compile(r"```\{api\} (\S+)\n(?::names: (.*)\n)?")
+ROLE = re.compile(r":(func|class|meth|attr|data):`([\w.]+)`")
 INLINE = re.compile(r"``(.+?)``|:\w+:`~?(.+?)`|\*\*(.+?)\*\*|(?<!`)`([^`]+)`(?!`)", re.S)
-ENTRIES = {"Parameters", "Returns", "Yields", "Attributes", "Raises", "Warns"}
 Definition = ast.FunctionDef | ast.ClassDef
 
 
@@ -152,53 +154,48 @@ def inline(text: str) -> list[nodes.Node]:
     return [*found, nodes.Text(text[last:])]
 
 
-def code(text: str) -> nodes.literal_block:
-    return nodes.literal_block(text, text, language="pycon" if text.startswith(">>>") else "none")
-
-
-def prose(text: str) -> list[nodes.Node]:
-    """Paragraphs; what is laid out by hand (doctests, tables, lists, indented lines) keeps its layout."""
-    found = []
-    for block in re.split(r"\n\s*\n", inspect.cleandoc(text)):
-        if not block.strip():
-            continue
-        by_hand = block.startswith((">>>", " ", "===", "* ", "- ", ".. ")) or "\n  " in block or "   " in block.strip()
-        if by_hand:
-            found.append(code(inspect.cleandoc(block)))
-        else:
-            found.append(nodes.paragraph("", "", *inline(re.sub(r"::$", ":", block))))
+@functools.cache
+def short_names() -> dict[str, str]:
+    """What docstrings call a public name, such as ``Scene`` or ``Spectra.resample``, and its full name."""
+    found = {}
+    for page in sorted((Path(__file__).resolve().parents[1] / "appendices" / "reference").glob("*.md")):
+        for module, names in DIRECTIVE.findall(page.read_text(encoding="utf-8")):
+            for key, node, _ in public(module, names.split() or None):
+                found.setdefault(key, f"{module}.{key}")
+                for method in methods(node) if isinstance(node, ast.ClassDef) else ():
+                    found.setdefault(f"{key}.{method.name}", f"{module}.{key}.{method.name}")
     return found
 
 
-def joined(first: str, then: str) -> str:
-    """Two parts of a description as one: a sentence that runs on, or two sentences."""
-    if not first or not then:
-        return first or then
-    runs_on = then[0].islower() or then[0] == "`" or first.endswith((".", ":", ";", ","))
-    return f"{first}{' ' if runs_on else '. '}{then}"
+def told(node: Definition, source: str) -> str:
+    """The docstring, and of a NamedTuple its fields with the comments that stand beside them."""
+    text = inspect.cleandoc(ast.get_docstring(node) or "")
+    lines = "\n".join(f"{field}\n    {comment}" for field, comment in fields(node, source))
+    if not lines:
+        return text
+    before, mark, after = text.partition("\nExamples\n--------\n")
+    return f"{before}\n\nAttributes\n----------\n{lines}\n{mark}{after}"
 
 
-def entries(text: str) -> list[nodes.Node]:
-    """One term per argument or result: the line at the margin, and the indented lines below it."""
-    found = nodes.definition_list()
-    for block in re.split(r"\n(?=\S)", inspect.cleandoc(text)):
-        head, _, body = block.partition("\n")
-        name, _, same_line = re.sub(r"\s{2,}", "\n", head, count=1).partition("\n")
-        names, _, kind = name.partition(" : ")
-        told = joined(joined(kind, same_line.strip()), inspect.cleandoc(body))
-        definition = nodes.definition("", *(prose(told) or [nodes.paragraph()]))
-        found += nodes.definition_list_item("", nodes.term("", "", *inline(names)), definition)
-    return [found]
+def as_rst(text: str, names: dict[str, str], own: str = "") -> str:
+    """A docstring as numpydoc sets it, in reStructuredText; ``names`` are what its types and roles may lead to.
+
+    ``own``: the class that it stands in, whose methods it names without their class.
+
+    >>> print(as_rst("See :func:`fcls`.", {"fcls": "wdl_tutorial.linear.fcls"}).strip())
+    See :func:`fcls <wdl_tutorial.linear.fcls>`.
+    """
+    classes = {name: full for name, full in names.items() if name[0].isupper() and "." not in name}
+    leads = names | {name.removeprefix(f"{own}."): full for name, full in names.items() if name.startswith(f"{own}.")}
+    text = ROLE.sub(lambda m: f":{m[1]}:`{m[2]} <{leads[m[2]]}>`" if m[2] in leads else m[0], text)
+    return str(SphinxDocString(text, {"xref_param_type": True, "xref_aliases": classes, "xref_ignore": "all"}))
 
 
-def render(docstring: str) -> list[nodes.Node]:
-    """A NumPy docstring as document nodes."""
-    pieces = SECTION.split(docstring)
-    found = prose(pieces[0])
-    for title, body in zip(pieces[1::2], pieces[2::2]):
-        found.append(nodes.rubric(title, title))
-        found += entries(body) if title in ENTRIES and body.strip() else prose(body)
-    return found
+def render(state, text: str, own: str = "") -> list[nodes.Node]:
+    """A docstring as document nodes, parsed where a page of Markdown holds it."""
+    held = nodes.container()
+    state.nested_parse(StringList(["````{eval-rst}", *as_rst(text, short_names(), own).splitlines(), "````"]), 0, held)
+    return held.children
 
 
 def entry(owner: str, name: str, signed: str, content: list[nodes.Node], kind: str) -> addnodes.desc:
@@ -209,9 +206,9 @@ def entry(owner: str, name: str, signed: str, content: list[nodes.Node], kind: s
     if kind == "class":
         line += addnodes.desc_annotation("", "class ")
     line += [addnodes.desc_name(name, name), nodes.inline("", signed, classes=["wdl-signature"])]
-    return addnodes.desc(
-        "", line, addnodes.desc_content("", *content), domain="py", objtype=kind, desctype=kind, classes=["py", kind]
-    )
+    held = addnodes.desc_content("", *content)
+    held["support_smartquotes"] = False  # "exact" is typed as it stands
+    return addnodes.desc("", line, held, domain="py", objtype=kind, desctype=kind, classes=["py", kind])
 
 
 def where(node: Definition, path: Path, repository: str) -> nodes.paragraph:
@@ -237,18 +234,16 @@ def announce(environment, module: str, described: addnodes.desc) -> list[nodes.N
     return [*found, described]
 
 
-def described(owner: str, name: str, node: Definition, path: Path) -> addnodes.desc:
+def described(state, owner: str, name: str, node: Definition, path: Path) -> addnodes.desc:
     """One public function or class, with its fields and methods."""
-    content = render(ast.get_docstring(node) or "")
-    told = fields(node, path.read_text(encoding="utf-8"))
-    if told:
-        content.append(nodes.rubric("Fields", "Fields"))
-        content += entries("\n".join(f"{field}\n    {comment}" for field, comment in told))
+    content = render(state, told(node, path.read_text(encoding="utf-8")), name)
     if isinstance(node, ast.FunctionDef):
         return entry(owner, name, signature(node), content, "function")
     for method in methods(node):
         signed = "" if is_property(method) else parameters(method, method=True)
-        content.append(entry(f"{owner}.{name}", method.name, signed, render(ast.get_docstring(method) or ""), "method"))
+        content.append(
+            entry(f"{owner}.{name}", method.name, signed, render(state, ast.get_docstring(method), name), "method")
+        )
     return entry(owner, name, signature(node), content, "class")
 
 
@@ -262,11 +257,11 @@ class Api(Directive):
         name = self.arguments[0]
         environment = self.state.document.settings.env
         opening = ast.get_docstring(ast.parse(source_of(name).read_text(encoding="utf-8"))) or ""
-        found = [] if "names" in self.options else prose(opening.split("\n\n")[0])
+        found = [] if "names" in self.options else render(self.state, opening.split("\n\n")[0])
         environment.note_dependency(str(source_of(name)))
         for key, node, path in public(name, self.options.get("names")):
             environment.note_dependency(str(path))
-            one = described(name, key, node, path)
+            one = described(self.state, name, key, node, path)
             one.children[-1].append(where(node, path, environment.config.wdl_repository))
             found += announce(environment, name, one)
         return found
@@ -284,11 +279,9 @@ class CheatSheet(Directive):
             found += nodes.rubric("", name.replace("wdl_tutorial", "wt"))
             rows = nodes.definition_list()
             for key, node, _ in public(name):
-                first = re.split(r"(?<!\bal)(?<!\beq)(?<=[.:])\s", (ast.get_docstring(node) or "").strip(), maxsplit=1)[
-                    0
-                ]
+                first = (ast.get_docstring(node) or "").partition("\n")[0]
                 term = nodes.term("", "", nodes.literal("", key), nodes.inline("", short(signature(node))))
-                words = nodes.paragraph("", "", *inline(" ".join(first.rstrip(":").split())))
+                words = nodes.paragraph("", "", *inline(first))
                 rows += nodes.definition_list_item("", term, nodes.definition("", words))
             found += rows
         return [found]

@@ -580,7 +580,7 @@ class IDNet(BaseEstimator):
     initial_endmembers_ : array, shape (n_endmembers, n_bands)
         VCA's; column k of ``abundances_`` belongs to its row k.
     loss_curve_ : array, shape (``n_iter_``,)
-        The mean of :func:`objective` over each epoch.
+        The mean of ``objective`` over each epoch.
     n_iter_ : int
         Epochs done.
     converged_ : bool

@@ -25,12 +25,23 @@ UNSURE = -1  # the answer "I do not know"
 class LabellingSession(SceneDemo):
     """What :func:`label_by_hand` returns: the picture, and the answers so far.
 
+    Parameters
+    ----------
+    scene : Scene
+    land : LAND
+    classes : sequence of str
+    queries : array of int
+        The pixels that are asked for, in order, as flat indices.
+    path : Path or None
+        The file that keeps the answers.
+    **words : str
+        ``title``, ``caption`` and ``alt``.
+
     Attributes
     ----------
     answers : list of int
         One for each question answered: the class, from 0, or -1 for "I do not know".
     queries : array of int
-        The pixels that are asked for, in order, as flat indices.
     names : list of str
         The classes.
     """

@@ -24,7 +24,22 @@ PATIENCE = 0.05  # seconds after which a picture is drawn although messages keep
 
 
 class Explorer(ipywidgets.VBox):
-    """What :func:`explore` returns: ``sliders`` by name, the ``picture``, and the text of the last ``error`` or ''."""
+    """What :func:`explore` returns: a picture under its sliders.
+
+    Parameters
+    ----------
+    draw : callable
+    sliders : dict of str to ipywidgets widget
+    dpi : int
+        All as for :func:`explore`, which makes the widgets.
+
+    Attributes
+    ----------
+    sliders : dict of str to ipywidgets widget
+    picture : ipywidgets Image
+    error : str
+        The text of the last error, or ''.
+    """
 
     def __init__(self, draw: Callable[..., Any], sliders: dict[str, Any], dpi: int):
         self.draw, self.sliders, self.dpi, self.error = draw, sliders, dpi, ""
