@@ -215,6 +215,16 @@ async function classroom(browser, base) {
   return { counted, opened };
 }
 
+/* A page beside the door leads back to where the reader was. */
+async function beside(browser, base) {
+  const { context, page } = await reader(browser);
+  await open(page, `${base}${CHAPTER}?door=spectra`);
+  await open(page, `${base}appendices/votes.html`);
+  const back = await page.locator(".wdl-door > .wdl-door-next").getAttribute("href");
+  await context.close();
+  return back;
+}
+
 /* From the index to the end of a door, by "next" alone. */
 async function walk(browser, base, door) {
   const { context, page } = await reader(browser);
@@ -327,6 +337,7 @@ try {
     orders: await orders(browser, base),
     forgetful: await forgetful(browser, base),
     classroom: await classroom(browser, base),
+    beside: await beside(browser, base),
     doors: {
       spectra: await walk(browser, base, "spectra"),
       mathematics: await walk(browser, base, "mathematics"),

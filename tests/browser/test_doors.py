@@ -74,6 +74,10 @@ def test_a_door_is_walked_by_next_alone_from_the_index_to_the_capstone(report, d
     assert [place.split(": ")[1] for _, place in walked] == places
 
 
+def test_a_page_beside_the_door_leads_back_to_where_the_reader_was(report):
+    assert report["beside"] == "../11_what_is_in_this_pixel.html?door=spectra"
+
+
 def test_a_mangled_address_leaves_the_demo_standing(report):
     found = report["addresses"]["found"]
     assert not any("NaN" in words for words in found.values())

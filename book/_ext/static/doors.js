@@ -28,6 +28,15 @@ function doorNow() {
   return door;
 }
 
+/* Where this reader was last behind the door: a page beside it, an appendix say, leads back there. */
+function lastPlace(at, pages) {
+  const record = recall();
+  if (at < 0) return Math.max(0, pages.findIndex(([name]) => name === record.at));
+  record.at = page.name;
+  keep(record);
+  return at;
+}
+
 function href(name, door) {
   return `${page.root}${name}.html${door ? `?door=${door}` : ""}`;
 }
@@ -35,6 +44,7 @@ function href(name, door) {
 function walk(door) {
   const { title, pages } = page.doors[door];
   const at = pages.findIndex(([name]) => name === page.name);
+  const last = lastPlace(at, pages);
   const link = (k, rel, words) =>
     k < 0 || k >= pages.length
       ? ""
@@ -67,7 +77,9 @@ function walk(door) {
     { class: "wdl-door", "aria-label": title },
     make("span", { class: "wdl-door-place" }, place),
     link(at < 0 ? -1 : at - 1, "prev", (words) => `\u2190 ${words}`),
-    link(at < 0 ? 0 : at + 1, "next", (words) => `${words} \u2192`),
+    link(at < 0 ? last : at + 1, "next", (words) =>
+      at < 0 ? `Go on with ${words}` : `${words} \u2192`,
+    ),
     make(
       "details",
       { class: "wdl-door-all" },
