@@ -184,8 +184,13 @@ def print_pdf(page: Path, browser: str) -> Path:
     return target
 
 
-def make(site: Path) -> list[Path]:
-    """Write the kit's pages below the site; returns them."""
+def link_to(name: str, words: str, as_pdf: bool) -> str:
+    """A page of the kit, and the same as a PDF."""
+    return f'<a href="{name}.html">{words}</a>' + (f' (<a href="{name}.pdf">PDF</a>)' if as_pdf else "")
+
+
+def make(site: Path, *, as_pdf: bool = False) -> list[Path]:
+    """Write the kit's pages below the site; returns them. Its list names PDFs if they are going to be printed."""
     folder = site / "kit"
     folder.mkdir(exist_ok=True)
     shutil.copy(BOOK / "kit.css", folder / "kit.css")
@@ -199,14 +204,14 @@ def make(site: Path) -> list[Path]:
             page = folder / f"{kind}_{chapter[:2]}.html"
             page.write_text(content, encoding="utf-8")
             written.append(page)
-        named = ", ".join(f'<a href="{kind}_{chapter[:2]}.html">{kind}</a>' for kind in ("slides", "worksheet"))
+        named = ", ".join(link_to(f"{kind}_{chapter[:2]}", kind, as_pdf) for kind in ("slides", "worksheet"))
         links.append(f"<li>{html.escape(title)}: {named}</li>")
     book = folder / "book.html"
     book.write_text(whole_book(site), encoding="utf-8")
     index = (
         HEAD.format(title="A teacher's kit", more="", kind="index") + "<h1>A teacher's kit</h1><ul>" + "".join(links)
     )
-    index += '</ul><p><a href="book.html">The whole book as one page to print</a></p></body></html>'
+    index += f"</ul><p>{link_to('book', 'The whole book as one page to print', as_pdf)}</p></body></html>"
     (folder / "index.html").write_text(index, encoding="utf-8")
     return [*written, book]
 
@@ -218,12 +223,12 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if not (options.site / "index.html").is_file():
         parser.error(f"{options.site.name} holds no index.html: run `make book` first.")
-    pages = make(options.site.resolve())
     browser = next(filter(None, map(shutil.which, ["chromium", "chromium-browser", "google-chrome"])), None)
-    if browser and not options.no_pdf:
-        for page in pages:
-            print_pdf(page, browser)
-    print(f"kit: {len(pages)} pages{', each as a PDF' if browser and not options.no_pdf else ''}")
+    as_pdf = browser is not None and not options.no_pdf
+    pages = make(options.site.resolve(), as_pdf=as_pdf)
+    for page in pages if as_pdf else ():
+        print_pdf(page, browser)
+    print(f"kit: {len(pages)} pages{', each as a PDF' if as_pdf else ''}")
     return 0
 
 

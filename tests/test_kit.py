@@ -90,6 +90,15 @@ def test_the_printed_book_leaves_out_the_code_of_figures_and_keeps_solutions(sit
     assert '<a href="#page-0">start</a>' in text
 
 
+def test_the_list_of_the_kit_leads_to_every_page_and_to_pdfs_only_where_they_are_printed(site):
+    pages = kit.make(site)
+    listed = (site / "kit" / "index.html").read_text(encoding="utf-8")
+    assert all(f'href="{page.name}"' in listed for page in pages) and ".pdf" not in listed
+    kit.make(site, as_pdf=True)
+    listed = (site / "kit" / "index.html").read_text(encoding="utf-8")
+    assert all(f'href="{page.stem}.pdf"' in listed for page in pages)
+
+
 def test_the_kit_says_where_it_is_missing_its_book(tmp_path, capsys):
     with pytest.raises(SystemExit):
         kit.main(["--site", str(tmp_path)])
