@@ -143,7 +143,8 @@ def _refuse(x: Any) -> None:
     if compat.is_dask_array(x):
         raise TypeError(
             f"expected an array in memory, got a lazy Dask array of shape {tuple(x.shape)}: every step would compute it "
-            "again. Give x.compute(), or some of its rows."
+            "again. Give x.compute(), or some of its rows. A WassersteinDictionary of solver='minibatch' draws rows from "
+            "it, and transform maps it."
         )
 
 

@@ -39,6 +39,8 @@ def row_blocks(x: Any) -> list[slice]:
     chunks = getattr(x, "chunks", None)
     if not chunks or not x.shape[0]:
         return [slice(0, x.shape[0])]
+    if is_dask(x) and math.isnan(x.shape[0]):
+        raise ValueError("X has chunks of unknown sizes: let Dask count them first, X.compute_chunk_sizes().")
     first = chunks[0]
     lengths = first if isinstance(first, tuple) else [first] * math.ceil(x.shape[0] / first)
     edges = np.minimum(np.cumsum([0, *lengths]), x.shape[0]).tolist()

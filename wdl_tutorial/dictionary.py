@@ -8,12 +8,14 @@ loss="wasserstein" and a locality.
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import inspect
 import json
 import math
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -49,8 +51,8 @@ from ._checks import (
     same_backend,
 )
 from .barycenters import barycenter
-from .batches import WINDOW, Solved, atoms_moved, first_state, in_order, solve_weights, still_falls
-from .blocks import elsewhere, slabs, some_rows, take
+from .batches import WINDOW, Lattice, Solved, atoms_moved, first_state, in_order, solve_weights, still_falls
+from .blocks import elsewhere, is_dask, map_rows, row_blocks, slabs, some_rows, take
 from .chunks import Mapper, WorkersLost, chunk_length, slices
 from .costs import check_cost
 from .gradients import softmax_vjp
@@ -90,6 +92,23 @@ def moves_on(random_state: Any) -> bool:
     return isinstance(random_state, np.random.Generator | np.random.RandomState)
 
 
+def _flat(X: Any) -> tuple[Any, tuple[int, ...]]:
+    """Rows whose leading axes are a batch as one axis of rows, and the shape of the batch; none where it is that already."""
+    if getattr(X, "ndim", 2) <= 2:
+        return X, ()
+    X = as_float(detached(X), name="X")
+    return array_namespace(X).reshape(X, (-1, X.shape[-1])), tuple(X.shape[:-1])
+
+
+def _weights_of(model: WassersteinDictionary, X: np.ndarray, *, tol: float, max_iter: int) -> np.ndarray:
+    """A block of a Dask array mapped, on the machine where it lies."""
+    return model.transform(X, tol=tol, max_iter=max_iter)
+
+
+def _values_of(model: WassersteinDictionary, X: np.ndarray, *, tol: float, max_iter: int) -> np.ndarray:
+    return model._weights_for(X, tol, max_iter)[1][:, None]
+
+
 def _times(x: Array, by: float) -> Array:
     """x in another unit of mass; x itself where that is one."""
     return x if by == 1.0 else by * x
@@ -103,6 +122,7 @@ class Best(NamedTuple):
     restart: int
 
 
+LATTICE = 200  # barycenters at most among which a sample finds the nearest
 COLD_TOL = 1e-9  # of the loss that a converged fit ends with
 
 
@@ -168,7 +188,7 @@ class WassersteinDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
     solver : {"lbfgs", "adam", "minibatch"}
         L-BFGS has a strong Wolfe line search. "minibatch": atoms from ``max_iter`` random batches whose weights are solved.
         It takes as long for a million samples as for a thousand, and samples that lie elsewhere: memory maps, arrays of
-        zarr and h5py.
+        zarr, h5py and Dask.
     learning_rate : float
     betas : pair of float
     schedule : {"constant", "cosine"}
@@ -408,45 +428,59 @@ class WassersteinDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
             ConvergenceWarning,
         )
 
-    def transform(self, X: Array, *, tol: float = 1e-4, max_iter: int = 200) -> Array:
+    def transform(self, X: Array, *, tol: float = 1e-4, max_iter: int = 200, out: Any = None) -> Array:
         """Weights that reconstruct X best with the learned atoms: each row on its own.
 
-        BFGS on the logits of every row, from the nearest of up to 200 barycenters with weights on a lattice. As for any
-        atoms but two, a better minimum elsewhere cannot be ruled out.
+        Quadratic steps on the simplex, from the nearest of up to 200 barycenters with weights on a lattice, whose curvature
+        is measured first. As for any atoms but two, a better minimum elsewhere cannot be ruled out. The rows pass by in
+        slabs whose work takes 64 MB, so that X and the weights may lie elsewhere.
 
         Parameters
         ----------
-        X : array, shape (n_samples, n_bins)
+        X : array, shape (..., n_bins)
+            In memory, or a memory map, or an array of zarr, h5py or Dask. Leading axes are a batch, as of a block of a cube.
         tol : float
-            A row has settled when its last five evaluations lowered its objective by at most this, relatively, or where
-            no step down its gradient lowers it.
+            A row has settled when its next step promises to lower its objective by at most this, relatively, or where no
+            step down its gradient lowers it.
         max_iter : int
             Evaluations of a row.
+        out : array, shape (..., n_atoms), optional
+            Where to write the weights: NumPy, a memory map, zarr or h5py. It is returned.
 
         Returns
         -------
-        array, shape (n_samples, n_atoms)
+        array, shape (..., n_atoms)
+            Of a Dask array a lazy one: its blocks are mapped where they are, when they are asked for.
 
         Warns
         -----
         ConvergenceWarning
             With the number of rows that have not settled after ``max_iter`` evaluations.
         """
+        if is_dask(X):
+            if out is not None:
+                raise ValueError(
+                    "out is for arrays that are not of Dask; store the lazy weights: weights.to_zarr(path)."
+                )
+            return map_rows(partial(_weights_of, self.bare(), tol=tol, max_iter=max_iter), X, self.n_atoms)
         with said_once("transform", "sinkhorn_"):
-            return self._weights_for(X, tol, max_iter)[0]
+            return self._weights_for(X, tol, max_iter, out)[0]
 
     def inverse_transform(self, weights: Array) -> Array:
         """The barycenters of the learned atoms with these weights.
 
         Parameters
         ----------
-        weights : array, shape (n_samples, n_atoms)
+        weights : array, shape (..., n_atoms)
 
         Returns
         -------
-        array, shape (n_samples, n_bins)
+        array, shape (..., n_bins)
+            Of a Dask array a lazy one.
         """
         self._check_fitted()
+        if is_dask(weights):
+            return map_rows(self.bare().inverse_transform, weights, self.atoms_.shape[1])
         weights = as_float(weights, like=self.atoms_, name="weights")
         xp = same_backend(weights=weights, atoms_=self.atoms_)
         if weights.ndim < 2 or weights.shape[-1] != self.n_atoms or 0 in weights.shape:
@@ -456,8 +490,29 @@ class WassersteinDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
             )
         check_histograms(weights, "weights")
         atoms = _times(xp.astype(self.atoms_, weights.dtype, copy=False), 1 / self.mass_)
+        flat = xp.reshape(weights, (-1, self.n_atoms))
         with said_once("inverse_transform", "sinkhorn_"):
-            return _times(self._barycenters(atoms, weights, self._cold_n_iter()), self.mass_)
+            found = _times(self._barycenters(atoms, flat, self._cold_n_iter()), self.mass_)
+        return xp.reshape(found, (*weights.shape[:-1], found.shape[-1]))
+
+    def bare(self) -> WassersteinDictionary:
+        """The atoms and settings alone, for one core: a few kilobytes, which is what travels to other machines.
+
+        Without the weights and the progress of the fit, and without progress bar, callback and checkpoint.
+
+        Returns
+        -------
+        WassersteinDictionary
+            It transforms as this one does.
+        """
+        self._check_fitted()
+        model = copy.copy(self)
+        for name in ("_best", "_batches"):
+            vars(model).pop(name, None)
+        model.weights_, model.loss_curve_ = None, []
+        none = dict.fromkeys(("init_atoms", "init_weights", "callback", "checkpoint"))
+        vars(model).update(none | {"n_jobs": 1, "verbose": False})
+        return model
 
     def _barycenters(self, atoms: Array, weights: Array, n_iter: int | None) -> Array:
         """The barycenters (n_samples, n_bins) of this model's settings, a chunk at a time."""
@@ -505,9 +560,12 @@ class WassersteinDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         -------
         float
         """
-        with said_once("score", "sinkhorn_"):
-            _, values = self._weights_for(X, tol, max_iter)
-        importance = check_importance(sample_weight, as_float(X, like=self.atoms_, name="X"))
+        if is_dask(X):
+            values = map_rows(partial(_values_of, self.bare(), tol=tol, max_iter=max_iter), X, 1).compute()[:, 0]
+        else:
+            with said_once("score", "sinkhorn_"):
+                _, values = self._weights_for(X, tol, max_iter)
+        importance = check_importance(sample_weight, values[:, None])
         return -float(array_namespace(values).sum(importance * values))
 
     def save(self, path: str | os.PathLike) -> None:
@@ -782,6 +840,7 @@ class WassersteinDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         """Refuse what has no rows to draw; the chance of each to be drawn, None where they are alike."""
         if X.ndim != 2:
             raise ValueError(f"X must be (n_samples, n_bins); got shape {tuple(X.shape)}.")
+        row_blocks(X)
         if self.n_atoms > X.shape[0]:
             raise ValueError(f"n_atoms={self.n_atoms} is more than the {X.shape[0]} samples; use fewer atoms.")
         if self.batch_size < self.n_atoms:
@@ -939,48 +998,56 @@ class WassersteinDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
 
     # ------------------------------------------------------------------------------------------------- transform
 
-    def _weights_for(self, X: Array, tol: float, max_iter: int) -> tuple[Array, Array]:
-        """Best weights and objective of every row of X, the atoms being fixed."""
+    def _weights_for(self, X: Array, tol: float, max_iter: int, out: Any = None) -> tuple[Array, Array]:
+        """Best weights and objective of every row of X, the atoms being fixed: a slab at a time."""
         self._check_fitted()
-        _check_feature_names(self, X, reset=False)
-        X, cost = self._check_data(X)
+        away = elsewhere(X)
+        _check_feature_names(self, None if away else X, reset=False)
         check_run(tol, max_iter, None)
+        n_atoms, n_bins = self.atoms_.shape
+        each = 8 * (2 * n_bins + 2 * LATTICE + 8 * n_atoms**2)  # bytes that the work on a row takes
+        found, moving, n = [], 0, 0
+        with progress(math.prod(np.shape(X)[:-1]), "Weights", "sample", shown=self.verbose) as bar:
+            pieces = slabs(X, each * math.prod(X.shape[1:-1])) if away else [slice(None)]
+            for piece in pieces:
+                rows, batch = _flat(np.asarray(X[piece]) if away else X)
+                rows, cost = self._check_data(rows)
+                done = [self._solve_slab(rows[part, :], cost, tol, max_iter, bar) for part in slabs(rows, each)]
+                xp = array_namespace(rows)
+                weights, values, settled = (xp.concat(a, axis=0) if len(done) > 1 else a[0] for a in zip(*done))
+                moving, n = moving + int(xp.sum(xp.astype(~settled, xp.int64))), n + rows.shape[0]
+                weights = xp.reshape(weights, (*batch, n_atoms)) if batch else weights
+                if out is not None:
+                    out[piece] = weights
+                found.append((out if out is not None else weights, values))
+        if moving:
+            warn(
+                f"the weights of {moving} of {n} samples still lowered their objective by more than tol={tol:g} "
+                f"after {max_iter} evaluations. Raise max_iter, or tol, of transform.",
+                ConvergenceWarning,
+            )
+        weights, values = (xp.concat(a, axis=0) if len(found) > 1 and a[0] is not out else a[0] for a in zip(*found))
+        return weights, values
+
+    def _solve_slab(self, X: Array, cost: Any, tol: float, max_iter: int, bar: Any) -> Solved:
+        """The best weights of rows that are checked."""
         xp = array_namespace(X, self.atoms_)
         X, atoms = (_times(x, 1 / self.mass_) for x in (X, xp.astype(self.atoms_, X.dtype, copy=False)))
         terms = self._terms(X, self._cold_n_iter())
         one = xp.ones((X.shape[0],), dtype=X.dtype, device=device(X))
-        with (
-            problem_for(X, one, cost, terms, self.n_atoms, self.chunk_size, self.n_jobs) as problem,
-            progress(X.shape[0], "Weights", "sample", shown=self.verbose) as bar,
-        ):
-            found = self._solve(problem, atoms, tol, max_iter, bar.update)
-        if not bool(xp.all(found.converged)):
-            moving = int(xp.sum(xp.astype(~found.converged, xp.int64)))
-            warn(
-                f"the weights of {moving} of {X.shape[0]} samples still lowered their objective by more than tol={tol:g} "
-                f"after {max_iter} evaluations. Raise max_iter, or tol, of transform.",
-                ConvergenceWarning,
-            )
-        return found.weights, found.value
+        with problem_for(X, one, cost, terms, self.n_atoms, self.chunk_size, self.n_jobs) as problem:
+            return self._solve(problem, atoms, tol, max_iter, bar.update)
 
     def _solve(
         self, problem: Problem, atoms: Array, tol: float, max_iter: int, on_settled: Callable[[int], None] | None = None
     ) -> Solved:
         """The best weights of every row of a problem."""
-        start = self._nearest_mixture(problem.X, atoms)
+        lattice = to_backend(simplex_lattice(self.n_atoms, LATTICE), problem.X)
+        near = self._barycenters(atoms, lattice, self._cold_n_iter() or 50)  # no more than a start
         # a transport cost with its entropy may cross zero; its scale is eps
         floor = self.eps * (RULES[self.loss].crosses_zero + problem.terms.locality)
         options = {"tol": tol, "max_iter": max_iter, "floor": floor, "on_settled": on_settled}
-        return solve_weights(problem, atoms, start, **options)
-
-    def _nearest_mixture(self, X: Array, atoms: Array) -> Array:
-        """For every row the weights, a tenth of the way to the middle, of the nearest among barycenters on a lattice."""
-        xp = array_namespace(X)
-        lattice = to_backend(simplex_lattice(self.n_atoms, 200), X)
-        near = self._barycenters(atoms, lattice, self._cold_n_iter() or 50)  # no more than a start
-        gap = xp.sum(near * near, axis=1)[None, :] - 2 * (X @ xp.matrix_transpose(near))  # |x - p|^2 but for |x|^2
-        chosen = xp.take(lattice, xp.argmin(gap, axis=1), axis=0)
-        return 0.9 * chosen + 0.1 / self.n_atoms
+        return solve_weights(problem, atoms, Lattice(lattice, near), **options)
 
     # ---------------------------------------------------------------------------------------------------- checks
 
