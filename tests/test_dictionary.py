@@ -1376,7 +1376,7 @@ def test_settings_that_mean_nothing_are_refused(change, message):
         (lambda X: X - 0.01, "X must not be negative; its smallest entry is -0.01"),
         (lambda X: np.where(X > 0.19, np.nan, X), "X holds .* NaN or infinite entries .row 0"),
         (lambda X: X[0], r"X must be \(n_samples, n_bins\); got shape \(30,\)"),
-        (lambda X: X.reshape(-1, 5, 6), r"got shape \(9, 5, 6\). Images become rows by X.reshape\(n_samples, -1\)"),
+        (lambda X: X.reshape(-1, 5, 6), r"Images become rows by X.reshape\(n_samples, -1\)"),
         (lambda X: X[:0], "X has no samples"),
         (lambda X: X[:, :29] / X[:, :29].sum(1, keepdims=True), "X has 29 bins but cost .* Make a cost of these"),
     ],

@@ -80,9 +80,13 @@ def test_a_script_runs_to_the_same_numbers(script, one_thread):
 
 # Where a number is the end of a descent whose way is not promised.
 NETWORKS = ("vae", "idnet", "code", "back", "abundances", "reconstruct")
-LOOSE = {("unmixing", "unbalanced"): 0.05, ("transport", "debiased"): 1e-4} | {
-    ("networks", name): 1e-3 for name in NETWORKS
-}
+LOOSE = {
+    ("unmixing", "unbalanced"): 0.05,
+    ("unmixing", "wahu"): 0.01,  # the weights of transform are found to its tol, now on another way
+    ("dictionary", "weights"): 1e-3,
+    ("dictionary", "score"): 1e-4,
+    ("transport", "debiased"): 1e-4,
+} | {("networks", name): 1e-3 for name in NETWORKS}
 
 
 def same(found, value, where: str, rtol: float) -> None:

@@ -1064,7 +1064,8 @@ class WassersteinDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
             )
         if X.shape[1] != cost.shape[0]:
             raise ValueError(
-                f"X has {X.shape[1]} bins but cost has shape {tuple(cost.shape)}. Make a cost of these bins."
+                f"X has {X.shape[1]} bins but cost has shape {tuple(cost.shape)}. Make a cost of these bins. Images become "
+                "rows by X.reshape(n_samples, -1)."
             )
         if X.shape[0] < 1:
             raise ValueError("X has no samples.")
