@@ -36,7 +36,14 @@ def test_a_saved_fit_loads_and_answers_as_it_did(kind):
     np.testing.assert_array_equal(model.atoms_, FOUND[f"{kind}_atoms"])
     np.testing.assert_array_equal(model.weights_, FOUND[f"{kind}_weights"])
     np.testing.assert_allclose(model.loss_curve_, FOUND[f"{kind}_curve"], rtol=0)
-    np.testing.assert_allclose(model.transform(problem.bumps()), FOUND[f"{kind}_transform"], atol=2e-4)
+    # where gradients of W_eps after 15 iterations lead no further depends on the way: elsewhere perhaps, but not higher
+    X, here, then = problem.bumps(), model.transform(problem.bumps()), FOUND[f"{kind}_transform"]
+    np.testing.assert_allclose(here, then, atol=2e-4 if kind == "dictionary" else 0.05)
+    options = {
+        name: getattr(model, name) for name in ("eps", "loss", "n_iter", "locality", "marginal_weight", "domain")
+    }
+    new, old = (wt.wdl_objective(X, model.atoms_, w, model.cost, **options).value for w in (here, then))
+    assert new <= old + 1e-6 * abs(old)
     assert model.interrupted_ is False and model.n_features_in_ == problem.N_BINS
 
 
