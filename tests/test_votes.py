@@ -48,6 +48,15 @@ def test_each_question_stands_in_its_chapter_before_its_answer(key):
     assert text.index(asked) < text.index(told)
 
 
+@pytest.mark.parametrize("key", QUESTIONS)
+def test_the_question_is_asked_in_the_text_right_before_its_options(key):
+    cells = nbformat.read(BOOK / f"{QUESTIONS[key].chapter}.ipynb", as_version=4).cells
+    (at,) = [k for k, cell in enumerate(cells) if cell.source.strip() == f'wt.widgets.Predict("{key}")']
+    before = cells[at - 1]
+    assert before.cell_type == "markdown" and "?" in before.source.split("\n#")[-1]
+    assert cells[at].metadata.tags == ["remove-input"]
+
+
 def test_every_chapter_asks_before_it_tells():
     chapters = {path.stem for path in BOOK.glob("[0-9]*.ipynb")}
     assert {question.chapter for question in QUESTIONS.values()} == chapters
