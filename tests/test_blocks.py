@@ -6,6 +6,8 @@ import os
 import pickle
 import signal
 import threading
+import tracemalloc
+import warnings
 
 import joblib
 import numpy as np
@@ -181,3 +183,38 @@ def test_a_killed_worker_changes_nothing_but_the_time(client, X, fitted):
     with joblib.parallel_config(backend="dask"):
         spread = killed_while(client, lambda: wt.WassersteinDictionary(3, **(settings | {"n_jobs": 2})).fit(X))
     assert np.array_equal(alone.atoms_, spread.atoms_) and not spread.interrupted_
+
+
+@pytest.mark.parametrize("kind", ["zarr", "dask", "h5py"])
+@pytest.mark.parametrize("method", ["wahu", "fcls"])
+def test_a_cube_that_lies_elsewhere_is_unmixed_as_one_in_memory(kind, method, tmp_path):
+    made = wt.datasets.make_bilinear_scene(shape=(12, 9), n_endmembers=3, random_state=0)
+    cube = made.cube[:, :, ::8]
+    if kind == "zarr":
+        lazy = pytest.importorskip("zarr").create_array(tmp_path / "x.zarr", data=cube, chunks=(5, *cube.shape[1:]))
+    elif kind == "dask":
+        lazy = da.from_array(cube, chunks=(5, 9, cube.shape[2]))
+    else:
+        lazy = pytest.importorskip("h5py").File(tmp_path / "x.h5", "w").create_dataset("cube", data=cube)
+    mask = np.ones((12, 9), dtype=bool)
+    mask[4, 2:5] = False
+    options = {"max_iter": 3, "n_training": 40} if method == "wahu" else {}
+    here, there = (wt.unmix(x, method, 3, mask=mask, **options) for x in (cube, lazy))
+    assert_close(there.endmembers, here.endmembers, atol=1e-9)
+    assert_close(there.abundances[mask], here.abundances[mask], atol=1e-5)
+    assert np.isnan(there.abundances[4, 3]).all()
+    assert_close(there.reconstruction[mask], here.reconstruction[mask], atol=1e-5)
+    assert there.settings["data_sha256"] == here.settings["data_sha256"]
+
+
+def test_unmixing_takes_no_copy_of_the_cube_for_the_weights_of_all_pixels(monkeypatch):
+    monkeypatch.setattr("wdl_tutorial.blocks.SLAB", 1 << 22)
+    monkeypatch.setattr("wdl_tutorial.unmixing.BLOCK", 1 << 20)
+    cube = np.random.default_rng(0).random((1600, 100, 32)) + 0.1
+    tracemalloc.start()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", wt.ConvergenceWarning)
+        wt.unmix(cube, "wahu", 2, n_training=50, max_iter=1, n_iter=1, loss="quadratic", locality=0.0, init="data")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < cube.nbytes  # it was eight times that

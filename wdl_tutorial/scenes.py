@@ -13,6 +13,7 @@ import numpy as np
 
 from ._array import as_float, to_numpy
 from ._checks import array_of
+from .blocks import elsewhere
 
 SLAB = 1 << 24  # bytes of float64 that are worked on at once
 
@@ -268,7 +269,7 @@ def as_scene(scene: Scene | np.ndarray) -> Scene:
             f"expected numbers: scene must be a Scene or a cube, got {scene!r}. Load it: wt.datasets.load_cube."
         )
     if not isinstance(scene, Scene):
-        if not (isinstance(scene, np.ndarray) and scene.dtype.kind in "iuf"):
+        if not (isinstance(scene, np.ndarray) and scene.dtype.kind in "iuf") and not elsewhere(scene):
             scene = to_numpy(as_float(scene, name="scene")).astype(float)
         scene = Scene("cube", scene)
     shape, nm = scene.cube.shape, scene.wavelengths

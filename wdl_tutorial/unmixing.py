@@ -25,6 +25,7 @@ import scipy
 from . import __version__, linear, metrics
 from ._array import to_numpy
 from ._checks import check_count, check_seed, choice, generator_of, integer, shown, squarable
+from .blocks import slabs
 from .histograms import area_fractions, normalize
 from .iterate import ConvergenceWarning, warn
 from .libraries import Spectra, load_usgs_sample
@@ -32,6 +33,7 @@ from .presets import RECOMMENDED, SETTINGS, MassDictionary, unbalanced_wahu, wah
 from .scenes import Geo, Scene, as_scene, check_maps, valid_pixels
 
 BLOCK = 1 << 24  # bytes of float64 pixels that are unmixed at once
+FULL_FIT = 20_000  # training pixels above which atoms are learned from minibatches
 MANY = 8_000_000  # values from which on VCA, too, goes through the pixels in blocks
 
 
@@ -53,6 +55,9 @@ class Learned(NamedTuple):
     reconstruct: Callable[[], np.ndarray] | None = None  # their reconstruction, (n_pixels, n_bands), made when asked
     indices: np.ndarray | None = None  # (n_endmembers,) which pixels the endmembers are
     names: tuple[str, ...] | None = None  # of the endmembers, where they have some
+    rebuild: Callable[[slice], np.ndarray] | None = (
+        None  # the reconstruction of some of them, where it can be had by parts
+    )
 
 
 class Fit(NamedTuple):
@@ -217,12 +222,26 @@ class Unmixing(NamedTuple):
 
 def _blocks(scene: Scene) -> Iterator[tuple[slice, np.ndarray]]:
     """The valid pixels in C order, as float64, some at a time: their places among them, and they."""
-    flat = np.asarray(scene.cube).reshape(-1, scene.cube.shape[-1])
+    if not isinstance(scene.cube, np.ndarray):
+        yield from _blocks_elsewhere(scene)
+        return
+    flat = scene.cube.reshape(-1, scene.cube.shape[-1])
     valid = np.flatnonzero(valid_pixels(scene))
     size = max(1, BLOCK // (8 * flat.shape[1]))
     for start in range(0, len(valid), size):
         part = slice(start, min(start + size, len(valid)))
         yield part, np.asarray(flat[valid[part]], dtype=float)  # in half precision histograms do not sum to one
+
+
+def _blocks_elsewhere(scene: Scene) -> Iterator[tuple[slice, np.ndarray]]:
+    """The same of a cube of zarr, h5py or Dask, whose rows are read once, some at a time."""
+    _, n_cols, n_bands = scene.cube.shape
+    valid, start = valid_pixels(scene).reshape(-1, n_cols), 0
+    for rows in slabs(scene.cube, 4 * 8 * n_cols * n_bands):
+        x = np.asarray(scene.cube[rows], dtype=float)[valid[rows]]
+        if len(x):
+            yield slice(start, start + len(x)), x
+        start += len(x)
 
 
 def _just_pixels(scene: Scene) -> Iterator[np.ndarray]:
@@ -335,6 +354,9 @@ class _Light:
 
     def shares(self, weights: np.ndarray) -> np.ndarray:
         return area_fractions(weights, self.brightness) if self.area else weights
+
+    def rebuild_some(self, weights: np.ndarray, scale: np.ndarray, part: slice) -> np.ndarray:
+        return self.rebuild(weights[part], scale[part])
 
     def rebuild(self, weights: np.ndarray, scale: np.ndarray) -> np.ndarray:
         return self.model.inverse_transform(weights) * scale[:, None] - self.offset
@@ -471,21 +493,29 @@ def _check_training(n: int, n_training: int, n_pixels: int) -> None:
 
 def _wahu(scene, n, seed, verbose, *, setting="salinas", n_training=1000, area=False, **changes) -> Learned:
     """Fit atoms on ``n_training`` pixels as histograms, weights on all; brightness is kept beside and put back."""
-    light, offset = _lifted(_pixels(scene))
-    _check_training(n, n_training, len(light))
-    scale = light.sum(axis=1)
-    p = normalize(light)
+    n_pixels = int(valid_pixels(scene).sum())
+    _check_training(n, n_training, n_pixels)
     rng = generator_of(seed)
-    chosen = np.sort(rng.choice(len(p), size=min(n_training, len(p)), replace=False))
+    chosen = np.sort(rng.choice(n_pixels, size=min(n_training, n_pixels), replace=False))
     seed = int(rng.integers(2**31))
+    if len(chosen) > FULL_FIT:
+        changes = {"solver": "minibatch"} | changes
+    offset, some = 0.0, []
+    for part, x in _blocks(scene):
+        offset = max(offset, -float(x.min()))  # histograms hold nothing negative: the whole scene is lifted
+        some.append(x[chosen[np.searchsorted(chosen, part.start) : np.searchsorted(chosen, part.stop)] - part.start])
     model = wahu(_positions(scene), setting=setting, n_atoms=n, random_state=seed, verbose=verbose, **changes)
-    model = model.fit(p[chosen])
-    weights = model.transform(p)
+    model = model.fit(normalize(np.concatenate(some) + offset))
+    weights, scale = np.empty((n_pixels, n)), np.empty(n_pixels)
+    for part, x in _blocks(scene):
+        scale[part] = (x + offset).sum(axis=1)
+        weights[part] = model.transform(normalize(x + offset))
     # an atom has no brightness of its own: give it that of the pixels that use it
     brightness = (weights * scale[:, None]).sum(axis=0) / np.maximum(weights.sum(axis=0), 1e-300)
     rows = _Light(model, offset, brightness, area)
-    fitted, rebuild = Rows(rows.shares(weights), None), functools.partial(rows.rebuild, weights, scale)
-    return Learned(model.atoms_ * brightness[:, None] - offset, model, rows, fitted, rebuild)
+    rebuild = functools.partial(rows.rebuild_some, weights, scale)
+    fitted, whole = Rows(rows.shares(weights), None), functools.partial(rebuild, slice(None))
+    return Learned(model.atoms_ * brightness[:, None] - offset, model, rows, fitted, whole, rebuild=rebuild)
 
 
 def _wahu_unbalanced(scene, n, seed, verbose, *, setting="salinas", n_training=300, **changes) -> Learned:
@@ -717,13 +747,13 @@ def _finished(
     n_valid, bundles, fitted = int(valid_pixels(scene).sum()), [], learned.fitted
     abundances, error = np.empty((n_valid, len(learned.endmembers))), np.empty(n_valid)
     square, power, angle = 0.0, 0.0, 0.0
-    whole = None if fitted is None else learned.reconstruct()
+    whole = None if fitted is None or learned.rebuild else learned.reconstruct()
     for part, x in _blocks(scene):
         if fitted is None:
             rows = _quietly(learned.rows, x)
             bundles += [] if rows.bundle is None else [rows.bundle]
         else:
-            rows = Rows(fitted.abundances[part], whole[part])
+            rows = Rows(fitted.abundances[part], learned.rebuild(part) if learned.rebuild else whole[part])
         abundances[part] = rows.abundances
         gap = np.square(x - rows.reconstruction).sum(axis=1)
         error[part] = np.sqrt(gap / x.shape[1])
@@ -792,8 +822,8 @@ def _told(value: Any) -> Any:
 def fingerprint(scene: Scene) -> str:
     """The sha256 of the pixels of a scene, its mask and its wavelengths: the same scene has the same."""
     found = hashlib.sha256(repr((scene.cube.shape, scene.cube.dtype.str)).encode())
-    for row in np.asarray(scene.cube):
-        found.update(np.ascontiguousarray(row).tobytes())
+    for rows in slabs(scene.cube, 8 * int(np.prod(scene.cube.shape[1:]))):
+        found.update(np.ascontiguousarray(scene.cube[rows]))
     found.update(valid_pixels(scene).tobytes())
     found.update(b"" if scene.wavelengths is None else np.asarray(scene.wavelengths, dtype=float).tobytes())
     return found.hexdigest()
