@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib.util
 import json
 import re
+import shutil
+import subprocess
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -91,3 +93,21 @@ def test_every_built_page_has_a_description_of_its_own():
     pages = [page for page in BUILT.rglob("*.html") if "_static" not in page.parts]
     bare = [page.name for page in pages if '<meta name="description"' not in page.read_text(encoding="utf-8")]
     assert bare == []
+
+
+def test_where_a_browser_keeps_nothing_the_page_gets_a_storage_that_lasts_as_long_as_it(app):
+    """Before anything of the theme's reads it: the script stands in the first tags of the page."""
+    page = tagged(app, "01_two_peaks")
+    script = re.search(r"<script>(for \(const name of .*?)</script>", page, re.DOTALL)[1]
+    assert page.index(script) < page.index("window.wdlPage")
+    node = shutil.which("node")
+    if node is None:
+        pytest.skip("Node.js is not installed")
+    broken = """globalThis.window = globalThis;
+      const no = { get() { throw new Error("no storage"); }, configurable: true };
+      Object.defineProperty(window, "localStorage", no); Object.defineProperty(window, "sessionStorage", no);
+      %s
+      localStorage.setItem("a", 1); sessionStorage.setItem("b", 2); localStorage.removeItem("b");
+      console.log(localStorage.getItem("a"), localStorage.getItem("b"), sessionStorage.getItem("b"));"""
+    run = subprocess.run([node, "-e", broken % script], capture_output=True, text=True, timeout=60)
+    assert run.stdout.split() == ["1", "null", "2"], run.stderr

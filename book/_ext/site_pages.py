@@ -23,6 +23,12 @@ from wdl_tutorial.widgets.votes import marked_up, questions
 
 HERE = Path(__file__).resolve().parent
 LONG = 200  # characters of a description
+# The theme reads the browser's storage unguarded: where a browser keeps nothing it gets one that lasts as long as the page.
+STORAGE = """<script>for (const name of ["localStorage", "sessionStorage"]) try { window[name].getItem("mode"); } catch {
+  const kept = new Map(), put = (k, v) => { kept.set(k, String(v)); }, drop = (k) => { kept.delete(k); };
+  const value = { getItem: (k) => kept.get(k) ?? null, setItem: put, removeItem: drop };
+  Object.defineProperty(window, name, { configurable: true, value });
+}</script>"""
 LAUNCH = {
     "binder": "https://mybinder.org/v2/gh/{owner}/HEAD?labpath=book%2F{page}.ipynb",
     "colab": "https://colab.research.google.com/github/{owner}/blob/HEAD/book/{page}.ipynb",
@@ -96,7 +102,7 @@ def about_page(app, pagename, templatename, context, doctree) -> None:
         f"{title} - {config.project}", description(doctree), address
     )
     data = json.dumps(page_data(app, pagename), ensure_ascii=False).replace("</", "<\\/")
-    context["metatags"] += f"\n<script>window.wdlPage = {data};</script>"
+    context["metatags"] += f"\n{STORAGE}\n<script>window.wdlPage = {data};</script>"
     is_notebook = (Path(app.srcdir) / f"{pagename}.ipynb").is_file()
     links = launch_links(config.wdl_repository, config.wdl_launch, pagename, is_notebook)
     if links and "body" in context:
