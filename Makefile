@@ -24,7 +24,7 @@ BROWSER := tests/browser/node_modules/installed
 # Nothing of the tests or of the book calls out, or reads settings of the person who runs them.
 QUIET := JUPYTER_PLATFORM_DIRS=1 IPYTHONDIR=$(CURDIR)/.venv/ipython OMP_NUM_THREADS=1 PYTHONHASHSEED=0
 
-.PHONY: lab doctor test lint unit chapters book handout bench reproduce quick strip outputs figure browser fuzz clean help
+.PHONY: lab doctor test lint unit chapters book handout bench reproduce quick strip outputs figure browser scripts coverage oldest fuzz clean help
 
 help:
 	@printf '%s\n' \
@@ -33,11 +33,14 @@ help:
 	  'make test      lint, unit tests, docstring examples, every chapter against its stored outputs' \
 	  'make book      the static book in _build/html' \
 	  'make handout   one zip for a room without a network: dist/wdl_tutorial_handout.zip' \
-  'make browser   the built book and JupyterLab in a real browser (needs Node.js and Chromium)' \
+	  'make scripts   the JavaScript: ESLint, types, form (needs Node.js)' \
+	  'make browser   the built book and JupyterLab in a real browser (needs Node.js and Chromium)' \
+	  'make coverage  which lines the unit tests run: a table, and pages in build/coverage' \
+	  'make oldest    the core on the oldest versions that pyproject.toml allows' \
 	  'make fuzz      every public door with odd arguments: 20,000 calls' \
 	  'make bench     speed and memory beside other packages' \
-  'make reproduce every figure and table of the four papers: hours, and goes on where it stopped' \
-  'make quick     the same, smaller, in minutes' \
+	  'make reproduce every figure and table of the four papers: hours, and goes on where it stopped' \
+	  'make quick     the same, smaller, in minutes' \
 	  'make outputs   run chapters and store their text outputs (CHAPTERS=book/NN_name.ipynb for one)' \
 	  'make strip     drop images and widget state from the chapters' \
 	  'make figure    draw the figure of the README' \
@@ -66,7 +69,7 @@ test: lint unit chapters
 lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy wdl_tutorial/__init__.py wdl_tutorial/_checks.py wdl_tutorial/widgets/__init__.py wdl_tutorial/deep/__init__.py
+	$(BIN)/python -m mypy
 
 unit: $(STAMP)
 	$(QUIET) $(BIN)/python -m pytest -q -n $(JOBS) --dist loadfile
@@ -74,6 +77,19 @@ unit: $(STAMP)
 # Every public door with odd arguments, ten times as many calls as the unit tests make.
 fuzz: $(STAMP)
 	WDL_TUTORIAL_FUZZ=20000 $(QUIET) $(BIN)/python -m pytest -q -n $(JOBS) tests/test_fuzz.py
+
+coverage: $(STAMP)
+	$(QUIET) $(BIN)/python -m pytest -q -n $(JOBS) --dist loadfile --cov --cov-report=term --cov-report=html
+
+# The lower bounds of pyproject.toml are promises: the core has to run on them.
+OLDEST_TESTS := test_array test_barycenters test_costs test_dictionary test_fast test_gradients test_histograms test_iterate \
+  test_kernels test_leastsquares test_linear test_losses test_metrics test_optimize test_rowwise test_scaling test_transport
+
+oldest:
+	$(PYTHON) -m venv build/oldest
+	build/oldest/bin/python -m pip install --quiet --disable-pip-version-check $(PIP_FLAGS) $$($(PYTHON) tools/oldest.py)
+	PYTHONPATH=$(CURDIR) $(QUIET) build/oldest/bin/python -m pytest -q -o filterwarnings= -n $(JOBS) --dist loadfile \
+	  $(OLDEST_TESTS:%=tests/%.py)
 
 # The stored outputs are made without real scenes, so that they are the same on every machine.
 chapters: $(STAMP)
@@ -126,6 +142,15 @@ figure: $(STAMP)
 $(BROWSER): tests/browser/package.json
 	npm install --prefix tests/browser --no-package-lock --no-audit --no-fund --silent
 	@touch $(BROWSER)
+
+# The JavaScript, read: ESLint, the types of its JSDoc, and its form.
+SCRIPTS := wdl_tutorial/widgets/*.js book/_ext/static/*.js tests/js/*.mjs tests/browser/*.mjs tests/browser/*.js tests/browser/*.ts
+READERS := tests/browser/node_modules/.bin
+
+scripts: $(BROWSER)
+	$(READERS)/eslint --config tests/browser/eslint.config.js wdl_tutorial/widgets book/_ext/static tests/js tests/browser
+	$(READERS)/tsc -p tests/browser/jsconfig.json
+	$(READERS)/prettier --print-width 100 --log-level warn --check $(SCRIPTS)
 
 browser: $(STAMP) $(BROWSER)
 	@test -f _build/html/index.html || $(MAKE) book

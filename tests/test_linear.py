@@ -654,6 +654,12 @@ def test_nfindr_takes_the_pure_pixels_whose_simplex_is_the_largest(n):
         assert set(linear.nfindr(X, n, random_state=seed).indices.tolist()) == pure
 
 
+def test_nfindr_that_has_not_settled_says_so():
+    X = np.random.default_rng(0).random((300, 6))
+    with pytest.warns(ConvergenceWarning, match="corners still move after 1 rounds. Raise max_iter"):
+        linear.nfindr(X, 4, random_state=0, max_iter=1)
+
+
 def test_atgp_takes_pure_pixels_and_the_brightest_first():
     X, pure = pure_and_mixed()
     found = linear.atgp(X, 3)

@@ -128,7 +128,7 @@ def test_one_version_everywhere():
     citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
     assert project()["version"] == wt.__version__
     assert f"\nversion: {wt.__version__}\n" in citation
-    assert "## Unreleased" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert f"\n## {wt.__version__}\n" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
 
 
 def test_every_dependency_is_pinned_exactly():

@@ -18,8 +18,11 @@ import wdl_tutorial as wt
 wt.LAND, wt.WassersteinDictionary, wt.unmix, wt.deep, wt.metrics.rmse, wt.widgets.TwoPeaks
 wt.barycenterr
 wt.metrics.foo
-wt.WassersteinDictionary(2, cost=None, eps=0.1, n_itr=3)
+wt.WassersteinDictionary(2, cost=wt.GridCost(3), eps=0.1, n_itr=3)
 wt.LAND(n_neighbours=3)
+wt.sinkhorn([1.0], [1.0], "squared", eps=0.1)
+wt.sinkhorn([1.0], [1.0], wt.GridCost(1), eps=0.1).plan
+wt.gibbs_kernel(wt.cost_matrix([0.0, 1.0]), 0.1).multiply
 """
 
 
@@ -47,8 +50,32 @@ def test_a_misspelt_option_of_an_estimator_is_rejected(told):
     assert 'Unexpected keyword argument "n_neighbours" for "LAND"' in told
 
 
+def test_what_is_no_cost_is_rejected(told):
+    assert 'incompatible type "str"; expected "Cost"' in told
+
+
+def test_a_kernel_has_no_other_methods_than_those_of_its_protocol(told):
+    assert '"Kernel" has no attribute "multiply"' in told
+
+
 def test_the_names_that_are_loaded_late_are_known(told):
-    assert "Found 4 errors" in told, told
+    assert "Found 6 errors" in told, told
+
+
+def test_an_editor_completes_the_parameters_of_an_estimator():
+    jedi = pytest.importorskip("jedi")
+    begun = jedi.Script("import wdl_tutorial as wt\nwt.WassersteinDictionary(")
+    (signature,) = begun.get_signatures(2, len("wt.WassersteinDictionary("))
+    names = [parameter.name for parameter in signature.params]
+    assert names[:4] == ["n_atoms", "cost", "eps", "loss"] and {"n_iter", "locality", "random_state"} <= set(names)
+
+
+def test_an_editor_completes_the_names_that_are_loaded_late():
+    jedi = pytest.importorskip("jedi")
+    names = {
+        name.name for name in jedi.Script("import wdl_tutorial as wt\nwt.metrics.").complete(2, len("wt.metrics."))
+    }
+    assert {"rmse", "spectral_angle", "match_endmembers"} <= names
 
 
 def test_each_late_name_stands_beside_its_import_for_checkers():

@@ -365,6 +365,32 @@ def test_modules_that_import_each_other_in_a_circle_are_refused(tmp_path, monkey
         source.modules("a.js")
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        'import { one as other } from "./b.js";',
+        'import * as all from "./b.js";',
+        'import whole from "./b.js";',
+        'import "./b.js";',
+        "export { one as other };",
+        'export * from "./b.js";',
+    ],
+)
+def test_an_import_that_renames_is_refused_in_words(tmp_path, monkeypatch, line):
+    (tmp_path / "a.js").write_text(f"// a demo\n{line}\nconst here = 1;\n")
+    (tmp_path / "b.js").write_text("export const one = 1;\n")
+    monkeypatch.setattr(source, "FOLDER", tmp_path)
+    with pytest.raises(ValueError, match=r"a\.js says (im|ex)port .* a name keeps its name"):
+        source.modules("a.js")
+
+
+def test_imports_over_several_lines_are_put_together(tmp_path, monkeypatch):
+    (tmp_path / "a.js").write_text('import {\n  one,\n  two,\n} from "./b.js";\nexport default one + two;\n')
+    (tmp_path / "b.js").write_text("export const one = 1;\nexport const two = 2;\n")
+    monkeypatch.setattr(source, "FOLDER", tmp_path)
+    assert source.esm.__wrapped__("a.js") == "const one = 1;\nconst two = 2;\n\nexport default one + two;\n"
+
+
 @pytest.mark.parametrize("name", DEMOS)
 def test_each_demo_says_its_message_in_words(name):
     demo = make(name)

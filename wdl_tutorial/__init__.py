@@ -17,7 +17,7 @@ from .iterate import ConvergenceWarning
 from .kernels import gibbs_kernel
 from .transport import SinkhornResult, sinkhorn, sinkhorn_divergence, sinkhorn_log_steps, sinkhorn_steps
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 # name -> module that holds it; loaded at first use (PEP 562)
 _LAZY = {

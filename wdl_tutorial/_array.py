@@ -7,7 +7,7 @@ so that NumPy, CuPy, torch and ``array-api-strict`` arrays run through the same 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeGuard
 
 import array_api_compat as compat
 import numpy as np
@@ -58,12 +58,12 @@ def device(x: Array) -> Any:
     return compat.device(x)
 
 
-def is_array(x: object) -> bool:
+def is_array(x: object) -> TypeGuard[Array]:
     """True for an array of any supported backend."""
     return compat.is_array_api_obj(x)
 
 
-def is_numpy(x: object) -> bool:
+def is_numpy(x: object) -> TypeGuard[np.ndarray]:
     """True for a NumPy array: the gate of the few fast paths that write into buffers."""
     return compat.is_numpy_array(x)
 
@@ -248,7 +248,7 @@ def with_gradient(value: Array, inputs: tuple[Array, ...], pull: Callable[[Array
 
         @staticmethod
         @torch.autograd.function.once_differentiable
-        def backward(ctx: Any, grad: Any) -> tuple:
+        def backward(ctx: Any, grad: Any) -> tuple[Any, ...]:
             found = pull(grad)
             return tuple(g if needed else None for g, needed in zip(found, ctx.needs_input_grad))
 

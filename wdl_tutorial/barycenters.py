@@ -41,9 +41,9 @@ from ._checks import (
     check_run,
     same_backend,
 )
-from .costs import check_cost, check_symmetric
-from .iterate import Accuracy, Plain, Run, accelerated, nth, run, warn_not_converged
-from .kernels import check_domain
+from .costs import AnyCost, Cost, check_cost, check_symmetric
+from .iterate import Accuracy, Batch, Iteration, Plain, Run, Twin, accelerated, nth, run, warn_not_converged
+from .kernels import Kernel, check_domain
 from .scaling import (
     PLAIN,
     Attempt,
@@ -157,7 +157,7 @@ def _start(atoms: Array, weights: Array, n_bins: int, log: bool) -> Array:
 def barycenter_steps(
     atoms: Array,
     weights: Array,
-    kernel: Any,
+    kernel: Kernel,
     *,
     marginal_weight: float | None = None,
     momentum: float = 0.0,
@@ -215,7 +215,7 @@ def barycenter_steps(
 def barycenter_log_steps(
     atoms: Array,
     weights: Array,
-    kernel: Any,
+    kernel: Kernel,
     *,
     marginal_weight: float | None = None,
     momentum: float = 0.0,
@@ -283,7 +283,7 @@ class Sweep(NamedTuple):
 def backward_step(
     atoms: Array,
     weights: Array,
-    kernel: Any,
+    kernel: Kernel,
     state: BarycenterState,
     b_before: Array,
     adjoint: Adjoint,
@@ -323,7 +323,7 @@ def backward_step(
 
 
 def steps_of(
-    atoms: Array, weights: Array, kernel: Any, variant: Variant = PLAIN, start: BarycenterState | None = None
+    atoms: Array, weights: Array, kernel: Kernel, variant: Variant = PLAIN, start: BarycenterState | None = None
 ) -> Iterator[BarycenterState]:
     """The iterations of ``variant`` in the kernel's domain."""
     make = barycenter_log_steps if kernel.domain == "log" else barycenter_steps
@@ -333,12 +333,12 @@ def steps_of(
 def settle(
     atoms: Array,
     weights: Array,
-    kernel: Any,
+    kernel: Kernel,
     variant: Variant,
     accuracy: Accuracy,
     *,
     log_b: Array | None = None,
-    twin: Callable | None = None,
+    twin: Twin | None = None,
 ) -> Run:
     """Iterate to the tolerance: every barycenter of the package that has one passes here.
 
@@ -363,7 +363,7 @@ def _of_sum_one(weights: Array) -> bool:
     return bool(xp.all(xp.abs(xp.sum(weights, axis=-1) - 1.0) <= SUM_TOLERANCE))
 
 
-def _begun(log_b: Array | None, kernel: Any) -> BarycenterState | None:
+def _begun(log_b: Array | None, kernel: Kernel) -> BarycenterState | None:
     """A state to start from, of which only b is known."""
     if log_b is None:
         return None
@@ -374,11 +374,11 @@ def _begun(log_b: Array | None, kernel: Any) -> BarycenterState | None:
 def _extrapolated(
     atoms: Array,
     weights: Array,
-    kernel: Any,
+    kernel: Kernel,
     variant: Variant,
     accuracy: Accuracy,
     log_b: Array | None,
-    twin: Callable | None,
+    twin: Twin | None,
 ) -> Run:
     """:func:`settle` by :func:`wdl_tutorial.iterate.accelerated`: the batch as rows, and back."""
     xp = array_namespace(atoms, weights)
@@ -406,7 +406,7 @@ def _extrapolated(
 LIGHT = 0.02  # added to the weights in an extrapolation's inner product: atoms of no weight have to settle, too
 
 
-def plain_iteration(atoms: Array, weights: Array, kernel: Any, variant: Variant):
+def plain_iteration(atoms: Array, weights: Array, kernel: Kernel, variant: Variant) -> Batch:
     """The iteration of :func:`steps_of` for weights (rows, n_atoms), as :func:`accelerated` reads it.
 
     The logarithms are those of b. Atoms are (n_atoms, n_bins), or have the rows in front.
@@ -414,7 +414,7 @@ def plain_iteration(atoms: Array, weights: Array, kernel: Any, variant: Variant)
     xp = array_namespace(atoms, weights)
     log, balanced = kernel.domain == "log", variant.marginal_weight is None
 
-    def problem(rows: Array | None):
+    def problem(rows: Array | None) -> Iteration:
         some = weights if rows is None else xp.take(weights, rows, axis=0)
         own = atoms if rows is None or atoms.ndim == 2 else xp.take(atoms, rows, axis=0)
         heavy = some[..., None] + LIGHT
@@ -440,7 +440,7 @@ def plain_iteration(atoms: Array, weights: Array, kernel: Any, variant: Variant)
     return problem
 
 
-def fixed_point_error(atoms: Array, kernel: Any, variant: Variant):
+def fixed_point_error(atoms: Array, kernel: Kernel, variant: Variant) -> Callable[[BarycenterState], Array]:
     """A function of a state: the L1 distance of a plan's atom-side marginal from where (6) would put it, worst atom.
 
     The other marginal has just been updated, and is the same for all plans (not with the heavy ball, but this error
@@ -477,7 +477,7 @@ def _divergence(x: Array, p: Array) -> Array:
     return xp.clip(xp.sum(p * log_ratio - p + x, axis=-1), min=0.0)
 
 
-def state_is_right(state: BarycenterState, atoms: Array, kernel: Any) -> bool:
+def state_is_right(state: BarycenterState, atoms: Array, kernel: Kernel) -> bool:
     """Can the histogram of a state be believed?"""
     if kernel.domain == "log":
         scaled = Scaled(state.a, None, None), Scaled(state.b, None, None)
@@ -490,7 +490,7 @@ def state_is_right(state: BarycenterState, atoms: Array, kernel: Any) -> bool:
 def barycenter(
     atoms: Array,
     weights: Array,
-    cost: Any,
+    cost: Cost | None,
     *,
     eps: float,
     n_iter: int | None = None,
@@ -502,7 +502,7 @@ def barycenter(
     debiased: bool = False,
     check_every: int = 10,
     acceleration: str | None = "auto",
-    support_cost: Any = None,
+    support_cost: Cost | None = None,
 ) -> BarycenterResult:
     """Entropic Wasserstein barycenter: the average of positions of several histograms.
 
@@ -581,7 +581,8 @@ def barycenter(
             "within the barycenter's own bins."
         )
     own = support_cost is None
-    atoms, weights, cost = check_inputs(atoms, weights, cost if own else support_cost, square=own)
+    asked: Any = cost if own else support_cost  # None is refused as no cost
+    atoms, weights, cost = check_inputs(atoms, weights, asked, square=own)
     atoms = stays_empty(atoms)
     eps = check_eps(eps)
     check_options(domain, marginal_weight, momentum)
@@ -601,7 +602,7 @@ def barycenter(
     if implicit:
         atoms, weights = detached(atoms), detached(weights)
 
-    def attempt(kernel: Any) -> Attempt:
+    def attempt(kernel: Kernel) -> Attempt:
         found = _solve(atoms, weights, kernel, variant, accuracy)
         right = state_is_right(found.state, atoms, kernel)
         return Attempt(found, right, None if right or kernel.domain != "log" else _diverged(atoms, weights, variant))
@@ -619,7 +620,7 @@ def barycenter(
     return BarycenterResult(histogram, found.n_iter, found.error, found.converged, kernel.domain)
 
 
-def _implicit(histogram: Array, atoms: Array, weights: Array, cost: Any, options: dict[str, Any]) -> Array:
+def _implicit(histogram: Array, atoms: Array, weights: Array, cost: Cost, options: dict[str, Any]) -> Array:
     """The converged barycenters, whose gradient torch asks of :func:`barycenter_vjp` when it wants it."""
     from .gradients import barycenter_vjp
 
@@ -636,7 +637,7 @@ def warn_loose(
     atoms: Array,
     weights: Array,
     found: Run,
-    kernel: Any,
+    kernel: Kernel,
     variant: Variant,
     tol: float,
     acceleration: str | None = "auto",
@@ -674,7 +675,7 @@ def _loose_masses(atoms: Array, weights: Array, tol: float) -> str:
     return ""
 
 
-def _solve(atoms: Array, weights: Array, kernel: Any, variant: Variant, accuracy: Accuracy) -> Run:
+def _solve(atoms: Array, weights: Array, kernel: Kernel, variant: Variant, accuracy: Accuracy) -> Run:
     if accuracy.n_iter is None:
         return settle(atoms, weights, kernel, variant, accuracy)
     state = nth(steps_of(atoms, weights, kernel, variant), accuracy.n_iter)
@@ -682,7 +683,7 @@ def _solve(atoms: Array, weights: Array, kernel: Any, variant: Variant, accuracy
     return Run(state, accuracy.n_iter, number(array_namespace(errors).max(errors)), errors <= accuracy.tol, [])
 
 
-def check_inputs(atoms: Array, weights: Array, cost: Any, *, square: bool = True) -> tuple[Array, Array, Any]:
+def check_inputs(atoms: Array, weights: Array, cost: Cost, *, square: bool = True) -> tuple[Array, Array, AnyCost]:
     """Floats of one backend and type that are finite and not negative, and a square cost, or any, that fits them.
 
     Sums are not checked: P^(L) has not mass one, and finite differences must be possible.

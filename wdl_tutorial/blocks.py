@@ -56,11 +56,11 @@ def some_rows(x: Any, size: int, rng: np.random.Generator, chance: np.ndarray | 
     if len(blocks) > FEW:
         lengths = np.array([block.stop - block.start for block in blocks], dtype=float)
         mass = lengths / n if chance is None else np.array([chance[block].sum() for block in blocks])
-        chosen = rng.choice(len(blocks), size=min(FEW, np.count_nonzero(mass)), replace=False, p=mass)
+        chosen = rng.choice(len(blocks), size=min(FEW, int(np.count_nonzero(mass))), replace=False, p=mass)
         rows = np.concatenate([np.arange(blocks[i].start, blocks[i].stop) for i in np.sort(chosen)])
         part = None if chance is None else chance[rows] / chance[rows].sum()
         return rows[some_rows(rows, size, rng, part)]
-    size = min(size, n if chance is None else np.count_nonzero(chance))
+    size = min(size, n if chance is None else int(np.count_nonzero(chance)))
     return np.sort(rng.choice(n, size=size, replace=False, p=chance, shuffle=False))
 
 

@@ -105,7 +105,7 @@ def workers(n_jobs: int) -> Iterator[Mapper]:
 
     backend = joblib.parallel.get_active_backend("threads")[0]
     as_they_come = "generator" if backend.supports_return_generator else "list"
-    sender, replayed = this_sender(), set()
+    sender, replayed = this_sender(), set[tuple[str, type[Warning]]]()
     with (
         _one_thread_each(),
         joblib.Parallel(n_jobs=n_jobs, prefer="threads", return_as=as_they_come) as parallel,
@@ -147,8 +147,9 @@ def _unless_lost(results: Iterable[Any]) -> Iterator[Any]:
 class _BlasLimit:
     """BLAS at one thread for as long as anyone asks: of fits that overlap, the last to end gives the threads back."""
 
-    def __init__(self):
-        self.lock, self.users, self.limits = threading.Lock(), 0, None
+    def __init__(self) -> None:
+        self.lock, self.users = threading.Lock(), 0
+        self.limits: Any = None  # of threadpoolctl, while there are users
 
     def take(self) -> None:
         import threadpoolctl

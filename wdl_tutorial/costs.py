@@ -7,7 +7,7 @@ A cost is a matrix, or a description that never builds one: :class:`GridCost` (s
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 
@@ -16,6 +16,14 @@ from ._checks import check_eps, check_increasing, is_integer, is_number, same_ba
 
 LARGEST_MATRIX = 2**31  # entries of a cost that may be built: 16 GiB
 BLOCK_ELEMENTS = 2**20  # differences of coordinates that are held at once
+
+
+class Cost(Protocol):
+    """What is moved from where to where at which price: a matrix of any backend, a GridCost or a LineCost."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(n, m): bins here, bins there."""
 
 
 def _check_power(power: float) -> float:
@@ -230,6 +238,11 @@ class LineCost:
         return f"LineCost({self.positions.size} positions, power={self.power}, scale={self.scale:g})"
 
 
+AnyCost: TypeAlias = (
+    Array | GridCost | LineCost
+)  # what :func:`check_cost` lets through: one that says more than its shape
+
+
 def _to_the(x: float, power: float) -> float:
     """x ** power, infinite where Python would raise."""
     try:
@@ -238,7 +251,7 @@ def _to_the(x: float, power: float) -> float:
         return math.inf
 
 
-def blur_width(eps: float, cost: Any, *, positions: Array | None = None) -> float:
+def blur_width(eps: float, cost: Cost, *, positions: Array | None = None) -> float:
     """What eps blurs: the width of the Gibbs kernel ``exp(-cost / eps)``, in the units of the axis.
 
     For power 2 the standard deviation ``sqrt(eps / 2)`` of the Gaussian (Schmitz et al. (2018), below eq. (4)); for
@@ -282,7 +295,7 @@ def blur_width(eps: float, cost: Any, *, positions: Array | None = None) -> floa
     return width
 
 
-def eps_for_blur(width: float, cost: Any, *, positions: Array | None = None) -> float:
+def eps_for_blur(width: float, cost: Cost, *, positions: Array | None = None) -> float:
     """The eps that blurs by a width you choose: the inverse of :func:`blur_width`.
 
     Parameters
@@ -312,7 +325,7 @@ def eps_for_blur(width: float, cost: Any, *, positions: Array | None = None) -> 
     return eps
 
 
-def _scale_and_power(cost: Any, positions: Array | None) -> tuple[float, float]:
+def _scale_and_power(cost: AnyCost, positions: Array | None) -> tuple[float, float]:
     """(scale, power) of a cost scale * |x - y|**power in the units of its axis."""
     if isinstance(cost, GridCost | LineCost):
         if positions is not None:
@@ -355,24 +368,26 @@ def _power_law(c: np.ndarray, x: np.ndarray) -> tuple[float, float]:
     )
 
 
-def check_cost(cost: Any, *, square: bool = False) -> Any:
+def check_cost(cost: Cost, *, square: bool = False) -> AnyCost:
     """A cost that can be used: a GridCost, a LineCost, or a finite matrix of floats."""
     if isinstance(cost, GridCost | LineCost):
         return cost
-    cost = as_float(cost, name="cost")
-    xp = array_namespace(cost)
-    if cost.ndim != 2:
-        raise ValueError(f"cost must be a matrix, a GridCost or a LineCost; got an array of shape {tuple(cost.shape)}.")
-    if 0 in cost.shape:
-        raise ValueError(f"cost is empty: its shape is {tuple(cost.shape)}. Give at least one bin on both sides.")
-    if square and cost.shape[0] != cost.shape[1]:
-        raise ValueError(f"cost must be square, the same bins on both sides; got shape {tuple(cost.shape)}.")
-    if not bool(xp.all(xp.isfinite(cost))):
+    matrix = as_float(cost, name="cost")
+    xp = array_namespace(matrix)
+    if matrix.ndim != 2:
+        raise ValueError(
+            f"cost must be a matrix, a GridCost or a LineCost; got an array of shape {tuple(matrix.shape)}."
+        )
+    if 0 in matrix.shape:
+        raise ValueError(f"cost is empty: its shape is {tuple(matrix.shape)}. Give at least one bin on both sides.")
+    if square and matrix.shape[0] != matrix.shape[1]:
+        raise ValueError(f"cost must be square, the same bins on both sides; got shape {tuple(matrix.shape)}.")
+    if not bool(xp.all(xp.isfinite(matrix))):
         raise ValueError("cost holds NaN or infinite entries; a forbidden move is a large finite cost.")
-    return cost
+    return matrix
 
 
-def is_symmetric(cost: Any) -> bool:
+def is_symmetric(cost: AnyCost) -> bool:
     """True where |x - y| costs what |y - x| does, to rounding, as every GridCost and LineCost."""
     if isinstance(cost, GridCost | LineCost):
         return True
@@ -383,7 +398,7 @@ def is_symmetric(cost: Any) -> bool:
     return bool(xp.all(xp.abs(cost - cost.T) <= rounding * xp.max(xp.abs(cost))))
 
 
-def largest_cost(cost: Any) -> float:
+def largest_cost(cost: AnyCost) -> float:
     """The largest entry of a cost, or minus its smallest where that is more."""
     if isinstance(cost, GridCost):
         return float(sum((s * (n - 1)) ** cost.power for n, s in zip(cost.grid, cost.spacing)))
@@ -393,7 +408,7 @@ def largest_cost(cost: Any) -> float:
     return number(xp.max(xp.abs(cost)))
 
 
-def check_symmetric(cost: Any, what: str) -> None:
+def check_symmetric(cost: AnyCost, what: str) -> None:
     """Refuse a cost of another price back than there, for ``what`` holds two histograms on one footing."""
     if not is_symmetric(cost):
         raise ValueError(
@@ -402,9 +417,11 @@ def check_symmetric(cost: Any, what: str) -> None:
         )
 
 
-def symmetric_part(cost: Any) -> Any:
+def symmetric_part(cost: AnyCost) -> AnyCost:
     """(cost + cost^T) / 2: the mean price of there and back."""
-    return cost if is_symmetric(cost) else (cost + cost.T) / 2
+    if isinstance(cost, GridCost | LineCost) or is_symmetric(cost):
+        return cost
+    return (cost + cost.T) / 2
 
 
 _OLD_NAMES = (  # where version 0.1 kept them
@@ -413,7 +430,7 @@ _OLD_NAMES = (  # where version 0.1 kept them
 ).split()
 
 
-def __getattr__(name: str):
+def __getattr__(name: str) -> Any:
     if name in _OLD_NAMES:
         from . import kernels
 

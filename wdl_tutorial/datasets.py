@@ -100,9 +100,9 @@ def available(name: str) -> bool:
 
 def _scene_files(name: str) -> list[SceneFile]:
     """The files of a scene, in the order in which its loader takes them."""
-    with (files("wdl_tutorial") / "data" / "scene_files.csv").open(newline="") as file:
-        rows = [row for row in csv.DictReader(file) if row["folder"] == name]
-    return [SceneFile(**{**row, "url": row["url"] or None}) for row in rows]
+    lines = (files("wdl_tutorial") / "data" / "scene_files.csv").read_text(encoding="utf-8").splitlines()
+    rows = [row for row in csv.DictReader(lines) if row["folder"] == name]
+    return [SceneFile(row["folder"], row["name"], row["sha256"], row["page"], row["url"] or None) for row in rows]
 
 
 def _paths(name: str, download: bool, check_sha256: bool) -> list[Path]:
@@ -120,7 +120,7 @@ def _checked_cube(cube: np.ndarray, path: Path) -> tuple[np.ndarray, np.ndarray 
             "public file holds none. Fetch it again, or read it with load_cube, which drops such bands."
         )
     notes = []
-    empty = ~cube.any(axis=-1)
+    empty = np.asarray(~cube.any(axis=-1))
     if empty.any():
         cube[empty] = np.nan
         notes.append(f"{empty.sum()} all-zero pixels are masked")

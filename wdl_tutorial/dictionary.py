@@ -14,7 +14,8 @@ import inspect
 import json
 import math
 import os
-from collections.abc import Callable
+import secrets
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -54,11 +55,11 @@ from .barycenters import barycenter
 from .batches import WINDOW, Lattice, Solved, atoms_moved, first_state, in_order, solve_weights, still_falls
 from .blocks import elsewhere, is_dask, map_rows, row_blocks, slabs, some_rows, take
 from .chunks import Mapper, WorkersLost, chunk_length, slices
-from .costs import check_cost
+from .costs import AnyCost, Cost, check_cost
 from .gradients import softmax_vjp
 from .histograms import normalize
 from .initialise import ATOMS, MASSES, WEIGHTS, Ruler, check_start, first_atoms, first_masses, first_weights
-from .iterate import Accuracy, ConvergenceWarning, progress, said_once, warn
+from .iterate import Accuracy, ConvergenceWarning, Missed, progress, said_once, warn
 from .losses import RULES
 from .objective import (
     Objective,  # noqa: F401  (its first home)
@@ -82,9 +83,11 @@ LOG_FLOOR = 1e-12  # what a zero becomes before its logarithm is an unconstraine
 
 def entropy_of(random_state: int | np.random.Generator | np.random.RandomState | None) -> int:
     """The integer that all draws of a fit follow from."""
-    if moves_on(random_state):
+    if random_state is None:
+        return secrets.randbits(128)
+    if isinstance(random_state, np.random.Generator | np.random.RandomState):
         return int(generator_of(random_state).integers(2**63))
-    return np.random.SeedSequence().entropy if random_state is None else int(random_state)
+    return int(random_state)
 
 
 def moves_on(random_state: Any) -> bool:
@@ -129,7 +132,7 @@ COLD_TOL = 1e-9  # of the loss that a converged fit ends with
 class _Fit:
     """What one fit hands from step to step: its problem, the scalings of a warm start, and whether a warning was given."""
 
-    def __init__(self, model: WassersteinDictionary, problem: Problem, missed: list, mark: str | None = None):
+    def __init__(self, model: WassersteinDictionary, problem: Problem, missed: list[Missed], mark: str | None = None):
         self.model, self.problem = model, problem
         self.mark = mark  # of the data and settings, for a checkpoint
         self.missed = missed  # the inner runs that stopped short of their tolerance, so far
@@ -281,7 +284,7 @@ class WassersteinDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         self,
         n_atoms: int,
         *,
-        cost: Any,
+        cost: Cost,
         eps: float,
         loss: str = "quadratic",
         n_iter: int | None = 50,
@@ -310,7 +313,7 @@ class WassersteinDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         n_jobs: int | None = None,
         verbose: bool = False,
         callback: Callable[[int, float, Array, Array], None] | None = None,
-        checkpoint: str | os.PathLike | None = None,
+        checkpoint: str | os.PathLike[str] | None = None,
         checkpoint_every: int = 10,
         batch_size: int = 100,
         batch_tol: float = 1e-3,
@@ -508,10 +511,10 @@ class WassersteinDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         self._check_fitted()
         model = copy.copy(self)
         for name in ("_best", "_batches"):
-            vars(model).pop(name, None)
+            model.__dict__.pop(name, None)
         model.weights_, model.loss_curve_ = None, []
         none = dict.fromkeys(("init_atoms", "init_weights", "callback", "checkpoint"))
-        vars(model).update(none | {"n_jobs": 1, "verbose": False})
+        model.__dict__.update(none | {"n_jobs": 1, "verbose": False})
         return model
 
     def _barycenters(self, atoms: Array, weights: Array, n_iter: int | None) -> Array:
@@ -568,7 +571,7 @@ class WassersteinDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         importance = check_importance(sample_weight, values[:, None])
         return -float(array_namespace(values).sum(importance * values))
 
-    def save(self, path: str | os.PathLike) -> None:
+    def save(self, path: str | os.PathLike[str]) -> None:
         """Write settings and results to one .npz file, without pickle.
 
         Parameters
@@ -591,7 +594,7 @@ class WassersteinDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         )
 
     @classmethod
-    def load(cls, path: str | os.PathLike) -> WassersteinDictionary:
+    def load(cls, path: str | os.PathLike[str]) -> WassersteinDictionary:
         """Read what :meth:`save` wrote; arrays are NumPy.
 
         Settings and results that there are not are refused by name.
@@ -655,7 +658,7 @@ class WassersteinDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
 
     _misled = False  # did the descent stop where inner runs had stopped short?
 
-    def _fit(self, fit: _Fit, cost: Any, saved: _Saved | None) -> None:
+    def _fit(self, fit: _Fit, cost: AnyCost, saved: _Saved | None) -> None:
         self._entropy = saved.entropy if saved else entropy_of(self.random_state)
         seeds = np.random.SeedSequence(self._entropy).spawn(self.n_restarts)
         first = saved.restart if saved else 0
@@ -663,12 +666,13 @@ class WassersteinDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         with progress(total, "Wasserstein dictionary", "step", shown=self.verbose) as bar:
             for restart in range(first, self.n_restarts):
                 rng = np.random.default_rng(seeds[restart])
-                state, curve = (saved.state, saved.curve) if saved and restart == first else (None, [])
+                mine = saved if restart == first else None
+                state, curve = (mine.state, mine.curve) if mine else (None, [])
                 params = self._start(fit.problem, cost, rng) if state is None else state.params
-                fit.warm = saved.warm if state is not None else None
+                fit.warm = mine.warm if mine else None
                 if fit.problem.starts is not None:
                     fit.problem.starts.clear()
-                    fit.problem.starts.update(saved.starts if state is not None else {})
+                    fit.problem.starts.update(mine.starts if mine else {})
                 if math.isinf(self._best.value):
                     self._keep(fit.problem.X, Best(math.inf, params, restart), [], converged=False)
                 self._descend(fit, params, state, curve, restart, bar)
@@ -712,12 +716,13 @@ class WassersteinDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
             if last:
                 return
 
-    def _steps(self, fit: _Fit, params: Params, state: Any):
+    def _steps(self, fit: _Fit, params: Params, state: Any) -> Iterator[AdamState] | Iterator[LBFGSState]:
         if self.solver == "adam":
-            rate = self.learning_rate
+            rate: float | Callable[[int], float] = self.learning_rate
             if self.schedule == "cosine":
-                rate = cosine(rate, rate / 10, self.max_iter)
-            return adam_steps(fit.evaluate, params, learning_rate=rate, betas=tuple(self.betas), state=state)
+                rate = cosine(self.learning_rate, self.learning_rate / 10, self.max_iter)
+            betas = self.betas[0], self.betas[1]
+            return adam_steps(fit.evaluate, params, learning_rate=rate, betas=betas, state=state)
         if self.warm_restart is not None:
             every, first = self.warm_restart, self.first_step
             return lbfgs_restarts(fit.evaluate, params, fit.refresh, every=every, state=state, first_step=first)
@@ -743,7 +748,7 @@ class WassersteinDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         strict = problem._replace(terms=problem.terms._replace(accuracy=accuracy), starts=None)
         return evaluate_chunks(strict, *self._unlog(params)).value
 
-    def _settled(self, state, curve: list[float], window: int) -> bool:
+    def _settled(self, state: Any, curve: list[float], window: int) -> bool:
         if getattr(state, "stalled", False):
             return True
         if self.tol is None or len(curve) <= window:
@@ -751,7 +756,7 @@ class WassersteinDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         recent = curve[-window - 1 :]
         return max(recent) - min(recent) <= self.tol * max(abs(recent[-1]), 1e-300)
 
-    def _start(self, problem: Problem, cost: Any, rng: np.random.Generator) -> Params:
+    def _start(self, problem: Problem, cost: AnyCost, rng: np.random.Generator) -> Params:
         """Logits of the first atoms and weights."""
         X, xp = problem.X, array_namespace(problem.X)
         given = "random" if self.init_weights is None else self.init_weights
@@ -812,7 +817,7 @@ class WassersteinDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
             mark = self._fingerprint(X, chance)
         with said_once("fit", "sinkhorn_") as missed, all_or_nothing(self, but=lambda: self._batches is not None):
             _check_feature_names(self, frame if not away else None, reset=True)
-            vars(self).pop("atoms_", None)
+            self.__dict__.pop("atoms_", None)
             self._entropy, self._batches, self.weights_ = entropy_of(self.random_state), None, None
             self.loss_curve_, self.converged_ = [], False
             self._resume_batches(mark, X)
@@ -928,25 +933,32 @@ class WassersteinDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
             del missed[:]
         return self
 
-    def _take_batch(self, X: Array, importance: Array, cost: Any) -> Array:
+    def _take_batch(self, X: Array, importance: Array, cost: AnyCost) -> Array:
         """Move the atoms by one batch; its weights, for the atoms before, in the order of its rows."""
         xp, order = array_namespace(X), in_order(X, importance)
         rows = to_backend(order, X) if not is_numpy(X) else order
         back = to_backend(np.argsort(order), X) if not is_numpy(X) else np.argsort(order)
         X, importance = xp.take(X, rows, axis=0), xp.take(importance, rows, axis=0)
-        if self._batches is None:
-            self._begin_batches(X, importance, cost)
-        X, logits = _times(X, 1 / self.mass_), xp.astype(self._batches.params[0], X.dtype, copy=False)
+        begun = self._batches or self._begin_batches(X, importance, cost)
+        X, logits = _times(X, 1 / self.mass_), xp.astype(begun.params[0], X.dtype, copy=False)
         atoms = xp.exp(logits) if self.free_mass else softmax(logits)
         terms = self._terms(X, self.n_iter)
         with problem_for(X, importance, cost, terms, self.n_atoms, self.chunk_size, self.n_jobs) as problem:
             weights = self._solve(problem, atoms, self.batch_tol, self.batch_max_iter).weights
-            options = {"rate": float(self.learning_rate), "steps": self.max_iter, "betas": self.betas}
-            state = atoms_moved(problem, self._batches, atoms, weights, masses=self.free_mass, **options)
+            state = atoms_moved(
+                problem,
+                begun,
+                atoms,
+                weights,
+                masses=self.free_mass,
+                rate=float(self.learning_rate),
+                steps=self.max_iter,
+                betas=self.betas,
+            )
         self._keep_batch(state, [*self.loss_curve_, state.value])
         return xp.take(weights, back, axis=0)
 
-    def _begin_batches(self, X: Array, importance: Array, cost: Any) -> None:
+    def _begin_batches(self, X: Array, importance: Array, cost: AnyCost) -> AdamState:
         """The first atoms, from the first batch; or those that are there."""
         xp = array_namespace(X)
         self.n_features_in_ = X.shape[1]
@@ -963,6 +975,7 @@ class WassersteinDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
             atoms = _times(self.atoms_, 1 / self.mass_)
         even = xp.full((1, self.n_atoms), 1 / self.n_atoms, dtype=X.dtype, device=device(X))
         self._batches = first_state(self._log(xp.astype(atoms, X.dtype, copy=False), even)[0])
+        return self._batches
 
     def _keep_batch(self, state: AdamState, curve: list[float]) -> None:
         """Make the newest atoms what the estimator holds."""
@@ -974,6 +987,7 @@ class WassersteinDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         self.cold_n_iter_, self.domain_ = self._cold_n_iter(), "kernel" if self.domain == "auto" else self.domain
 
     def _save_batches(self, mark: str | None) -> None:
+        assert self.checkpoint is not None and self._batches is not None  # else nothing is kept
         arrays: dict[str, np.ndarray] = {}
         held = {
             "fingerprint": mark,
@@ -990,7 +1004,7 @@ class WassersteinDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         if found is None:
             return
         arrays, held = found
-        with reading(self.checkpoint, "checkpoint"):
+        with reading(str(self.checkpoint), "checkpoint"):
             state = AdamState(*unpack(held["batches"], arrays, None if elsewhere(X) else X))
             self._entropy, self.mass_, curve = int(held["entropy"]), float(held["mass"]), list(held["curve"])
         self.n_features_in_ = X.shape[1]
@@ -1046,8 +1060,8 @@ class WassersteinDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         near = self._barycenters(atoms, lattice, self._cold_n_iter() or 50)  # no more than a start
         # a transport cost with its entropy may cross zero; its scale is eps
         floor = self.eps * (RULES[self.loss].crosses_zero + problem.terms.locality)
-        options = {"tol": tol, "max_iter": max_iter, "floor": floor, "on_settled": on_settled}
-        return solve_weights(problem, atoms, Lattice(lattice, near), **options)
+        known = Lattice(lattice, near)
+        return solve_weights(problem, atoms, known, tol=tol, max_iter=max_iter, floor=floor, on_settled=on_settled)
 
     # ---------------------------------------------------------------------------------------------------- checks
 
@@ -1167,7 +1181,7 @@ class WassersteinDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         held = (to_numpy(x) for x in (X, importance) if x is not None)
         for x in (*arrays.values(), *held):
             for part in slabs(x, x.nbytes // max(1, len(x))) if x.ndim else [...]:
-                digest.update(np.ascontiguousarray(x[part]))
+                digest.update(np.ascontiguousarray(x[part]).data)
         return digest.hexdigest()
 
     def _may_go_further(self) -> bool:
@@ -1191,9 +1205,10 @@ class WassersteinDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
             "converged": self.converged_,
             "domain": self.domain_,
         }
+        assert self.checkpoint is not None  # else nothing is kept
         write_state(self.checkpoint, {"text": np.asarray(json.dumps(held))} | arrays)
 
-    def _checkpoint(self, mark: str | None) -> tuple[dict[str, np.ndarray], dict] | None:
+    def _checkpoint(self, mark: str | None) -> tuple[dict[str, np.ndarray], dict[str, Any]] | None:
         """What a checkpoint of this data and these settings holds, if there is one."""
         if self.checkpoint is None or not Path(self.checkpoint).exists():
             return None
@@ -1212,7 +1227,7 @@ class WassersteinDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
             return None
         arrays, held = found
         kind = AdamState if self.solver == "adam" else LBFGSState
-        with reading(self.checkpoint, "checkpoint"):
+        with reading(str(self.checkpoint), "checkpoint"):
             state, best = kind(*unpack(held["state"], arrays, X)), Best(*unpack(held["best"], arrays, X))
             warm, curve, converged = unpack(held["warm"], arrays, X), held["best_curve"], held["converged"]
             starts = {first: Starts(*ends) for first, ends in unpack(held.get("starts", {"list": []}), arrays, X)}

@@ -764,7 +764,7 @@ class LAND(BaseEstimator):
         self.graph_ = neighbor_graph(near, bandwidth=self.bandwidth)
         pairs = diffusion_pairs(self.graph_, n_eigenpairs, random_state=self.random_state)
         self.eigenvalues_, self.eigenvectors_, self.stationary_ = pairs
-        self._at = None
+        self._at: _AtTime | None = None
         return self
 
     def query(self, budget: int, candidates: Array | None = None) -> np.ndarray:
@@ -868,31 +868,29 @@ class LAND(BaseEstimator):
         Curve
         """
         rows = self._candidates(candidates)
-        budgets = array_of("budgets", budgets).ravel()
-        if not budgets.size or budgets.dtype.kind not in "iu" or budgets.min() < 1:
-            raise ValueError(f"budgets must be integers of at least 1; got {budgets.tolist()}.")
-        most = "the largest of budgets"
-        queries = (
-            self._asked(most, int(budgets.max()), rows) if queries is None else array_of("queries", queries).ravel()
-        )
-        _count(most, int(budgets.max()), len(queries), len(queries), "queries")
+        counts = array_of("budgets", budgets).ravel()
+        if not counts.size or counts.dtype.kind not in "iu" or counts.min() < 1:
+            raise ValueError(f"budgets must be integers of at least 1; got {counts.tolist()}.")
+        most, largest = "the largest of budgets", int(counts.max())
+        queries = self._asked(most, largest, rows) if queries is None else array_of("queries", queries).ravel()
+        _count(most, largest, len(queries), len(queries), "queries")
         true = self._told(oracle, rows) if callable(oracle) else self._truth(oracle)[rows]
         label_of = dict(zip(rows.tolist(), true))
-        strange = np.setdiff1d(queries[: budgets.max()], rows)
+        strange = np.setdiff1d(queries[:largest], rows)
         if strange.size:
             raise ValueError(
                 f"{strange.size} queries are no candidates (the first is row {strange[0]}): none has a label."
             )
         predict = self.predict_nearest if nearest else self.predict
-        accuracy, unqueried = np.empty(len(budgets)), np.full(len(budgets), np.nan)
-        for b, budget in enumerate(budgets):
+        accuracy, unqueried = np.empty(len(counts)), np.full(len(counts), np.nan)
+        for b, budget in enumerate(counts):
             asked = queries[:budget]
             right = predict({int(i): label_of[int(i)] for i in asked})[rows] == true
             accuracy[b] = right.mean()
             others = ~np.isin(rows, asked)
             if others.any():
                 unqueried[b] = right[others].mean()
-        return Curve(budgets, accuracy, unqueried, queries)
+        return Curve(counts, accuracy, unqueried, queries)
 
     def cluster(self, n_clusters: int | None = None, *, max_clusters: int = 30) -> Clusters:
         """LUND: the same forest without labels. Each mode is a cluster; all other points copy their parent's.
@@ -1097,7 +1095,7 @@ def _bandwidth(name: str, value: float | str, distances: np.ndarray, names: tupl
     if value not in names if isinstance(value, str) else not is_number(value):
         raise ValueError(f"{name} must be a number or one of {names}, got {shown(value)}.")
     if isinstance(value, str):
-        sigma = float({"mean": np.mean, "median": np.median}[value](distances))
+        sigma = float(np.mean(distances) if value == "mean" else np.median(distances))
     else:
         sigma = float(value)
     if not 1e-100 < sigma < 1e100:

@@ -189,9 +189,13 @@ def gradient() -> Check:
     """Does the gradient by hand agree with central differences?"""
     rng = np.random.default_rng(0)
     atoms, grad, weights = normalize(rng.random((2, 20)) + 0.1), rng.standard_normal((1, 20)), np.array([[0.3, 0.7]])
-    cost, options = cost_matrix(np.linspace(0.0, 1.0, 20)), {"eps": 0.05, "n_iter": 20}
-    by_hand, _ = barycenter_vjp(atoms, weights, cost, grad, **options)
-    found = check_gradient(lambda x: (barycenter(x, weights, cost, **options).histogram * grad).sum(), atoms, by_hand)
+    cost = cost_matrix(np.linspace(0.0, 1.0, 20))
+    by_hand, _ = barycenter_vjp(atoms, weights, cost, grad, eps=0.05, n_iter=20)
+
+    def value(x: Array) -> Array:
+        return (barycenter(x, weights, cost, eps=0.05, n_iter=20).histogram * grad).sum()
+
+    found = check_gradient(value, atoms, by_hand)
     seen = f"by hand and by differences it differs by {found.relative_error:.0e}"
     return judge("gradient", found.ok, seen, f"{REINSTALL} numpy scipy", otherwise=FAIL)
 
@@ -227,7 +231,7 @@ def speed() -> Check:
 
     rng = np.random.default_rng(0)
     atoms, weights = normalize(rng.random((3, 200)) + 0.01), normalize(rng.random((100, 3)))
-    cost, best = cost_matrix(np.linspace(0.0, 1.0, 200)), {}
+    cost, best = cost_matrix(np.linspace(0.0, 1.0, 200)), dict[int | None, float]()
     for limit in (None, 1):
         with threadpoolctl.threadpool_limits(limit, user_api="blas"):
             for _ in range(4):
@@ -328,8 +332,14 @@ def told(check: Check, *, width: int = 100) -> str:
                          -> close other programs
     """
     head = f"{check.verdict if check.verdict == OK else check.verdict.upper():<5} {check.name:<14} "
-    rest = {"subsequent_indent": " " * len(head), "break_long_words": False, "break_on_hyphens": False}
-    text = textwrap.fill(check.seen, width, initial_indent=head, **rest)
+    text = textwrap.fill(
+        check.seen,
+        width,
+        initial_indent=head,
+        subsequent_indent=" " * len(head),
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
     return f"{text}\n{' ' * len(head)}-> {check.remedy}" if check.remedy else text
 
 

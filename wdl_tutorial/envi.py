@@ -249,8 +249,9 @@ def _layout(header: Header, data: Path) -> Layout:
     order = header.integer("byte order", 0, 0)
     if order > 1:
         raise Refused(f"{header.path} gives byte order {order}; it must be 0 (little) or 1 (big). Mend the header.")
-    sizes = [header.integer(key, 1) for key in ("lines", "samples")] + [header.integer("bands", 1, 1)]
-    return Layout(data, *sizes, dtype.newbyteorder("<>"[order]), interleave, header.integer("header offset", 0, 0))
+    rows, cols, bands = header.integer("lines", 1), header.integer("samples", 1), header.integer("bands", 1, 1)
+    dtype = dtype.newbyteorder("<" if order == 0 else ">")
+    return Layout(data, rows, cols, bands, dtype, interleave, header.integer("header offset", 0, 0))
 
 
 def _shape_in_file(layout: Layout) -> tuple[int, ...]:

@@ -15,9 +15,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .costs import cost_matrix, gibbs_kernel
+from .costs import cost_matrix
 from .gradients import check_gradient
 from .histograms import displacement, normalize
+from .kernels import gibbs_kernel
 from .linear import fcls
 from .metrics import spectral_angle
 from .transport import sinkhorn, sinkhorn_steps
@@ -37,7 +38,8 @@ class Verdict(NamedTuple):
     def __repr__(self) -> str:
         return f"{'ok' if self.ok else 'not yet'}: {self.words}"
 
-    __str__ = __repr__
+    def __str__(self) -> str:
+        return repr(self)
 
 
 class Exercise(NamedTuple):
@@ -221,8 +223,8 @@ def _(bill_of) -> str:
 def _(crumbs_of) -> str:
     x, levels = np.linspace(0, 200, 101), (np.arange(2000) + 0.5) / 2000
     shapes = bumps(101, (15, 2.5), (37, 4.5), (85, 3))
-    for weights in ([0.4, 0.2, 0.4], [1.0, 0.0, 0.0], [0.1, 0.6, 0.3]):
-        weights = np.array(weights)
+    for shares in ([0.4, 0.2, 0.4], [1.0, 0.0, 0.0], [0.1, 0.6, 0.3]):
+        weights = np.array(shares)
         crumbs = np.sort(array(crumbs_of(shapes, weights, x, levels), "crumbs_of", (2000,)))
         quantiles = [np.interp(levels, np.cumsum(h), x + 1) for h in shapes]
         near(crumbs.mean(), weights @ shapes @ x, "the mean is not the weighted mean of the shapes' means", 0.3)
@@ -264,7 +266,11 @@ def _(pull_scaled) -> str:
     z, slope = np.array([0.3, -1.0, 0.5]), np.array([1.0, 2.0, 4.0])
     for zeta in (1.0, 50.0, 0.1):
         found = array(pull_scaled(softmax(zeta * z), slope, zeta), "pull_scaled", (3,))
-        agrees = check_gradient(lambda z, zeta=zeta: softmax(zeta * z) @ slope, z, found)
+
+        def scaled(z, zeta=zeta):
+            return softmax(zeta * z) @ slope
+
+        agrees = check_gradient(scaled, z, found)
         if not agrees.ok:
             raise NotYet(f"at zeta = {zeta:g} differences disagree: one factor more, by the chain rule")
     return "differences agree at zeta = 1, 50 and 0.1"
@@ -276,7 +282,11 @@ def _(kl_gradient) -> str:
     for mass in (1.0, 0.27):
         P, x = mass * normalize(rng.random(12) + 0.1), normalize(rng.random(12) + 0.1)
         found = array(kl_gradient(P, x), "kl_gradient", (12,))
-        agrees = check_gradient(lambda P, x=x: np.sum(P * np.log(P / x) - P + x), P, found)
+
+        def divergence(P, x=x):
+            return np.sum(P * np.log(P / x) - P + x)
+
+        agrees = check_gradient(divergence, P, found)
         if not agrees.ok:
             hint = (
                 "check the -1: the derivative of P log P is log P + 1"
@@ -290,7 +300,7 @@ def _(kl_gradient) -> str:
 @exercise("8b", "one_heap")
 def _(one_heap) -> str:
     for d, rho, eps in ((10.0, 50.0, 7.0), (3.0, 5.0, 1.0), (2.0, 9.0, 6.0), (0.0, 5.0, 2.0)):
-        wanted = sinkhorn([1.0], [1.0], [[d**2]], eps=eps, marginal_weight=rho).plan[0, 0]
+        wanted = sinkhorn([1.0], [1.0], np.array([[d**2]]), eps=eps, marginal_weight=rho).plan[0, 0]
         found = array(one_heap(d, rho, eps), "one_heap", ())
         near(
             found,
@@ -405,8 +415,8 @@ def _(disagreement) -> str:
 def _(nearest_label) -> str:
     rng = np.random.default_rng(15)
     C = rng.normal(size=(60, 3)) * [5.0, 1.0, 0.2]
-    for rows, labels in (([3, 17, 40], [2, 5, 2]), ([9, 8], [7, 1]), ([50], [4])):
-        rows, labels = np.array(rows), np.array(labels)
+    for places, classes in (([3, 17, 40], [2, 5, 2]), ([9, 8], [7, 1]), ([50], [4])):
+        rows, labels = np.array(places), np.array(classes)
         found = array(nearest_label(C, rows, labels), "nearest_label", (60,))
         wanted = [labels[min(range(len(rows)), key=lambda k: np.sum((c - C[rows[k]]) ** 2))] for c in C]
         share = np.mean(found == wanted)
@@ -488,7 +498,7 @@ def _(own_endmembers) -> str:
         def cost(S, x=x, a=a, base=base, price=price):
             return ((x - a @ S) ** 2).sum() + price * ((S - base) ** 2).sum()
 
-        for k in np.flatnonzero(a == 0):
+        for k in np.flatnonzero(a == 0).tolist():
             near(found[k], base[k], "a material that is not in the pixel keeps its reference", 1e-9)
         for k in range(3):
             for step in (-1e-4, 1e-4):

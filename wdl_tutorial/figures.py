@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -73,7 +73,7 @@ def use_style() -> None:
     """Make the look of the book that of every plot from here on: the second line of a chapter."""
     import matplotlib
 
-    matplotlib.rcParams.update(_rc())
+    matplotlib.rcParams.update(cast(Any, _rc()))  # whose keys a checker takes for any text
 
 
 @contextmanager
@@ -86,7 +86,7 @@ def style():
     """
     import matplotlib
 
-    with matplotlib.rc_context(_rc()):
+    with matplotlib.rc_context(cast(Any, _rc())):
         yield
 
 
@@ -104,7 +104,7 @@ LARGEST = 1e150  # matplotlib's own arithmetic leaves the range of floats beyond
 def _host(x: Array, name: str, ndim: int | tuple[int, ...], *, gaps: bool = True) -> np.ndarray:
     """``x`` as NumPy, refused where it has not the number of axes that the plot draws; what is masked is NaN."""
     if isinstance(x, np.ma.MaskedArray) and x.dtype.kind in "fiub":
-        x = x.astype(float).filled(np.nan)
+        x = np.ma.filled(x.astype(float), np.nan)
     host = to_numpy(as_float(x, name=name)).astype(float)
     allowed = (ndim,) if isinstance(ndim, int) else ndim
     if host.ndim not in allowed or host.size == 0:
@@ -813,9 +813,9 @@ def scene_picture(scene: Any, *, rgb: tuple[float, float, float] | None = None) 
 
 def _rgb_bands(n_bands: int, wavelengths: Any, rgb: tuple[float, float, float] | None) -> tuple[list[int], str]:
     if rgb is not None:
-        rgb = _host(rgb, "rgb", 1, gaps=False)
-        if len(rgb) != 3:
-            raise ValueError(f"rgb must be three wavelengths, in nm; got {len(rgb)}.")
+        asked = _host(rgb, "rgb", 1, gaps=False)
+        if len(asked) != 3:
+            raise ValueError(f"rgb must be three wavelengths, in nm; got {len(asked)}.")
     if wavelengths is None:
         if rgb is not None:
             raise ValueError("rgb names wavelengths, but the scene has none; leave rgb out.")

@@ -59,12 +59,14 @@ from .barycenters import (
     steps_of,
     warn_loose,
 )
+from .costs import Cost
 from .iterate import Accuracy, warn_not_converged
+from .kernels import Kernel
 from .scaling import PLAIN, Attempt, Variant, first_right, is_right, kernels_to_try, too_fine
 
 
 def record(
-    atoms: Array, weights: Array, kernel: Any, n_iter: int, *, variant: Variant = PLAIN, log_b: Array | None = None
+    atoms: Array, weights: Array, kernel: Kernel, n_iter: int, *, variant: Variant = PLAIN, log_b: Array | None = None
 ) -> list[BarycenterState]:
     """The states of iterations 1 to ``n_iter``: what the backward sweep reads.
 
@@ -84,7 +86,7 @@ def record(
 def unrolled(
     atoms: Array,
     weights: Array,
-    kernel: Any,
+    kernel: Kernel,
     tape: list[BarycenterState],
     grad: Array,
     *,
@@ -104,13 +106,14 @@ def unrolled(
             variant = replace(variant, momentum=0.0)
         adjoint, share = backward_step(atoms, weights, kernel, tape[i], b_before, adjoint, zeros=zeros, variant=variant)
         total = share if total is None else Sweep(total[0] + share[0], total[1] + share[1])
+    assert total is not None  # a tape holds an iteration
     return total
 
 
 def implicit(
     atoms: Array,
     weights: Array,
-    kernel: Any,
+    kernel: Kernel,
     state: BarycenterState,
     grad: Array,
     *,
@@ -172,7 +175,7 @@ def implicit(
 class _Link(NamedTuple):
     """The fixed point as its linearisation reads it; every array has the samples on its first axis."""
 
-    kernel: Any
+    kernel: Kernel
     theta: float
     a: Array  # as in the state, (n_samples, n_atoms, n_bins)
     b: Array
@@ -222,7 +225,7 @@ class _Link(NamedTuple):
         return xp.where(atoms > 0, self.weight * ratio * there, xp.zeros_like(there))  # a power has no slope at 0
 
 
-def _linked(weights: Array, kernel: Any, state: BarycenterState, variant: Variant) -> _Link:
+def _linked(weights: Array, kernel: Kernel, state: BarycenterState, variant: Variant) -> _Link:
     xp, log = array_namespace(weights), kernel.domain == "log"
     log_phi = state.phi if log else safe_log(state.phi)
     shares, slope = mean_shares(log_phi, weights, variant.kappa(kernel.eps))
@@ -307,7 +310,7 @@ class Recorded(NamedTuple):
 def recorded(
     atoms: Array,
     weights: Array,
-    kernel: Any,
+    kernel: Kernel,
     variant: Variant,
     accuracy: Accuracy,
     log_b: Array | None = None,
@@ -361,7 +364,7 @@ def recorded(
 def barycenter_vjp(
     atoms: Array,
     weights: Array,
-    cost: Any,
+    cost: Cost,
     grad: Array,
     *,
     eps: float,
@@ -426,7 +429,7 @@ def barycenter_vjp(
     check_run(tol, max_iter, n_iter)
     variant, accuracy = Variant(marginal_weight, momentum), Accuracy(n_iter, tol, max_iter)
 
-    def attempt(kernel: Any) -> Attempt:
+    def attempt(kernel: Kernel) -> Attempt:
         run = recorded(atoms, weights, kernel, variant, accuracy)
         if not run.right:
             return Attempt(None, False)

@@ -192,7 +192,7 @@ def _near_one(x: np.ndarray) -> np.ndarray:
     return np.ldexp(x, -int(np.frexp(np.abs(x).max())[1])) if x.size else x
 
 
-def _upper_hull(x, y):
+def _upper_hull(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The corners of the upper convex hull of the points (x, y), x increasing (Andrew's monotone chain)."""
     corners: list[int] = []
     for i in range(len(x)):

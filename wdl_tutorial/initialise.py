@@ -7,28 +7,30 @@ every backend.
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
 from ._array import Array, array_namespace, as_float, detached, device, put, to_backend, to_numpy
 from ._checks import check_histograms, check_nonnegative, check_not_empty, same_backend
 from .chunks import Mapper, chunk_length, slices
-from .costs import symmetric_part
+from .costs import AnyCost, symmetric_part
 from .histograms import normalize
 from .iterate import Accuracy
+from .kernels import Kernel
 from .losses import wasserstein
 from .scaling import Attempt, first_right, is_right, kernels_to_try
 
 ATOMS = ("kmeans++", "extremes", "data", "random", "uniform")
 MASSES = ("masses",)  # for atoms with masses of their own, besides
 WEIGHTS = ("random", "uniform", "near")
+Given = TypeVar("Given")
 
 
 class Ruler(NamedTuple):
     """What says how far apart two samples are."""
 
-    cost: Any
+    cost: AnyCost
     eps: float
     n_iter: int
     domain: str = "auto"
@@ -54,7 +56,7 @@ def _gaps(ruler: Ruler, centre: Array, held: tuple[Array]) -> Array:
     """The divergences of a chunk of rows."""
     (rows,), accuracy = held, Accuracy(ruler.n_iter)
 
-    def attempt(kernel: Any) -> Attempt:
+    def attempt(kernel: Kernel) -> Attempt:
         pairs = (rows, centre + 0.0 * rows), (rows, rows), (centre, centre)
         across, own, own_centre = (wasserstein(p, q, kernel, accuracy) for p, q in pairs)
         gap = across.value - (own.value + own_centre.value) / 2
@@ -115,6 +117,13 @@ def extremes(x: Array, n_atoms: int, ruler: Ruler, share: np.ndarray | None = No
     return xp.stack([x[i, :] for i in chosen], axis=0)
 
 
+def _asked(given: Given | None) -> Given:
+    """A generator or a ruler, where a rule asks for one."""
+    if given is None:
+        raise TypeError("this rule of a start draws, or measures: it needs rng and ruler.")
+    return given
+
+
 def first_atoms(
     init: str,
     x: Array,
@@ -126,17 +135,17 @@ def first_atoms(
     """Atoms (n_atoms, n_bins) on the simplex, by the rule called ``init``; samples count by their ``importance``."""
     share = _share(importance)
     if init == "kmeans++":
-        return kmeans_plus_plus(x, n_atoms, rng, ruler, share)
+        return kmeans_plus_plus(x, n_atoms, _asked(rng), _asked(ruler), share)
     if init == "extremes":
-        return extremes(x, n_atoms, ruler, share)
+        return extremes(x, n_atoms, _asked(ruler), share)
     xp = array_namespace(x)
     if init == "data":
         counted = x.shape[0] if share is None else int((share > 0).sum())
-        rows = rng.choice(x.shape[0], size=n_atoms, replace=counted < n_atoms, p=share)
+        rows = _asked(rng).choice(x.shape[0], size=n_atoms, replace=counted < n_atoms, p=share)
         return xp.stack([x[int(i), :] for i in rows], axis=0)
     n_bins = x.shape[1]
     if init == "random":
-        return to_backend(rng.dirichlet(np.ones(n_bins), size=n_atoms), x)
+        return to_backend(_asked(rng).dirichlet(np.ones(n_bins), size=n_atoms), x)
     return xp.full((n_atoms, n_bins), 1.0 / n_bins, dtype=x.dtype, device=device(x))
 
 
@@ -192,9 +201,10 @@ def first_weights(
     """
     n, n_atoms = x.shape[0], atoms.shape[0]
     if init == "random":
-        return to_backend(rng.dirichlet(np.ones(n_atoms), size=n), x)
+        return to_backend(_asked(rng).dirichlet(np.ones(n_atoms), size=n), x)
     if init == "uniform":
         return to_backend(np.full((n, n_atoms), 1.0 / n_atoms), x)
+    ruler = _asked(ruler)
     far = np.stack([to_numpy(distances(x, atoms[j, :], ruler)) for j in range(n_atoms)], axis=1)
     near = 1.0 / np.sqrt(np.maximum(far, 1e-6 * max(far.max(), 1e-300)))
     return to_backend(near / near.sum(axis=1, keepdims=True), x)

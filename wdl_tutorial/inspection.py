@@ -417,7 +417,8 @@ def _detector_step(scene: Scene, sound: np.ndarray, steps: np.ndarray, usual: fl
     beside = np.maximum(np.abs(np.median(jump[:, :-2], axis=0)), np.abs(np.median(jump[:, 2:], axis=0)))
     calm = beside < 0.3 * np.abs(middle)  # a ramp over several bands is no step
     hit = even & calm & (same > 0.98) & (np.abs(middle) > 0.05) & (np.abs(middle) > 8 * level)
-    places = np.array([k for k in np.flatnonzero(hit) + 1 if _stays(x / light, k, float(middle[k - 1]))], dtype=int)
+    steady = [k for k in (np.flatnonzero(hit) + 1).tolist() if _stays(x / light, k, float(middle[k - 1]))]
+    places = np.array(steady, dtype=np.int64)
     if not places.size:
         return None
     nm = scene.wavelengths
@@ -434,7 +435,7 @@ def _stays(x: np.ndarray, k: int, jump: float) -> bool:
     before, after = x[:, max(0, k - 7) : k + 1], x[:, k + 1 : k + 9]
     if before.shape[1] < 3 or after.shape[1] < 3:
         return False
-    slope = np.median(np.diff(before, axis=1), axis=1) if before.shape[1] > 2 else 0.0
+    slope: np.ndarray = np.median(np.diff(before, axis=1), axis=1)
     steps = np.arange(1, after.shape[1] + 1)
     kept = np.median(after - (before[:, -1:] + slope[:, None] * steps), axis=0)
     return bool(np.all(kept / jump > 0.5))

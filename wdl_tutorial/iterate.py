@@ -14,6 +14,7 @@ import threading
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import FrameType
 from typing import Any, NamedTuple
 
 from ._array import Array, array_namespace, device, number, on_host, row_blend, row_gram, row_products, take_rows
@@ -58,7 +59,9 @@ class Run(NamedTuple):
         return self._replace(state=state, error=number(xp.max(errors)), converged=converged)
 
 
-def run(steps: Iterator, error: Callable[[Any], Array], *, tol: float, max_iter: int, check_every: int = 10) -> Run:
+def run(
+    steps: Iterator[Any], error: Callable[[Any], Array], *, tol: float, max_iter: int, check_every: int = 10
+) -> Run:
     """Draw states from ``steps`` until ``error(state) <= tol`` for the whole batch, or ``max_iter`` states.
 
     The error is looked at every ``check_every`` states and at the last one, because turning an array into a bool
@@ -104,6 +107,11 @@ class Plain(NamedTuple):
     state: Any  # a NamedTuple for the caller; its arrays have the rows on their first axis
 
 
+Iteration = Callable[[Array, Any], Plain]  # of log scalings, and of the state that they are those of, or None
+Batch = Callable[[Array | None], Iteration]  # the iteration of these problems (None: of all)
+Twin = Callable[..., tuple[Batch, Array]]  # the same batch in buffers of its own, and the start in its layout
+
+
 class _Memory(NamedTuple):
     """What an extrapolation looks back on; every array has the rows on its first axis."""
 
@@ -119,7 +127,7 @@ class _Memory(NamedTuple):
 
 
 def accelerated(
-    problem: Callable[[Array | None], Callable[[Array, Any], Plain]],
+    problem: Batch,
     x: Array,
     *,
     tol: float,
@@ -172,7 +180,7 @@ def accelerated(
             if not busy.shape[0]:
                 break
             if busy.shape[0] < KEPT_BUSY * rows.shape[0]:
-                held = (rows, waiting, x, memory, errors, dual, step._replace(dual=None, state=None))
+                held = (rows, waiting, x, memory, errors, dual, step._replace(state=None))
                 rows, waiting, x, memory, errors, dual, step = _take(held, busy)
                 plain = problem(rows)
         x, memory = _extrapolated(x, memory, step, errors, dual, free)
@@ -207,6 +215,7 @@ def _extrapolated(
 ) -> tuple[Array, _Memory]:
     """Where to go on from after the iteration that ended at ``x``, in every row: further on, or back."""
     xp = array_namespace(x)
+    assert memory.last is not None  # the iteration that ended at x
     (moves, logs), pairs, age = memory.last, memory.pairs, memory.age
     weighted = step.mass * moves
     terms = xp.sum(step.mass * xp.abs(_felt(x, step.mass)), axis=(-2, -1))  # that the dual value is a difference of
@@ -234,7 +243,7 @@ def _extrapolated(
     return x + jump, _Memory(x, error, dual, jump, slope, reach, age, (moves, logs), pairs)
 
 
-def _combination(pairs: tuple, age: Array, moves: Array, step: Plain) -> Array:
+def _combination(pairs: tuple[tuple[Array, Array], ...], age: Array, moves: Array, step: Plain) -> Array:
     """The shares (rows, depth) of the pairs that leave least of the moves."""
     xp, depth = array_namespace(age), len(pairs)
     if not pairs:
@@ -251,16 +260,16 @@ def _combination(pairs: tuple, age: Array, moves: Array, step: Plain) -> Array:
 
 
 def _take(tree: Any, rows: Array) -> Any:
-    """These rows of every array in nested tuples."""
-    if tree is None:
-        return None
+    """These rows of every array in nested tuples; a function stays as it is."""
+    if tree is None or callable(tree):
+        return tree
     if isinstance(tree, tuple):
         held = [_take(a, rows) for a in tree]
         return type(tree)(*held) if hasattr(tree, "_fields") else tuple(held)
     return tree if tree.shape[0] == 1 else take_rows(tree, rows)
 
 
-def _gathered(left: list, n_iter: int, tol: float, trace: list) -> Run:
+def _gathered(left: list[Any], n_iter: int, tol: float, trace: list[tuple[int, float]]) -> Run:
     """The rows in their first order, whenever they left."""
     xp = array_namespace(left[0][0])
     if len(left) == 1:
@@ -272,7 +281,7 @@ def _gathered(left: list, n_iter: int, tol: float, trace: list) -> Run:
     return Run(state, n_iter, number(xp.max(errors)), errors <= tol, trace)
 
 
-def _joined(column: tuple) -> Any:
+def _joined(column: tuple[Any, ...]) -> Any:
     """Arrays, or tuples of arrays, one after the other along their first axis."""
     first = column[0]
     if isinstance(first, tuple):
@@ -280,7 +289,7 @@ def _joined(column: tuple) -> Any:
     return None if first is None else array_namespace(first).concat(column, axis=0)
 
 
-def nth(steps: Iterator, n: int) -> Any:
+def nth(steps: Iterator[Any], n: int) -> Any:
     """The state after exactly ``n`` iterations (n >= 1)."""
     return next(itertools.islice(steps, n - 1, None))
 
@@ -298,12 +307,12 @@ class Line(NamedTuple):
     path: str
     number: int
     module: str
-    registry: dict
+    registry: dict[Any, Any]
 
 
 def callers_line() -> Line | None:
     """The line outside this package (and what drives it: scikit-learn, joblib) that called it; None in a bare thread."""
-    frame = sys._getframe(1)
+    frame: FrameType | None = sys._getframe(1)
     while frame is not None:
         name = frame.f_globals.get("__name__", "")
         if name.partition(".")[0] not in _OURS or name == "wdl_tutorial.__main__":
@@ -352,7 +361,7 @@ class Heard(NamedTuple):
     missed: list[Missed]
     warnings: list[tuple[str, type[Warning]]]
 
-    def repeat(self, replayed: set) -> None:
+    def repeat(self, replayed: set[tuple[str, type[Warning]]]) -> None:
         """Say it here: each warning once, however many chunks gave it."""
         for run in self.missed:
             warn_not_converged(*run)
@@ -385,7 +394,8 @@ def said_once(what: str, prefix: str = "") -> Iterator[list[Missed]]:
     if outer is not None:
         yield outer
         return
-    _DOOR.missed = missed = []
+    missed: list[Missed] = []
+    _DOOR.missed = missed
     try:
         yield missed
     finally:

@@ -12,13 +12,15 @@ from __future__ import annotations
 
 import itertools
 import math
-from typing import Any, NamedTuple
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol, Self
 
 import numpy as np
 
 from ._array import Array, array_namespace, is_array, is_numpy, on_host, safe_log, to_backend, to_numpy
 from ._checks import check_eps
-from .costs import GridCost, LineCost, check_cost, largest_cost
+from .costs import AnyCost, Cost, GridCost, LineCost, check_cost, largest_cost
 
 BLOCK = 32  # bins per block of the line kernel: blocks of 24 to 50 time alike
 BAND = 24  # rows per band of a grid's kernel: 24 to 48 time alike
@@ -28,7 +30,50 @@ DEVICE_ELEMENTS = 2**26
 SLAB_ELEMENTS = 2**22  # entries of a plan that are held at once where only its cost is asked for
 
 
-def gibbs_kernel(cost: Any, eps: float, *, domain: str = "kernel"):
+class Kernel(Protocol):
+    """K = exp(-cost / eps) in one of the two domains: all that an algorithm asks of it.
+
+    In the log domain operands and results of products are logarithms, but for the ``w`` of a sandwich.
+    """
+
+    eps: float
+    shape: tuple[int, int]
+    domain: str  # "kernel" or "log"
+
+    def like(self, x: Array) -> Kernel:
+        """This kernel in the floating type of ``x``."""
+
+    def apply(self, x: Array) -> Array:
+        """K x along the last axis."""
+
+    def apply_t(self, x: Array) -> Array:
+        """K^T x along the last axis."""
+
+    def sandwich(self, left: Array, right: Array, w: Array) -> Array:
+        """left * K (right * w), w of any sign."""
+
+    def sandwich_t(self, left: Array, right: Array, w: Array) -> Array:
+        """left * K^T (right * w), w of any sign."""
+
+    def log_diagonal(self) -> Array:
+        """log K_ii, (n_bins,): minus what it costs to stay, over eps."""
+
+
+class PanelKernel(Kernel, Protocol):
+    """A kernel of the kernel domain that multiplies NumPy panels in place, bins on the first axes: see ``_fast``."""
+
+    @property
+    def blocks(self) -> tuple[int, int, int]:
+        """Blocks, bins a block, and carries more of an operand."""
+
+    def columns(self, x: np.ndarray, out: np.ndarray) -> None:
+        """out = K x."""
+
+    def columns_t(self, x: np.ndarray, out: np.ndarray) -> None:
+        """out = K^T x."""
+
+
+def gibbs_kernel(cost: Cost, eps: float, *, domain: str = "kernel") -> Kernel:
     """The Gibbs kernel ``exp(-cost / eps)``: what the step generators take.
 
     ``.apply(x)`` multiplies by K and ``.apply_t(x)`` by its transpose along the last axis of ``x``; with
@@ -63,7 +108,7 @@ def gibbs_kernel(cost: Any, eps: float, *, domain: str = "kernel"):
     return (DenseLogKernel if log else DenseKernel)(-cost / eps, eps)
 
 
-def check_range(eps: float, cost: Any, x: Array | None = None) -> None:
+def check_range(eps: float, cost: AnyCost, x: Array | None = None) -> None:
     """Refuse an eps for which potentials, or costs over eps, leave the floats of ``x`` (float64 if not given)."""
     info = np.finfo(np.float64) if x is None else array_namespace(x).finfo(x.dtype)
     top, largest = float(info.max) / 1e4, largest_cost(cost)
@@ -101,7 +146,7 @@ class _Kernel:
         """log K_ii, shape (n_bins,): minus what it costs to stay, over eps. 0 for grids and lines."""
         return 0.0
 
-    def _panel(self, product, x: Array, n_in: int) -> Array:
+    def _panel(self, product: Callable[[Array], Array], x: Array, n_in: int) -> Array:
         """``product`` on the leading axes of ``x`` flattened to one: batched work is one matrix product."""
         if x.shape[-1] != n_in:
             raise ValueError(f"the cost has {n_in} bins on this side but the array has {x.shape[-1]} on its last axis.")
@@ -112,7 +157,15 @@ class _Kernel:
         return xp.reshape(y, tuple(x.shape[:-1]) + (y.shape[-1],))
 
 
-class _KernelDomain(_Kernel):
+class _KernelDomain(_Kernel, ABC):
+    @abstractmethod
+    def _times(self, x: Array) -> Array:
+        """K x for x (rows, m)."""
+
+    @abstractmethod
+    def _times_t(self, x: Array) -> Array:
+        """K^T x for x (rows, n)."""
+
     def apply(self, x: Array) -> Array:
         """K x along the last axis."""
         return self._panel(self._times, x, self.shape[1])
@@ -173,7 +226,9 @@ class DenseKernel(_KernelDomain):
 class _Described:
     """Kernels of a GridCost or LineCost hold small host arrays and take on the backend of what they are applied to."""
 
-    def like(self, x: Array):
+    _arrays: list[Array]
+
+    def like(self, x: Array) -> Self:
         """This kernel in the backend, device and floating type of ``x``."""
         if all(type(a) is type(x) and a.dtype == x.dtype and not _elsewhere(a, x) for a in self._arrays):
             return self
@@ -405,8 +460,19 @@ def _push_plain(exponent: Array, x: Array, w: Array | None) -> tuple[Array, Arra
     return xp.concat(values, axis=0), xp.concat(shifts, axis=0)
 
 
-class _LogDomain(_Kernel):
+Push = Callable[[Array, Array | None], tuple[Array, Array]]
+
+
+class _LogDomain(_Kernel, ABC):
     domain = "log"
+
+    @abstractmethod
+    def _push(self, x: Array, w: Array | None) -> tuple[Array, Array]:
+        """The sum of w exp(x) under K as (value, shift), for x (rows, m)."""
+
+    @abstractmethod
+    def _push_t(self, x: Array, w: Array | None) -> tuple[Array, Array]:
+        """The same under K^T, for x (rows, n)."""
 
     def apply(self, x: Array) -> Array:
         """log(K exp(x)) along the last axis."""
@@ -424,7 +490,7 @@ class _LogDomain(_Kernel):
         """exp(left) * K^T (exp(right) * w), w of any sign."""
         return self._sandwich(self._push_t, left, right, w)
 
-    def _sandwich(self, push, left: Array, right: Array, w: Array) -> Array:
+    def _sandwich(self, push: Push, left: Array, right: Array, w: Array) -> Array:
         xp = array_namespace(left, right, w)
         n = right.shape[-1]
         value, shift = push(*_folded(xp.reshape(right, (-1, n)), xp.reshape(w, (-1, n))))
@@ -517,7 +583,7 @@ class LineLogKernel(_Described, _LogDomain):
     _push_t = _push
 
 
-def _decaying_sums(xp, xs: list, ws: list, gaps: list[float]) -> list[tuple[Array, Array]]:
+def _decaying_sums(xp: Any, xs: list[Array], ws: list[Array], gaps: list[float]) -> list[tuple[Array, Array]]:
     """Running sums of w exp(x) that decay by exp(-gap) from bin to bin, as (value, shift)."""
     empty = [xp.where(x > -float("inf"), x, xp.zeros_like(x)) for x in xs]
     terms = [(xp.where(x > -float("inf"), w, xp.zeros_like(w)), e) for x, w, e in zip(xs, ws, empty)]
@@ -527,7 +593,7 @@ def _decaying_sums(xp, xs: list, ws: list, gaps: list[float]) -> list[tuple[Arra
     return sums
 
 
-def _add(xp, v1: Array, s1: Array, v2: Array, s2: Array) -> tuple[Array, Array]:
+def _add(xp: Any, v1: Array, s1: Array, v2: Array, s2: Array) -> tuple[Array, Array]:
     """v1 exp(s1) + v2 exp(s2) as (value, shift); the shift of a zero value does not count."""
     low = -float("inf")
     a, b = xp.where(v1 == 0, xp.full_like(s1, low), s1), xp.where(v2 == 0, xp.full_like(s2, low), s2)
@@ -536,7 +602,7 @@ def _add(xp, v1: Array, s1: Array, v2: Array, s2: Array) -> tuple[Array, Array]:
     return v1 * xp.exp(a - top) + v2 * xp.exp(b - top), top
 
 
-def moved_cost(cost: Any, eps: float, f: Array, g: Array) -> Array:
+def moved_cost(cost: AnyCost, eps: float, f: Array, g: Array) -> Array:
     """<T, C> of T = exp((f + g - C) / eps), shape (...), without T: for f (..., n) and g (..., m).
 
     A grid's cost is a sum over its axes: K * C is a sum of products, of one axis' kernel times its cost and the others'
@@ -558,7 +624,7 @@ def moved_cost(cost: Any, eps: float, f: Array, g: Array) -> Array:
         rows = xp.reshape(g / eps, (-1, g.shape[-1]))
         there = _line_distances(xp, rows, gaps)
         return eps * xp.sum(xp.exp(f / eps + xp.reshape(there, tuple(g.shape))), axis=-1)
-    dense = to_backend(cost.dense(), f) if hasattr(cost, "dense") else cost
+    dense = to_backend(cost.dense(), f) if isinstance(cost, LineCost) else cost
     step = max(1, SLAB_ELEMENTS // max(1, math.prod(g.shape)))
     total = 0.0
     for start in range(0, dense.shape[0], step):
@@ -575,7 +641,7 @@ def _line_distances(xp: Any, x: Array, gaps: list[float]) -> Array:
     zero = xp.zeros_like(x[:, 0])
     xs = [x[:, i] for i in range(n)]
 
-    def side(xs: list, gaps: list[float]) -> list[tuple[Array, Array]]:
+    def side(xs: list[Array], gaps: list[float]) -> list[tuple[Array, Array]]:
         found, mass, far = [(zero, zero)], (zero, zero), (zero, zero)
         for x, gap in zip(xs, gaps):
             value, shift = _add(xp, *_term(xp, x), *mass)
@@ -594,7 +660,7 @@ def _term(xp: Any, x: Array) -> tuple[Array, Array]:
     return xp.where(there, xp.ones_like(x), xp.zeros_like(x)), xp.where(there, x, xp.zeros_like(x))
 
 
-def check_domain(kernel: Any, domain: str) -> None:
+def check_domain(kernel: Kernel, domain: str) -> None:
     """Refuse a kernel of the other domain, whose products are of another kind: the steps would go on with nonsense."""
     if kernel.domain != domain:
         raise ValueError(
@@ -603,7 +669,7 @@ def check_domain(kernel: Any, domain: str) -> None:
         )
 
 
-def kernel_for(cost: Any, eps: float, domain: str, *arrays: Array):
+def kernel_for(cost: AnyCost, eps: float, domain: str, *arrays: Array) -> Kernel:
     """The Gibbs kernel in the backend and floating type of ``arrays``; a dense cost must share their backend."""
     if is_array(cost):  # in the wider type before it is divided: eps may leave no digit of a float32 cost / eps
         xp = array_namespace(cost, *arrays)

@@ -219,8 +219,8 @@ def load_usgs_sample(region: str = "full") -> Spectra:
     """
     if not (isinstance(region, str) and region in ("full", "swir")):
         raise ValueError(f'region must be "full" or "swir"; got {region!r}.')
-    with (files("wdl_tutorial") / "data" / "usgs_sample.csv").open(newline="") as file:
-        header, records, *rows = csv.reader(file)
+    lines = (files("wdl_tutorial") / "data" / "usgs_sample.csv").read_text(encoding="utf-8").splitlines()
+    header, records, *rows = csv.reader(lines)
     table = np.array([[float(cell) if cell else np.nan for cell in row] for row in rows])
     if region == "swir":
         table = table[table[:, 0] >= 1950]

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -615,7 +615,8 @@ def atgp(X: Array, n_endmembers: int) -> Corners:
     """
     X = _host_pixels(X, "atgp").astype(np.float64)
     n = _count(n_endmembers, X)
-    left, indices = X.copy(), []
+    left = X.copy()
+    indices: list[int] = []
     size = float(np.sqrt((X**2).sum(axis=1).max()))
     for _ in range(n):
         length = (left**2).sum(axis=1)
@@ -680,7 +681,7 @@ def nfindr(
         if np.array_equal(before, indices):
             break
     else:
-        warn_not_converged(f"N-FINDR's corners still move after {rounds} rounds. Raise max_iter.")
+        warn(f"N-FINDR's corners still move after {rounds} rounds. Raise max_iter.", ConvergenceWarning)
     return Corners(X[indices], indices)
 
 
@@ -1133,7 +1134,16 @@ def _refuse_dark(endmembers: Array) -> None:
         )
 
 
-def _scaled(name, X, endmembers, length, price, start, tol, max_iter) -> VariableResult:
+def _scaled(
+    name: str,
+    X: Array,
+    endmembers: Array,
+    length: float,
+    price: float,
+    start: str,
+    tol: float,
+    max_iter: int,
+) -> VariableResult:
     X, endmembers, abundances, factors = _variable_start(X, endmembers, start)
     reference = double(endmembers)
     smoother = variability.factor_smoother(reference, length)
@@ -1164,7 +1174,7 @@ def _variable_start(X: Array, endmembers: Array, start: str) -> tuple[Array, Arr
     return X, endmembers, first, (light * xp.ones_like(free))[:, :, None]
 
 
-def _variable(name: str, X: Array, steps: Iterator, tol: float, max_iter: int) -> VariableResult:
+def _variable(name: str, X: Array, steps: Iterator[Any], tol: float, max_iter: int) -> VariableResult:
     tol, max_iter = finite_number("tol", tol, least=0), integer("max_iter", max_iter)
     done = run(steps, lambda state: state.change, tol=tol, max_iter=max_iter, check_every=1)
     if done.error > tol:
@@ -1174,7 +1184,8 @@ def _variable(name: str, X: Array, steps: Iterator, tol: float, max_iter: int) -
     xp = array_namespace(X)
     state = done.state
     arrays = (state.abundances, state.endmembers, state.reference, state.factors)
-    return VariableResult(*(xp.astype(x, X.dtype) for x in arrays), done.n_iter, done.error <= tol)
+    abundances, endmembers, reference, factors = (xp.astype(x, X.dtype) for x in arrays)
+    return VariableResult(abundances, endmembers, reference, factors, done.n_iter, done.error <= tol)
 
 
 # ----------------------------------------------------------------------------------------------- how many endmembers

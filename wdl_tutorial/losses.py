@@ -12,8 +12,9 @@ from typing import Any, NamedTuple
 
 from ._array import Array, array_namespace, safe_log
 from ._fast import path_for
-from .costs import check_symmetric
+from .costs import AnyCost, check_symmetric
 from .iterate import Accuracy, nth, warn_not_converged
+from .kernels import Kernel
 from .scaling import PLAIN, Variant, dual_value, is_right, plan_mass, potential_gradient, potentials
 from .transport import scalings_of, settle, steps_of
 
@@ -74,7 +75,7 @@ class Wasserstein(NamedTuple):
 
 
 def wasserstein(
-    p: Array, q: Array, kernel: Any, accuracy: Accuracy, variant: Variant = PLAIN, log_u: Array | None = None
+    p: Array, q: Array, kernel: Kernel, accuracy: Accuracy, variant: Variant = PLAIN, log_u: Array | None = None
 ) -> Wasserstein:
     """The one W_eps of the package, eq. (4) from b = 1, for inputs that need no check (P^(L) has not mass one).
 
@@ -93,11 +94,11 @@ def wasserstein(
     f, g = potentials(state, kernel)
     mass = xp.sum(p, axis=-1) if variant.marginal_weight is None else plan_mass(state, kernel)
     value = dual_value(p, q, f, g, mass, kernel.eps, variant)
-    gradients = (_where_mass(h, potential_gradient(s, variant)) for h, s in ((p, f), (q, g)))
-    return Wasserstein(value, *gradients, right, _where_mass(p, f) / kernel.eps)
+    grad_p, grad_q = (_where_mass(h, potential_gradient(s, variant)) for h, s in ((p, f), (q, g)))
+    return Wasserstein(value, grad_p, grad_q, right, _where_mass(p, f) / kernel.eps)
 
 
-def _settled(p: Array, q: Array, kernel: Any, accuracy: Accuracy, variant: Variant, log_u: Array | None) -> Any:
+def _settled(p: Array, q: Array, kernel: Kernel, accuracy: Accuracy, variant: Variant, log_u: Array | None) -> Any:
     xp, columns = array_namespace(p, q), q
     if variant.marginal_weight is None:
         # a barycenter misses a little of its mass: the columns of a balanced plan then tend to that much of q
@@ -109,7 +110,7 @@ def _settled(p: Array, q: Array, kernel: Any, accuracy: Accuracy, variant: Varia
     return found.state
 
 
-def _products(p: Array, q: Array, state: Any, kernel: Any, variant: Variant) -> tuple[Array | None, Array | None]:
+def _products(p: Array, q: Array, state: Any, kernel: Kernel, variant: Variant) -> tuple[Array | None, Array | None]:
     """(K v, K^T u) of the iteration that made the state, without a product: K v = p / u when balanced."""
     if kernel.domain == "log":
         return None, None
@@ -119,14 +120,14 @@ def _products(p: Array, q: Array, state: Any, kernel: Any, variant: Variant) -> 
 
 
 def wasserstein_loss(
-    p: Array, x: Array, kernel: Any, accuracy: Accuracy, variant: Variant = PLAIN, log_u: Array | None = None
+    p: Array, x: Array, kernel: Kernel, accuracy: Accuracy, variant: Variant = PLAIN, log_u: Array | None = None
 ) -> Loss:
     """W(P, x), as :func:`wasserstein`; gradient the potential of P."""
     found = wasserstein(p, x, kernel, accuracy, variant, log_u)
     return Loss(found.value, found.gradient_p, found.right, found.log_u)
 
 
-def sinkhorn_divergence(p: Array, x: Array, kernel: Any, accuracy: Accuracy, variant: Variant = PLAIN) -> Loss:
+def sinkhorn_divergence(p: Array, x: Array, kernel: Kernel, accuracy: Accuracy, variant: Variant = PLAIN) -> Loss:
     """W(P, x) - W(P, P)/2 - W(x, x)/2: the Wasserstein loss without its bias, whose minimiser is x itself."""
     variant.only()
     across, own_p = wasserstein(p, x, kernel, accuracy), wasserstein(p, p, kernel, accuracy)
@@ -169,7 +170,7 @@ def evaluate(
     name: str,
     p: Array,
     x: Array,
-    kernel: Any,
+    kernel: Kernel,
     accuracy: Accuracy,
     variant: Variant = PLAIN,
     log_u: Array | None = None,
@@ -211,7 +212,7 @@ def locality_term(
     x: Array,
     atoms: Array,
     weights: Array,
-    kernel: Any,
+    kernel: Kernel,
     accuracy: Accuracy,
     variant: Variant = PLAIN,
     log_u: Array | None = None,
@@ -226,7 +227,9 @@ def locality_term(
     return Locality(xp.sum(weights * value, axis=-1), grad_atoms, value, w.right, w.log_u)
 
 
-def check_loss(name: str, marginal_weight: float | None = None, x: Array | None = None, cost: Any = None) -> None:
+def check_loss(
+    name: str, marginal_weight: float | None = None, x: Array | None = None, cost: AnyCost | None = None
+) -> None:
     """Refuse a name that is no loss, and a loss that does not fit the transport, the data ``x`` or the cost."""
     if not (isinstance(name, str) and name in RULES):
         raise ValueError(f"loss must be one of {', '.join(RULES)}; got {name!r}.")

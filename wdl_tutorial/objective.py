@@ -27,9 +27,10 @@ from ._checks import (
 from ._fast import lent_buffers
 from .barycenters import check_inputs
 from .chunks import Mapper, chunk_length, slices, worker_count, workers
+from .costs import AnyCost, Cost
 from .gradients import recorded
 from .iterate import Accuracy, said_once, warn
-from .kernels import LineKernel
+from .kernels import Kernel, LineKernel
 from .losses import check_loss, evaluate, infinite_loss, locality_term
 from .scaling import Attempt, Variant, first_right, is_right, kernels_to_try
 
@@ -73,7 +74,7 @@ class Problem(NamedTuple):
 
     X: Array  # (n_samples, n_bins)
     importance: Array  # (n_samples,)   multiplies each sample's share of the sum and of its gradients
-    kernels: list[Any]  # of the domains to try in turn
+    kernels: list[Kernel]  # of the domains to try in turn
     terms: Terms
     length: int  # samples a chunk
     mapper: Mapper = map
@@ -86,7 +87,7 @@ class Problem(NamedTuple):
 
 @contextmanager
 def problem_for(
-    X: Array, importance: Array, cost: Any, terms: Terms, n_atoms: int, chunk_size: int | None, n_jobs: int | None
+    X: Array, importance: Array, cost: AnyCost, terms: Terms, n_atoms: int, chunk_size: int | None, n_jobs: int | None
 ) -> Iterator[Problem]:
     """A problem, its workers and their buffers, for as long as the block lasts."""
     length = chunk_length(X, n_atoms, terms.accuracy.n_iter, chunk_size, dense=is_array(cost))
@@ -147,7 +148,7 @@ def evaluate_part(known: Known, rows: Rows) -> Part:
     xp = array_namespace(x, atoms, w)
     start = rows.log_b if warm is None else warm.log_b
 
-    def attempt(kernel: Any) -> Attempt:
+    def attempt(kernel: Kernel) -> Attempt:
         run = recorded(atoms, w, kernel, terms.variant, terms.accuracy, start, warm and warm.adjoint)
         if not run.right:
             return Attempt(None, False)
@@ -166,7 +167,9 @@ def evaluate_part(known: Known, rows: Rows) -> Part:
             scale = terms.locality * share
             grad_atoms = grad_atoms + xp.sum(scale[:, None, None] * near.grad_atoms, axis=0)
             grad_weights = grad_weights + scale[:, None] * near.grad_weights
-        ends = Starts(run.log_b(), run.adjoint(), loss.log_u, near and near.log_u) if known.ends else None
+        ends = (
+            Starts(run.log_b(), run.adjoint(), loss.log_u, near and near.log_u) if known.ends and run.adjoint else None
+        )
         histogram = run.histogram if known.keep else None
         found = Part(value, grad_atoms, grad_weights, histogram, ends, kernel.domain)
         return Attempt(found, is_right(kernel.domain, numbers=found[:3]))
@@ -184,7 +187,7 @@ def scalings_after(problem: Problem, atoms: Array, weights: Array, *, log_b: Arr
 
 
 def _scalings_after(known: Known, rows: Rows) -> Array:
-    def attempt(kernel: Any) -> Attempt:
+    def attempt(kernel: Kernel) -> Attempt:
         run = recorded(known.atoms, rows.weights, kernel, known.terms.variant, known.terms.accuracy, rows.log_b)
         found = run.log_b()
         return Attempt(found, run.right and is_right(kernel.domain, numbers=(found,)))
@@ -250,7 +253,7 @@ def _locality_costs(known: Known, rows: Rows) -> Array:
     n_atoms = atoms.shape[0]
     even = array_namespace(x, atoms).full((x.shape[0], n_atoms), 1.0 / n_atoms, dtype=x.dtype, device=device(x))
 
-    def attempt(kernel: Any) -> Attempt:
+    def attempt(kernel: Kernel) -> Attempt:
         found = locality_term(x, atoms, even, kernel, terms.accuracy, terms.transport)
         finite = is_right(kernel.domain, numbers=(found.grad_weights,))
         return Attempt(found.grad_weights, found.right and finite)
@@ -262,7 +265,7 @@ def wdl_objective(
     X: Array,
     atoms: Array,
     weights: Array,
-    cost: Any,
+    cost: Cost,
     *,
     eps: float,
     loss: str,
@@ -344,11 +347,11 @@ def wdl_objective(
     return Objective(total.value, total.grad_atoms, total.grad_weights, total.histogram)
 
 
-def check_terms(terms: Terms, x: Array, cost: Any) -> None:
+def check_terms(terms: Terms, x: Array, cost: AnyCost) -> None:
     """Refuse terms that are not numbers or names of what there is, or that do not fit the data or the cost."""
     check_eps(terms.eps)
-    check_loss(terms.loss, terms.variant.marginal_weight, x, cost)
-    check_options(terms.domain, terms.variant.marginal_weight, terms.variant.momentum)
+    check_loss(terms.loss, terms.variant.rho, x, cost)
+    check_options(terms.domain, terms.variant.rho, terms.variant.momentum)
     if number("locality", terms.locality, least=0) > 1e50:
         raise ValueError(f"locality must be at most 1e50; got {terms.locality:g}. It multiplies a cost.")
 

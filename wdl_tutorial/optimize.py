@@ -124,7 +124,7 @@ def _first_step(d: Params, slope: float, move: float | None) -> float:
 class _Trial(NamedTuple):
     t: float
     value: float
-    grads: Params | None
+    grads: Params
     slope: float
 
 
@@ -145,7 +145,7 @@ def strong_wolfe(
             failed += 1
             if failed == max_evaluations:
                 raise
-            value, grads = math.inf, None
+            value, grads = math.inf, ()
         trial = _Trial(t, value, grads, numbers(dot(grads, d))[0] if math.isfinite(value) else math.inf)
         fine = math.isfinite(value) and value <= start.value + c1 * t * start.slope
         if fine and (best is None or value < best.value):
@@ -241,7 +241,7 @@ def lbfgs_steps(
         first = 1.0 if state.steps else _first_step(d, slope, first_step)
         found, n = (None, 0)
         if slope < 0 and not state.stalled:
-            found, n = strong_wolfe(function, state.params, d, _Trial(0.0, state.value, None, slope), first)
+            found, n = strong_wolfe(function, state.params, d, _Trial(0.0, state.value, state.grads, slope), first)
         if found is None:
             stalled = state.stalled or not state.steps
             state = state._replace(steps=(), changes=(), stalled=stalled, n_evaluations=state.n_evaluations + n)

@@ -194,8 +194,16 @@ def unbalanced_wahu(
     X = _check_light(X)
     if not isinstance(n_atoms, int | np.integer) or not 1 <= n_atoms <= len(X):
         raise ValueError(f"n_atoms must be an integer from 1 to the {len(X)} samples; got {n_atoms!r}.")
-    settings = {"marginal_weight": marginal_weight, "loss": loss, "max_iter": max_iter, "n_jobs": n_jobs}
-    model = wahu(positions, setting=setting, balanced=False, n_atoms=n_atoms, **settings)
+    model = wahu(
+        positions,
+        setting=setting,
+        balanced=False,
+        n_atoms=n_atoms,
+        marginal_weight=marginal_weight,
+        loss=loss,
+        max_iter=max_iter,
+        n_jobs=n_jobs,
+    )
     if atoms is None:
         model.fit(X)
         return MassDictionary(model.atoms_, model.weights_, model.inverse_transform(model.weights_), model.loss_curve_)
@@ -207,8 +215,17 @@ def unbalanced_wahu(
     unit = float(X.sum(axis=1).mean())
     model.atoms_, model.mass_ = atoms, unit
     weights = model.transform(X)
-    given = {"eps": model.eps, "loss": loss, "n_iter": model.n_iter, "marginal_weight": marginal_weight}
-    found = wdl_objective(X / unit, atoms / unit, weights, model.cost, n_jobs=n_jobs, **given)
+    found = wdl_objective(
+        X / unit,
+        atoms / unit,
+        weights,
+        model.cost,
+        eps=model.eps,
+        loss=loss,
+        n_iter=model.n_iter,
+        marginal_weight=marginal_weight,
+        n_jobs=n_jobs,
+    )
     return MassDictionary(atoms, weights, found.reconstruction * unit, [found.value])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from .unmixing import Unmixing
 
 SUFFIXES = (".tif", ".tiff", ".hdr", ".img", ".npz")
+
+_SAVE: Callable[..., None] = np.savez_compressed  # to whose type an array's name could be that of an option
 
 
 def save(found: Unmixing, path: str | Path, *, doubt: np.ndarray | None = None, overwrite: bool = False) -> list[Path]:
@@ -112,7 +115,7 @@ def _save_npz(found: Unmixing, path: Path, doubt: np.ndarray | None) -> None:
         "settings": np.array(json.dumps(found.settings)),
     }
     with written_whole(path) as part:
-        np.savez_compressed(part, **{key: value for key, value in arrays.items() if value is not None})
+        _SAVE(part, **{key: value for key, value in arrays.items() if value is not None})
 
 
 def _save_json(found: Unmixing, path: Path, bands: list[str]) -> None:
@@ -165,7 +168,7 @@ def save_cube(scene: Scene, path: str | Path, *, overwrite: bool = False) -> lis
     if suffix == ".npz":
         facts = {"cube": cube, "wavelengths": nm, "fwhm": fwhm}
         with written_whole(path) as part:
-            np.savez_compressed(part, **{key: value for key, value in facts.items() if value is not None})
+            _SAVE(part, **{key: value for key, value in facts.items() if value is not None})
         return files
     if suffix in (".tif", ".tiff"):
         tags = [

@@ -15,8 +15,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ._array import Array, array_namespace, number, safe_log, tracks
+from .costs import AnyCost
 from .iterate import warn
-from .kernels import kernel_for
+from .kernels import Kernel, kernel_for
 
 
 @dataclass(frozen=True)
@@ -35,21 +36,31 @@ class Variant:
         return rho if isinstance(rho, tuple) else (rho, rho)
 
     @property
+    def rho(self) -> float | None:
+        """The one rho of both marginals."""
+        if isinstance(self.marginal_weight, tuple):
+            raise ValueError(
+                f"marginal_weight={self.marginal_weight} is two numbers, which sinkhorn alone takes. Give one."
+            )
+        return self.marginal_weight
+
+    @property
     def balanced(self) -> bool:
         """Are both marginals exact?"""
         return self.sides == (None, None)
 
     def thetas(self, eps: float) -> tuple[float, float]:
         """:meth:`theta` of the marginal p and of the marginal q."""
-        return tuple(_power(rho, eps) for rho in self.sides)
+        rho_p, rho_q = self.sides
+        return _power(rho_p, eps), _power(rho_q, eps)
 
     def theta(self, eps: float) -> float:
         """rho / (rho + eps), the power that relaxes a marginal; 1 when it is exact."""
-        return _power(self.marginal_weight, eps)
+        return _power(self.rho, eps)
 
     def kappa(self, eps: float) -> float:
         """eps / (rho + eps), the power of Algorithm 6's mean; 0, the geometric mean, when balanced."""
-        return 0.0 if self.marginal_weight is None else eps / (self.marginal_weight + eps)
+        return 0.0 if self.rho is None else eps / (self.rho + eps)
 
     def asked(self) -> dict[str, Any]:
         """The options that are not at their defaults: what a path must know, to be taken."""
@@ -70,7 +81,9 @@ PLAIN = Variant()
 
 def _power(rho: float | None, eps: float) -> float:
     """rho / (rho + eps): 1 for an exact marginal; one error where no float can hold it, or its inverse."""
-    power = 1.0 if rho is None else rho / (rho + eps)
+    if rho is None:
+        return 1.0
+    power = rho / (rho + eps)
     if power < 1e-300:
         raise ValueError(
             f"marginal_weight={rho:g} is nothing beside eps={eps:g}: all mass would be free. Give one that is nearer to "
@@ -79,7 +92,7 @@ def _power(rho: float | None, eps: float) -> float:
     return power
 
 
-def manner(kernel: Any, variant: Variant) -> dict[str, Any]:
+def manner(kernel: Kernel, variant: Variant) -> dict[str, Any]:
     """How :func:`wdl_tutorial.iterate.accelerated` extrapolates best, by measurement: the depth, how often, what is free."""
     if not variant.balanced:
         return {"depth": 5, "every": 3, "free": False}
@@ -205,13 +218,13 @@ class Attempt(NamedTuple):
     why: FloatingPointError | None = None  # what went wrong, where that is known
 
 
-def kernels_to_try(cost: Any, eps: float, domain: str, *arrays: Array) -> Iterator[Any]:
+def kernels_to_try(cost: AnyCost, eps: float, domain: str, *arrays: Array) -> Iterator[Kernel]:
     """The kernels of the domains to try in turn: of both, or of the one that was asked for."""
     for attempt in ("kernel", "log") if domain == "auto" else (domain,):
         yield kernel_for(cost, eps, attempt, *arrays)
 
 
-def first_right(kernels: Iterable[Any], attempt: Callable[[Any], Attempt], what: str) -> tuple[Any, Any]:
+def first_right(kernels: Iterable[Kernel], attempt: Callable[[Kernel], Attempt], what: str) -> tuple[Any, Kernel]:
     """The rule of the domains: what ``attempt(kernel)`` finds with the first kernel that is right, and that kernel.
 
     Raises
@@ -242,20 +255,20 @@ def dual_value(p: Array, q: Array, f: Array, g: Array, mass: Array, eps: float, 
 
 def potential_gradient(potential: Array, variant: Variant) -> Array:
     """The gradient of the dual value in a histogram, its potential being fixed (envelope theorem)."""
-    return _relaxed(potential, variant.marginal_weight)
+    return _relaxed(potential, variant.rho)
 
 
 def _relaxed(potential: Array, rho: float | None) -> Array:
     return potential if rho is None else -rho * array_namespace(potential).expm1(-potential / rho)
 
 
-def potentials(state: Any, kernel: Any) -> tuple[Array, Array]:
+def potentials(state: Any, kernel: Kernel) -> tuple[Array, Array]:
     """f = eps log u and g = eps log v of a state of either domain."""
     u, v = state if kernel.domain == "log" else map(safe_log, state)
     return kernel.eps * u, kernel.eps * v
 
 
-def plan_mass(state: Any, kernel: Any) -> Array:
+def plan_mass(state: Any, kernel: Kernel) -> Array:
     """sum(T), from row sums."""
     u, v = state
     xp = array_namespace(u, v)

@@ -188,9 +188,16 @@ class Scene(NamedTuple):
         if not (isinstance(rows, slice) and isinstance(cols, slice)):
             raise TypeError(f"rows and cols must be slices, such as slice(10, 30); got {rows!r} and {cols!r}.")
         check_maps(self)
-        maps = {name: getattr(self, name) for name in ("cube", "labels", "abundances", "mask")}
+
+        def cut(x: np.ndarray | None) -> np.ndarray | None:
+            return None if x is None else np.asanyarray(x)[rows, cols]
+
         part = self._replace(
-            **{k: v if v is None else np.asanyarray(v)[rows, cols] for k, v in maps.items()}, extra=None
+            cube=np.asanyarray(self.cube)[rows, cols],
+            labels=cut(self.labels),
+            abundances=cut(self.abundances),
+            mask=cut(self.mask),
+            extra=None,
         )
         if 0 in part.cube.shape:
             raise ValueError(f"rows {rows} and cols {cols} leave no pixel of a scene of {self.cube.shape[:2]}.")
@@ -199,7 +206,7 @@ class Scene(NamedTuple):
         window = [slice(*part.indices(n)) for part, n in zip((rows, cols), self.cube.shape)]
         return part._replace(geo=self.geo.window(*window))
 
-    def drop_bands(self, bands: int | Sequence[int]) -> Scene:
+    def drop_bands(self, bands: int | Sequence[int] | np.ndarray) -> Scene:
         """The scene without the given bands.
 
         Parameters
@@ -212,24 +219,21 @@ class Scene(NamedTuple):
         Scene
         """
         n_bands = self.cube.shape[-1]
-        bands = np.atleast_1d(array_of("bands", bands))
-        if not bands.size:
+        dropped = np.atleast_1d(array_of("bands", bands))
+        if not dropped.size:
             return self
-        if bands.ndim != 1 or bands.dtype.kind not in "iu" or bands.min() < -n_bands or bands.max() >= n_bands:
-            raise ValueError(f"bands must be integers in 0..{n_bands - 1}; got {bands.tolist()}.")
-        keep = np.delete(np.arange(n_bands), bands)
+        if dropped.ndim != 1 or dropped.dtype.kind not in "iu" or dropped.min() < -n_bands or dropped.max() >= n_bands:
+            raise ValueError(f"bands must be integers in 0..{n_bands - 1}; got {dropped.tolist()}.")
+        keep = np.delete(np.arange(n_bands), dropped)
         if not keep.size:
             raise ValueError(f"dropping {n_bands} of {n_bands} bands leaves none. Keep at least one.")
         return self._replace(
             cube=self.cube[..., keep],
             endmembers=None if self.endmembers is None else self.endmembers[:, keep],
             band_names=None if self.band_names is None else tuple(self.band_names[k] for k in keep),
-            **{k: v if v is None else np.asarray(v)[keep] for k, v in _per_band(self).items()},
+            wavelengths=None if self.wavelengths is None else np.asarray(self.wavelengths)[keep],
+            fwhm=None if self.fwhm is None else np.asarray(self.fwhm)[keep],
         )
-
-
-def _per_band(scene: Scene) -> dict[str, np.ndarray | None]:
-    return {"wavelengths": scene.wavelengths, "fwhm": scene.fwhm}
 
 
 def check_maps(scene: Scene) -> None:
@@ -398,7 +402,7 @@ def make_scene(
         notes=tuple(notes),
         geo=geo,
         fwhm=None if width is None else width[order],
-        band_names=None if band_names is None else tuple(str(band_names[k]) for k in order),
+        band_names=None if band_names is None else tuple(str(band_names[int(k)]) for k in order),
     )
 
 

@@ -53,7 +53,7 @@ def unpack(x: Any, arrays: dict[str, np.ndarray], like: Array | None) -> Any:
 
 
 @contextmanager
-def reading(path: str | os.PathLike, what: str) -> Iterator[None]:
+def reading(path: str | os.PathLike[str], what: str) -> Iterator[None]:
     """Whatever a damaged or foreign file makes of the lines inside: one error that names the file."""
     try:
         yield
@@ -63,7 +63,7 @@ def reading(path: str | os.PathLike, what: str) -> Iterator[None]:
         ) from error
 
 
-def read_state(path: str | os.PathLike, what: str) -> tuple[dict[str, np.ndarray], dict]:
+def read_state(path: str | os.PathLike[str], what: str) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """The arrays and the text that :func:`write_state` wrote."""
     with reading(path, what):
         with np.load(path, allow_pickle=False) as file:
@@ -74,12 +74,13 @@ def read_state(path: str | os.PathLike, what: str) -> tuple[dict[str, np.ndarray
         return arrays, held
 
 
-def write_state(path: str | os.PathLike, arrays: dict[str, np.ndarray]) -> None:
+def write_state(path: str | os.PathLike[str], arrays: dict[str, np.ndarray]) -> None:
     """An .npz that is whole or not there."""
-    write_whole(path, lambda file: np.savez(file, **arrays))
+    save: Callable[..., None] = np.savez  # to whose type an array's name could be that of an option
+    write_whole(path, lambda file: save(file, **arrays))
 
 
-def write_whole(path: str | os.PathLike, write: Callable[[IO[bytes]], Any]) -> None:
+def write_whole(path: str | os.PathLike[str], write: Callable[[IO[bytes]], Any]) -> None:
     """A file that is whole or not there, whatever ends this: written beside under a name of its own, then renamed.
 
     Two runs that write to one path leave the file of the later one, whole.
@@ -99,7 +100,7 @@ def write_whole(path: str | os.PathLike, write: Callable[[IO[bytes]], Any]) -> N
         part.unlink(missing_ok=True)
 
 
-def check_writable(path: str | os.PathLike) -> None:
+def check_writable(path: str | os.PathLike[str]) -> None:
     """Refuse a path that no file can be written to, before hours of work want to be kept there."""
     path = Path(path)
     if path.is_dir():
@@ -121,7 +122,7 @@ def _beside(path: Path) -> Path:
     return path.with_name(f"{path.name}.{secrets.token_hex(6)}.part")
 
 
-def keep(path: str | os.PathLike, write: Callable[[], None]) -> None:
+def keep(path: str | os.PathLike[str], write: Callable[[], None]) -> None:
     """Write a checkpoint amid a fit. A disk that fills up must not end hours of work: say so, and go on."""
     try:
         write()

@@ -569,7 +569,7 @@ def make_teaching_scene(*, snr_db: float | None = 40.0, random_state: int | np.r
     regions = _teaching_regions()
     abundances = _teaching_abundances(rng, regions)
     eastward = (np.arange(_SIZE) - 42) / 21.0  # 0 to 1 over the eastern third
-    extra = {
+    extra: dict[str, Any] = {
         "regions": regions,
         "brightness": np.where(regions["pasture"], 1.0 - 0.6 * eastward, 1.0),
         "shift_nm": np.where(regions["outcrop"], 30.0 * eastward, 0.0),

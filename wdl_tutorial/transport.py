@@ -40,9 +40,9 @@ from ._checks import (
     is_number,
     same_backend,
 )
-from .costs import check_cost, check_symmetric, largest_cost
-from .iterate import Accuracy, Plain, Run, accelerated, run, warn_not_converged
-from .kernels import check_domain, kernel_for, moved_cost
+from .costs import AnyCost, Cost, check_cost, check_symmetric, largest_cost
+from .iterate import Accuracy, Batch, Iteration, Plain, Run, Twin, accelerated, run, warn_not_converged
+from .kernels import Kernel, check_domain, kernel_for, moved_cost
 from .scaling import (
     Attempt,
     Scaled,
@@ -87,7 +87,7 @@ class SinkhornResult(NamedTuple):
     error: float  # largest L1 violation, over the batch, of the marginal not just updated
     converged: Array  # (...) bool
     domain: str  # "kernel" or "log": the domain that gave this result
-    cost: Any
+    cost: AnyCost
     eps: float
 
     @property
@@ -121,11 +121,11 @@ def _ones(p: Array, q: Array) -> Array:
 def sinkhorn_steps(
     p: Array,
     q: Array,
-    kernel: Any,
+    kernel: Kernel,
     *,
     marginal_weight: float | None = None,
     momentum: float = 0.0,
-    start: SinkhornState | None = None,
+    start: tuple[Array, Array | None] | None = None,
 ) -> Iterator[SinkhornState]:
     """Yield the scaling vectors after each Sinkhorn iteration, for ever.
 
@@ -166,11 +166,11 @@ def sinkhorn_steps(
 def sinkhorn_log_steps(
     p: Array,
     q: Array,
-    kernel: Any,
+    kernel: Kernel,
     *,
     marginal_weight: float | None = None,
     momentum: float = 0.0,
-    start: SinkhornLogState | None = None,
+    start: tuple[Array, Array | None] | None = None,
 ) -> Iterator[SinkhornLogState]:
     """Yield the logarithms of the scaling vectors after each Sinkhorn iteration, for ever.
 
@@ -204,9 +204,10 @@ def sinkhorn_log_steps(
 
 
 def steps_of(
-    p: Array, q: Array, kernel: Any, variant: Variant, start: SinkhornState | SinkhornLogState | None = None
+    p: Array, q: Array, kernel: Kernel, variant: Variant, start: SinkhornState | SinkhornLogState | None = None
 ) -> Iterator[SinkhornState | SinkhornLogState]:
     """The iterations of ``variant`` in the kernel's domain."""
+    make: Callable[..., Iterator[SinkhornState | SinkhornLogState]]
     make = sinkhorn_log_steps if kernel.domain == "log" else sinkhorn_steps
     return make(p, q, kernel, **variant.only("marginal_weight", "momentum"), start=start)
 
@@ -214,13 +215,13 @@ def steps_of(
 def settle(
     p: Array,
     q: Array,
-    kernel: Any,
+    kernel: Kernel,
     variant: Variant,
     accuracy: Accuracy,
     *,
     start: SinkhornState | SinkhornLogState | None = None,
     columns: Array | None = None,
-    twin: Callable | None = None,
+    twin: Twin | None = None,
     log_u: Array | None = None,
 ) -> Run:
     """Iterate to the tolerance: every Sinkhorn run of the package that has one passes here.
@@ -244,15 +245,15 @@ def settle(
 
 
 def _extrapolated(
-    p: Array, q: Array, kernel: Any, variant: Variant, accuracy: Accuracy, start: Any, twin: Callable | None
+    p: Array, q: Array, kernel: Kernel, variant: Variant, accuracy: Accuracy, start: Any, twin: Twin | None
 ) -> Run:
     """:func:`settle` by :func:`wdl_tutorial.iterate.accelerated`: the batch as rows, and back."""
     xp = array_namespace(p, q)
     batch = np.broadcast_shapes(tuple(p.shape[:-1]), tuple(q.shape[:-1]))
-    flat = [xp.reshape(xp.broadcast_to(h, (*batch, h.shape[-1])), (-1, h.shape[-1])) for h in (p, q)]
-    x = xp.zeros_like(flat[0]) if start is None else start[0] if kernel.domain == "log" else safe_log(start[0])
+    ps, qs = (xp.reshape(xp.broadcast_to(h, (*batch, h.shape[-1])), (-1, h.shape[-1])) for h in (p, q))
+    x = xp.zeros_like(ps) if start is None else start[0] if kernel.domain == "log" else safe_log(start[0])
     x = xp.reshape(xp.broadcast_to(x, (*batch, x.shape[-1])) if start is not None else x, (-1, 1, x.shape[-1]))
-    problem, x = (plain_iteration(*flat, kernel, variant), x) if twin is None else twin(*flat, kernel, x)
+    problem, x = (plain_iteration(ps, qs, kernel, variant), x) if twin is None else twin(ps, qs, kernel, x)
     found = accelerated(
         problem,
         x,
@@ -262,14 +263,14 @@ def _extrapolated(
     )
     state = found.state
     if twin is not None:  # which keeps no more than it goes on from
-        begin = SinkhornState(xp.exp(state.logs[:, 0, : flat[0].shape[-1]]), None)
-        state = next(steps_of(*flat, kernel, variant, begin))
-    state = _even(*flat, state, kernel) if variant.balanced else state
+        begin = SinkhornState(xp.exp(state.logs[:, 0, : ps.shape[-1]]), None)
+        state = next(steps_of(ps, qs, kernel, variant, begin))
+    state = _even(ps, qs, state, kernel) if variant.balanced else state
     state = type(state)(*(xp.reshape(s, (*batch, s.shape[-1])) for s in state))
     return found.measured(state, marginal_error(p, q, kernel, variant)(state), accuracy.tol)
 
 
-def _even(p: Array, q: Array, state: Any, kernel: Any) -> Any:
+def _even(p: Array, q: Array, state: Any, kernel: Kernel) -> Any:
     """The state whose potentials have <f, p> = <g, q>: of the constant that is free, the one that no path depends on."""
     xp = array_namespace(p, q)
     log_u, log_v = state if kernel.domain == "log" else map(safe_log, state)
@@ -280,7 +281,7 @@ def _even(p: Array, q: Array, state: Any, kernel: Any) -> Any:
     return type(state)(state.u * xp.exp(shift), state.v * xp.exp(-shift))
 
 
-def plain_iteration(p: Array, q: Array, kernel: Any, variant: Variant):
+def plain_iteration(p: Array, q: Array, kernel: Kernel, variant: Variant) -> Batch:
     """The iteration of :func:`steps_of` on rows p (rows, n) and q (rows, m), as :func:`accelerated` reads it.
 
     Unbalanced, every iteration ends with the best translation (f + t, g - t) of the potentials (Sejourne et al. (2022),
@@ -290,7 +291,7 @@ def plain_iteration(p: Array, q: Array, kernel: Any, variant: Variant):
     log, balanced, theta = kernel.domain == "log", variant.balanced, variant.thetas(kernel.eps)[0]
     kind = SinkhornLogState if log else SinkhornState
 
-    def problem(rows: Array | None):
+    def problem(rows: Array | None) -> Iteration:
         source, target = (h if rows is None else xp.take(h, rows, axis=0) for h in (p, q))
 
         def plain(x: Array, state: Any) -> Plain:
@@ -339,7 +340,7 @@ def _best_translation(p: Array, q: Array, log_u: Array, log_v: Array, eps: float
     return gap / stiffness
 
 
-def marginal_error(p: Array, q: Array, kernel: Any, variant: Variant):
+def marginal_error(p: Array, q: Array, kernel: Kernel, variant: Variant) -> Callable[[Any], Array]:
     """A function of a state: the L1 distance of each problem's column sums to where the next update would put them.
 
     Balanced, that is the L1 violation of the marginal not just updated. The heavy ball leaves both marginals off, and
@@ -356,7 +357,7 @@ def marginal_error(p: Array, q: Array, kernel: Any, variant: Variant):
             now, new = scaling * other, target if theta == 1 else (target / other) ** theta * other
         return xp.sum(xp.abs(now - new), axis=-1)
 
-    def error(state) -> Array:
+    def error(state: tuple[Array, Array]) -> Array:
         u, v = state
         columns = violation(v, kernel.apply_t(u), target_q, theta_q)
         if variant.momentum == 0:
@@ -375,7 +376,7 @@ def scalings_of(p: Array, q: Array, state: Any, products: tuple[Array, Array]) -
 def sinkhorn(
     p: Array,
     q: Array,
-    cost: Any,
+    cost: Cost,
     *,
     eps: float,
     tol: float = 1e-9,
@@ -475,7 +476,8 @@ def sinkhorn(
     variant = Variant(rho, momentum)
     accuracy = Accuracy(None, tol, max_iter, check_every, acceleration)
 
-    def attempt(kernel: Any) -> Attempt:
+    def attempt(kernel: Kernel) -> Attempt:
+        first: SinkhornState | SinkhornLogState | None
         first, spent = _anneal(p, q, cost, kernel, eps_scaling, variant, accuracy) if eps_scaling else (None, 0)
         if begin is not None:
             first = _as_state(*begin, kernel)
@@ -555,7 +557,7 @@ def _broadcast(shape: tuple[int, ...], wanted: tuple[int, ...]) -> tuple[int, ..
         return None
 
 
-def _as_state(f: Array, g: Array, kernel: Any) -> SinkhornState | SinkhornLogState:
+def _as_state(f: Array, g: Array, kernel: Kernel) -> SinkhornState | SinkhornLogState:
     """Potentials as the scalings of the kernel's domain."""
     if kernel.domain == "log":
         return SinkhornLogState(f / kernel.eps, g / kernel.eps)
@@ -563,7 +565,7 @@ def _as_state(f: Array, g: Array, kernel: Any) -> SinkhornState | SinkhornLogSta
     return SinkhornState(xp.exp(f / kernel.eps), xp.exp(g / kernel.eps))
 
 
-def _inputs(p: Array, q: Array, cost: Any, *, balanced: bool = True) -> tuple[Array, Array, Any]:
+def _inputs(p: Array, q: Array, cost: Cost, *, balanced: bool = True) -> tuple[Array, Array, AnyCost]:
     """Floats of one backend and type, histograms (or any masses, unbalanced), and a cost that fits them."""
     p = as_float(p, like=q, name="p")
     q = as_float(q, like=p, name="q")
@@ -588,22 +590,23 @@ def _inputs(p: Array, q: Array, cost: Any, *, balanced: bool = True) -> tuple[Ar
     return *one_type(p, q), cost
 
 
-def _anneal(p: Array, q: Array, cost: Any, last: Any, factor: float, variant: Variant, accuracy: Accuracy):
+def _anneal(
+    p: Array, q: Array, cost: AnyCost, last: Kernel, factor: float, variant: Variant, accuracy: Accuracy
+) -> tuple[SinkhornLogState | None, int]:
     """Potentials from a large eps down to the last one before that of ``last``, as a start in the log domain."""
     level, eps = largest_cost(cost), last.eps
-    start, spent, f, g = None, 0, None, None
+    spent, reached = 0, None
     while level * factor > eps and spent < accuracy.max_iter // 2:
         level = level * factor
         kernel = kernel_for(cost, level, "log", p, q)
-        if f is not None:
-            start = SinkhornLogState(f / level, g / level)
+        start = None if reached is None else SinkhornLogState(reached[0] / level, reached[1] / level)
         rough = accuracy._replace(tol=1e-3, max_iter=100, check_every=5)  # enough for a start
         found = settle(p, q, kernel, variant, rough, start=start)
         spent += found.n_iter
-        f, g = potentials(found.state, kernel)
-    if f is None:
+        reached = potentials(found.state, kernel)
+    if reached is None:
         return None, 0
-    return SinkhornLogState(f / eps, g / eps), spent
+    return SinkhornLogState(reached[0] / eps, reached[1] / eps), spent
 
 
 def _warn_not_converged(
@@ -629,7 +632,7 @@ def _warn_not_converged(
 def sinkhorn_divergence(
     p: Array,
     q: Array,
-    cost: Any,
+    cost: Cost,
     *,
     eps: float,
     tol: float = 1e-9,
@@ -638,8 +641,8 @@ def sinkhorn_divergence(
     momentum: float = 0.0,
     eps_scaling: float | None = None,
     acceleration: str | None = "auto",
-    cost_p: Any = None,
-    cost_q: Any = None,
+    cost_p: Cost | None = None,
+    cost_q: Cost | None = None,
 ) -> Array:
     """Entropic transport with its bias taken out: zero where p equals q.
 
@@ -674,15 +677,26 @@ def sinkhorn_divergence(
     >>> float(wt.sinkhorn_divergence([1, 0], [1, 0], wt.cost_matrix([0, 1]), eps=0.1))
     0.0
     """
-    options = {"eps": eps, "tol": tol, "max_iter": max_iter, "domain": domain, "momentum": momentum}
-    options |= {"acceleration": acceleration, "eps_scaling": eps_scaling}
     if (cost_p is None) != (cost_q is None):
         raise ValueError("cost_p and cost_q belong together: the costs within the bins of p, and within those of q.")
-    if cost_p is None:
+    if cost_p is None or cost_q is None:
         cost_p = cost_q = cost = check_cost(cost, square=True)
     for own in (cost_p, cost_q):
         check_symmetric(check_cost(own, square=True), "sinkhorn_divergence")
     p, q, cost = _inputs(p, q, cost)
-    runs = ((p, q, cost), (p, p, cost_p), (q, q, cost_q))
-    across, own_p, own_q = (sinkhorn(x, y, c, **options).value for x, y, c in runs)
-    return across - (own_p + own_q) / 2
+
+    def value(x: Array, y: Array, cost: Cost) -> Array:
+        return sinkhorn(
+            x,
+            y,
+            cost,
+            eps=eps,
+            tol=tol,
+            max_iter=max_iter,
+            domain=domain,
+            momentum=momentum,
+            eps_scaling=eps_scaling,
+            acceleration=acceleration,
+        ).value
+
+    return value(p, q, cost) - (value(p, p, cost_p) + value(q, q, cost_q)) / 2

@@ -175,7 +175,7 @@ def _between(first: np.ndarray, second: np.ndarray, x: np.ndarray) -> np.ndarray
 def _misfits(X: np.ndarray, ends: np.ndarray, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The smallest L1 distances of each row to the linear mixtures and to the barycenters of the ends."""
     lines = (1 - SHARES[:, None]) * ends[0] + SHARES[:, None] * ends[1]
-    found = [[np.abs(row - family).sum(axis=1).min() for row in X] for family in (lines, _between(*ends, x))]
+    found = [[np.abs(row - family).sum(axis=1).min() for row in X] for family in (lines, _between(ends[0], ends[1], x))]
     return np.array(found[0]), np.array(found[1])
 
 
@@ -495,7 +495,7 @@ def _is_light(found: Unmixing) -> Finding | None:
     m = found.endmembers
     if found.indices is not None:  # the pixels themselves: endmembers are smoothed by some finders
         m = np.asarray(found.scene.cube.reshape(-1, m.shape[1])[found.indices], dtype=float)
-    below = (m < 0).all(axis=1)
+    below = np.asarray((m < 0).all(axis=1))
     flat = (
         (m == m[:, :1]).all(axis=1) & (found.indices is not None) & (m.shape[1] > 2)
     )  # a panel of one value may be given

@@ -393,11 +393,11 @@ def _corners(scene, n, seed, endmembers, snr_db, corners="vca") -> Learned:
         return Learned(found.endmembers, found, None, indices=found.indices)
     if endmembers is None:
         if scene.cube.size <= MANY:
-            found = linear.vca(_pixels(scene), n, snr_db=snr_db, random_state=seed)
+            taken = linear.vca(_pixels(scene), n, snr_db=snr_db, random_state=seed)
         else:
             blocks = functools.partial(_just_pixels, scene)
-            found = linear.vca_in_blocks(blocks, n, snr_db=snr_db, random_state=seed)
-        return Learned(found.endmembers, found, None, indices=found.indices)
+            taken = linear.vca_in_blocks(blocks, n, snr_db=snr_db, random_state=seed)
+        return Learned(taken.endmembers, taken, None, indices=taken.indices)
     if snr_db is not None:
         raise ValueError(f"snr_db={snr_db!r} is for VCA, which does not run where endmembers are given. Leave one out.")
     endmembers, names = _given(scene, endmembers)

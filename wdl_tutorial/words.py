@@ -52,7 +52,7 @@ def vocabulary(texts: Sequence[list[str]], n_words: int, *, lengths: tuple[int, 
     books by itself. ``among``: only words of this collection. Ties go in alphabetical order.
     """
     n_words, texts, (shortest, longest) = integer("n_words", n_words), _listed("texts", texts), _lengths(lengths)
-    count, holders = Counter(), Counter()
+    count, holders = Counter[str](), Counter[str]()
     for text in texts:
         kept = [word for word in text if shortest <= len(word) <= longest and (among is None or word in among)]
         count.update(kept)
@@ -158,18 +158,20 @@ def word_cost(vectors: np.ndarray) -> np.ndarray:
 
 def _catalogue() -> list[tuple[str, str, SceneFile]]:
     """Title, author and file of the novels."""
-    with (files("wdl_tutorial") / "data" / "novels.csv").open(newline="") as file:
-        return [
-            (row["title"], row["author"], SceneFile("novels", row["name"], row["sha256"], row["page"]))
-            for row in csv.DictReader(file)
-        ]
+    lines = (files("wdl_tutorial") / "data" / "novels.csv").read_text(encoding="utf-8").splitlines()
+    return [
+        (row["title"], row["author"], SceneFile("novels", row["name"], row["sha256"], row["page"]))
+        for row in csv.DictReader(lines)
+    ]
 
 
 def _vectors_file() -> SceneFile:
-    with (files("wdl_tutorial") / "data" / "scene_files.csv").open(newline="") as file:
-        return next(
-            SceneFile(**{**row, "url": row["url"] or None}) for row in csv.DictReader(file) if row["folder"] == "novels"
-        )
+    lines = (files("wdl_tutorial") / "data" / "scene_files.csv").read_text(encoding="utf-8").splitlines()
+    return next(
+        SceneFile(row["folder"], row["name"], row["sha256"], row["page"], row["url"] or None)
+        for row in csv.DictReader(lines)
+        if row["folder"] == "novels"
+    )
 
 
 def novels_available() -> bool:

@@ -17,7 +17,7 @@ const floats = (rows) => rows.map((row) => Float64Array.from(row));
 const line = ({ positions, power }) => T.costMatrix(positions, positions, power);
 
 function kernelOf(problem) {
-  const { positions, power, eps, domain = "kernel", kind = "dense" } = problem;
+  const { positions, eps, domain = "kernel", kind = "dense" } = problem;
   const n = positions.length;
   if (kind === "line") return T.lineKernel(n, positions[1] - positions[0], eps);
   return domain === "log"

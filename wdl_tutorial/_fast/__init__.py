@@ -10,7 +10,10 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from .._array import Array, is_numpy
+from ..iterate import Twin
+from ..kernels import Kernel
 from ..scaling import Variant
+from ..transport import SinkhornState
 from . import image, line
 from .buffers import lent_buffers
 
@@ -20,14 +23,14 @@ __all__ = ["Path", "lent_buffers", "path_for"]
 class Path(NamedTuple):
     """What stands in for the plain iterations: at a fixed number of them, and between two extrapolations."""
 
-    scalings: Callable  # for `sinkhorn_steps`
-    forward: Callable  # for `barycenter_steps`, with the way back
-    sinkhorn_iteration: Callable  # for `transport.plain_iteration`
-    barycenter_iteration: Callable  # for `barycenters.plain_iteration`
-    return_trip: Callable  # for the operator of `gradients.implicit`
+    scalings: Callable[..., SinkhornState]  # for `sinkhorn_steps`
+    forward: Callable[..., line.Pass | image.Pass]  # for `barycenter_steps`, with the way back
+    sinkhorn_iteration: Twin  # for `transport.plain_iteration`
+    barycenter_iteration: Twin  # for `barycenters.plain_iteration`
+    return_trip: Callable[..., Any]  # for the operator of `gradients.implicit`
 
 
-def path_for(kernel: Any, variant: Variant, *arrays: Array) -> Path | None:
+def path_for(kernel: Kernel, variant: Variant, *arrays: Array) -> Path | None:
     """The twin that may stand in here; None where only the plain way knows what is asked for.
 
     The twins know the kernel domain on NumPy arrays, and no option of a variant: one that asks for any goes the plain way.

@@ -24,7 +24,7 @@ class Claim:
 
 
 class _Thread(threading.local):
-    def __init__(self):
+    def __init__(self) -> None:
         self.buffers: dict[str, np.ndarray] = {}
         self.claim = Claim()
         self.depth = 0

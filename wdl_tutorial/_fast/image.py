@@ -10,11 +10,11 @@ are kept: the backward sweep computes those between once more.
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from ..kernels import Band, GridKernel
+from ..kernels import Band, GridKernel, Kernel
 from ..scaling import least_mass, underflow_shows
 from .buffers import Claim, buffer, claim
 
@@ -22,7 +22,7 @@ TAPE_ELEMENTS = 2**22  # of the iterations that a chunk keeps: 34 MB
 SMALL = 16  # histograms: fewer are multiplied for all rows of a slab at once
 
 
-def fits(kernel: Any) -> bool:
+def fits(kernel: Kernel) -> bool:
     """True for the kernel of an image."""
     return isinstance(kernel, GridKernel) and len(kernel.grid) == 2
 
@@ -150,7 +150,15 @@ class Pass(NamedTuple):
                 np.divide(self.p[i][part][:, None], phi, out=new)
                 across(operands.columns, new, half[part])
 
-    def _to_phi(self, b, p, b_, p_, grad_weights, out) -> None:
+    def _to_phi(
+        self,
+        b: np.ndarray,
+        p: np.ndarray,
+        b_: np.ndarray | None,
+        p_: np.ndarray,
+        grad_weights: np.ndarray,
+        out: np.ndarray,
+    ) -> None:
         """One slab: phi_ = w P_ - b_, its share of the weights' gradient, and half of K (phi_ / phi).
 
         ``b_`` is minus the adjoint of log b, None at the last iteration.
@@ -165,7 +173,7 @@ class Pass(NamedTuple):
         np.divide(work, phi, out=work)
         across(self.operands.columns, work, out)
 
-    def _to_kb(self, from_phi, kb, out, grad_atoms) -> None:
+    def _to_kb(self, from_phi: np.ndarray, kb: np.ndarray, out: np.ndarray, grad_atoms: np.ndarray) -> None:
         """c = K (phi_ / phi) / (K b), and half of K^T (atom c / (K b))."""
         operands = self.operands
         (work,) = operands.slab_buffers("slab")
@@ -177,7 +185,9 @@ class Pass(NamedTuple):
             np.divide(c, kb[part], out=c)
             across(operands.columns, c, out[part])
 
-    def _to_b(self, from_kb, b, p, grad_weights, out) -> None:
+    def _to_b(
+        self, from_kb: np.ndarray, b: np.ndarray, p: np.ndarray, grad_weights: np.ndarray, out: np.ndarray
+    ) -> None:
         """b_ = b K^T (atom c / (K b)), and on to phi_ of the iteration before."""
         (work,) = self.operands.slab_buffers("slab")
         for slab in self.operands.slabs:

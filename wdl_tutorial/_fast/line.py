@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..barycenters import LIGHT
-from ..iterate import Plain
+from ..iterate import Batch, Iteration, Plain
+from ..kernels import PanelKernel
 from ..scaling import Scaled, is_right, least_mass
 from ..transport import SinkhornState
 from .buffers import Claim, buffer, claim
@@ -53,7 +54,7 @@ class Layout(NamedTuple):
         return x.reshape(x.shape[0], x.shape[1], -1)
 
 
-def scalings(p: np.ndarray, q: np.ndarray, kernel: Any, n_iter: int) -> SinkhornState:
+def scalings(p: np.ndarray, q: np.ndarray, kernel: PanelKernel, n_iter: int) -> SinkhornState:
     """The state of `sinkhorn_steps` after ``n_iter`` iterations; p (..., n_bins) and q broadcast."""
     rows = np.broadcast_shapes(p.shape, q.shape)[:-1]
     layout = Layout(p.shape[-1], *kernel.blocks)
@@ -81,13 +82,13 @@ def logical(x: np.ndarray) -> np.ndarray:
     return x.reshape(-1, *x.shape[2:]).transpose(2, 1, 0)
 
 
-def sinkhorn_iteration(p: np.ndarray, q: np.ndarray, kernel: Any, x: np.ndarray) -> tuple[Callable, np.ndarray]:
+def sinkhorn_iteration(p: np.ndarray, q: np.ndarray, kernel: PanelKernel, x: np.ndarray) -> tuple[Batch, np.ndarray]:
     """`transport.plain_iteration`, balanced, and its start x (rows, 1, n_bins), with the rows innermost in memory."""
     layout, kind = Layout(p.shape[-1], *kernel.blocks), p.dtype
     held = [layout.split(h) for h in (p, q)]  # (blocks, size, rows)
     inner = (slice(None), slice(0, layout.size))
 
-    def problem(rows: np.ndarray | None):
+    def problem(rows: np.ndarray | None) -> Iteration:
         source, target = (h if rows is None else np.take(h, rows, axis=-1) for h in held)
         n = source.shape[-1]
         u, v = (np.empty((layout.blocks, layout.size + layout.carries, n), kind) for _ in range(2))
@@ -117,15 +118,15 @@ def sinkhorn_iteration(p: np.ndarray, q: np.ndarray, kernel: Any, x: np.ndarray)
 
 
 def barycenter_iteration(
-    atoms: np.ndarray, weights: np.ndarray, kernel: Any, x: np.ndarray
-) -> tuple[Callable, np.ndarray]:
+    atoms: np.ndarray, weights: np.ndarray, kernel: PanelKernel, x: np.ndarray
+) -> tuple[Batch, np.ndarray]:
     """`barycenters.plain_iteration`, balanced, and its start x (rows, n_atoms, n_bins), the rows innermost in memory."""
     layout, kind = Layout(atoms.shape[1], *kernel.blocks), atoms.dtype
     d, n_atoms = layout.split(atoms)[..., None], atoms.shape[0]
     real = np.arange(layout.blocks * layout.size).reshape(layout.blocks, layout.size, 1) < layout.n_bins
     inner = (slice(None), slice(0, layout.size))
 
-    def problem(rows: np.ndarray | None):
+    def problem(rows: np.ndarray | None) -> Iteration:
         w = np.ascontiguousarray((weights if rows is None else weights[rows]).T)
         n = w.shape[1]
         b, a = (np.empty((layout.blocks, layout.size + layout.carries, n_atoms, n), kind) for _ in range(2))
@@ -156,7 +157,10 @@ def barycenter_iteration(
     return problem, logical(layout.split(x.transpose(1, 0, 2)))
 
 
-def return_trip(link: Any) -> tuple[Callable, Callable, Callable]:
+Product = Callable[[np.ndarray], np.ndarray]
+
+
+def return_trip(link: Any) -> tuple[Callable[..., Product], Product, Product]:
     """`gradients.implicit`'s y - Pi N y, balanced, with the rows innermost in memory; the way into that layout, and out."""
     kernel, (n, n_atoms, n_bins) = link.kernel, link.b.shape
     layout = Layout(n_bins, *kernel.blocks)
@@ -173,7 +177,7 @@ def return_trip(link: Any) -> tuple[Callable, Callable, Callable]:
     held += [panels(link.mass / np.where(total > 0, total, 1.0)), np.broadcast_to(link.shares[..., 0].T, (n_atoms, n))]
     alive = None if (link.mass > 0).all() else panels(link.mass > 0)
 
-    def operator(rows: np.ndarray | None):
+    def operator(rows: np.ndarray | None) -> Product:
         some = held if rows is None else [np.take(x, rows, axis=-1) for x in held]
         b, over_kb, a, over_phi, mean, shares = some
         there = alive if rows is None or alive is None else np.take(alive, rows, axis=-1)
@@ -210,7 +214,7 @@ class Pass(NamedTuple):
     kb: np.ndarray  # (n_iter, blocks, size, n_atoms, n_samples)
     p: np.ndarray  # (n_iter, blocks, size, n_samples)
     layout: Layout
-    kernel: Any
+    kernel: PanelKernel
     claim: Claim
 
     def log_b(self) -> np.ndarray:
@@ -256,7 +260,7 @@ class Pass(NamedTuple):
 
 
 def forward(
-    atoms: np.ndarray, weights: np.ndarray, kernel: Any, n_iter: int, *, log_b: np.ndarray | None = None
+    atoms: np.ndarray, weights: np.ndarray, kernel: PanelKernel, n_iter: int, *, log_b: np.ndarray | None = None
 ) -> Pass:
     """``n_iter`` iterations of `barycenter_steps` for a chunk of samples, recorded: atoms (n_atoms, n_bins).
 

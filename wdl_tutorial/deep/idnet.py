@@ -872,7 +872,7 @@ class IDNet(BaseEstimator):
         n, n_labels = len(Y), len(labels.pixels)
         order = torch.randperm(n).to(Y.device)
         partner = (torch.randperm(n_labels * math.ceil(n / n_labels)) % n_labels)[:n].to(Y.device)
-        total = 0.0
+        total = torch.zeros((), device=Y.device)
         for start in range(0, n, self.batch_size):
             batch = slice(start, start + self.batch_size)
             y, known = Y[order[batch]], LabelledSet(*(part[partner[batch]] for part in labels))

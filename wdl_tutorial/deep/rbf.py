@@ -116,7 +116,7 @@ def rbf_autoencoder(
     means = KMeans(n_endmembers, n_init=10, random_state=seed).fit(scaled)
     away = np.linalg.norm(scaled - means.cluster_centers_[means.labels_], axis=1).mean()
     width = 1.0 / max(away, 1e-6) ** 2
-    every = list(itertools.product(range(n_endmembers), repeat=2))
+    every = list(itertools.product(range(n_endmembers), range(n_endmembers)))
     pairs = every if products == "all" else [pair for pair in every if pair[0] < pair[1]]
     with own_gradients():
         model = RBFModel(torch.tensor(means.cluster_centers_), width, pairs)

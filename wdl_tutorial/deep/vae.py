@@ -226,16 +226,19 @@ class SpectralVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
                 seed = state["seed"]
             with own_gradients():
                 torch.manual_seed(seed)  # networks, batches and draws are made on the CPU: the same on every device
-                self.encoder_, self.decoder_ = self._new_networks(pixels.shape[1]).to(device)
+                networks = self._new_networks(pixels.shape[1])
+                self.encoder_, self.decoder_ = networks[0].to(device), networks[1].to(device)
                 self._train(torch.from_numpy(self._unit(pixels)).to(device), seed, identity, state)
             gaussian = self.likelihood == "gaussian"
             self.noise_std_ = float(torch.exp(0.5 * self.decoder_.log_variance.detach())) if gaussian else None
         return self
 
-    def _new_networks(self, n_bands: int) -> nn.ModuleList:
+    def _new_networks(self, n_bands: int) -> tuple[Encoder, Decoder]:
         sizes = (n_bands, self.n_latent, self.n_hidden, self.n_layers)
-        networks = nn.ModuleList([Encoder(*sizes), Decoder(*sizes)])
-        return networks.apply(start_as_keras) if self.init == "keras" else networks
+        encoder, decoder = Encoder(*sizes), Decoder(*sizes)
+        if self.init == "keras":
+            nn.ModuleList([encoder, decoder]).apply(start_as_keras)
+        return encoder, decoder
 
     def _identity(self, pixels: np.ndarray) -> dict:
         """What must agree between a checkpoint and the run that goes on from it."""
@@ -342,7 +345,8 @@ class SpectralVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     def _kl(self, x: torch.Tensor) -> np.ndarray:
         """KL of each latent, mean over all pixels."""
         with torch.no_grad():
-            total = sum(kl_per_latent(*self.encoder_(part)).double().sum(0) for part in x.split(CHUNK))
+            parts = (kl_per_latent(*self.encoder_(part)).double().sum(0) for part in x.split(CHUNK))
+            total = sum(parts, torch.zeros((), dtype=torch.float64, device=x.device))
         return total.cpu().numpy() / len(x)
 
     def _check_parameters(self) -> None:

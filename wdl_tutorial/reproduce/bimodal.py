@@ -11,6 +11,8 @@ A mode is a local maximum with a prominence of a tenth of the highest. ``count``
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from scipy.signal import find_peaks
 
@@ -37,7 +39,8 @@ def count(X: np.ndarray, R: np.ndarray, tolerance: float) -> dict[str, int]:
     for x, r in zip(X, R):
         there, here = modes(x), modes(r)
         found["placed"] += near(there, here, tolerance) and near(here, there, tolerance)
-        found["thirds"] += np.array_equal(*(np.bincount(m // third, minlength=3) for m in (there, here)))
+        thirds, ours = (np.bincount(m // third, minlength=3) for m in (there, here))
+        found["thirds"] += np.array_equal(thirds, ours)
         found["number"] += len(there) == len(here)
         found["parts"] += set(there // third) == set(here // third)
         found["middle"] += 1 in here // third
@@ -47,7 +50,7 @@ def count(X: np.ndarray, R: np.ndarray, tolerance: float) -> dict[str, int]:
 def fit(X: np.ndarray, marginal_weight: float | None, start: int, steps: int) -> tuple[float, np.ndarray, str]:
     """The loss as a share of that of an empty reconstruction, the reconstructions, and the domain."""
     atoms, weights = STARTS[start % len(STARTS)]
-    options = {"n_iter": N_ITER, "loss": "quadratic", "max_iter": steps, "tol": None, "n_jobs": 1}
+    options: dict[str, Any] = {"n_iter": N_ITER, "loss": "quadratic", "max_iter": steps, "tol": None, "n_jobs": 1}
     model = WassersteinDictionary(
         3, cost=GridCost(X.shape[1]), eps=EPS, marginal_weight=marginal_weight, init=atoms,
         init_weights=weights, random_state=start, **options,

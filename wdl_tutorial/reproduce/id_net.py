@@ -286,20 +286,22 @@ def _quoted() -> list[Row]:
             rows.append(
                 Row(PAPER, item, claim, gets, rule, NO_SPACE, experiments[0], needs, given, data, experiments[1])
             )
-    for name, values in TABLE_2.items():
-        claim, item = "NRMSE_Y on Samson, Jasper Ridge, Cuprite: {:g}, {:g}, {:g}.".format(*values), f"Table II, {name}"
+    for name, errors in TABLE_2.items():
+        claim, item = "NRMSE_Y on Samson, Jasper Ridge, Cuprite: {:g}, {:g}, {:g}.".format(*errors), f"Table II, {name}"
         if name not in RIVALS.values():
             rows.append(Row(PAPER, item, claim, MISSING[name], NOT_RUN))
             continue
-        for scene, said, runs, need in (
-            ("Samson", values[0], samson_rivals, "samson"),
-            ("Jasper Ridge", values[1], jasper_ridge_rivals, "jasper-ridge"),
+        for scene, error, runs, need in (
+            ("Samson", errors[0], samson_rivals, "samson"),
+            ("Jasper Ridge", errors[1], jasper_ridge_rivals, "jasper-ridge"),
         ):
             key = f"{name.lower()}_y"
-            rule = Rule(near(key, said, "NRMSE_Y"))
+            rule = Rule(near(key, error, "NRMSE_Y"))
             gets = f"NRMSE_Y {{{key}:.3f}}; NRMSE_A {{{name.lower()}_a:.3f}}, which the paper does not print."
             rows.append(
-                Row(PAPER, f"{item}, {scene}", f"NRMSE_Y: {said:g}.", gets, rule, NO_SPACE, runs, (need,), {key: said})
+                Row(
+                    PAPER, f"{item}, {scene}", f"NRMSE_Y: {error:g}.", gets, rule, NO_SPACE, runs, (need,), {key: error}
+                )
             )
     return rows
 

@@ -241,7 +241,7 @@ def of(row: Row, found: dict[str, Numbers]) -> Numbers | None:
 
 def judge(row: Row, numbers: Numbers | None) -> Judged:
     """Fill a row in: its verdict follows from its numbers, or from what cannot be had."""
-    if row.experiment is None:
+    if row.experiment is None or isinstance(row.verdict, str):
         return Judged(row, row.gets, str(row.verdict), "", "")
     command = f"python -m wdl_tutorial.reproduce --only {name_of(row.experiment)}"
     if numbers is None:

@@ -31,7 +31,7 @@ def unit_rows(X: np.ndarray) -> np.ndarray:
     return X / np.linalg.norm(X, axis=1, keepdims=True)
 
 
-def curves(features: np.ndarray, labels: np.ndarray, seed: int = 0) -> dict[str, list[float]]:
+def curves(features: np.ndarray, labels: np.ndarray, seed: int = 0) -> dict[str, np.ndarray]:
     """Accuracy for every budget under both settings, of LAND and of random queries under both rules of labelling."""
     known = np.flatnonzero(labels > 0)
     near = nearest_neighbors(features, 100)
@@ -73,7 +73,7 @@ def their_latents() -> tuple[np.ndarray, np.ndarray] | None:
     return codes, labels.astype(int)
 
 
-def encoded(seed: int, n_epochs: int) -> dict[str, list[float]]:
+def encoded(seed: int, n_epochs: int) -> dict[str, np.ndarray]:
     """The curves of one network's code; with no epoch, of an untrained one."""
     from ..deep import SpectralVAE
 
@@ -147,12 +147,16 @@ CONTROLS = (  # arm, its name, the control, the rule by which that labels
 
 def _against_chance() -> tuple[Rule, Numbers]:
     """Both arms against both controls, at few and at many labels."""
-    conditions, said = [], {}
+    conditions, said = [], dict[str, float]()
     for arm, told, control, rule in CONTROLS:
         for b in (10, 100, 400):
             mine, lot = f"{arm}_{b}", f"{arm}_{control}_{b}"
             text = f"{told} ahead of random queries {rule} by a point, {b} labels"
-            conditions.append(holds(text, lambda found, mine=mine, lot=lot: found[mine] > found[lot] + 1))
+
+            def ahead(found: Numbers, mine: str = mine, lot: str = lot) -> bool:
+                return found[mine] > found[lot] + 1
+
+            conditions.append(holds(text, ahead))
             said |= {mine: 98.0, lot: 80.0}
     return Rule(*conditions), said
 

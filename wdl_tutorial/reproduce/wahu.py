@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from .. import LineCost, barycenter, datasets, linear, linear_mixture, metrics, normalize, wasserstein_1d
@@ -84,7 +86,8 @@ def salinas(part: Part, quick: bool) -> Numbers:
 
     def one(seed: int) -> dict:
         x, positions = _drawn(seed, quick)
-        model = wahu(positions, random_state=seed, **({"max_iter": 10} if quick else {})).fit(x)
+        shorter: dict[str, Any] = {"max_iter": 10} if quick else {}
+        model = wahu(positions, random_state=seed, **shorter).fit(x)
         rebuilt = model.inverse_transform(model.weights_)
         found = {"wahu_angle": nearest_angle(model.atoms_, x).max(), "wahu_least": model.atoms_.min()}
         found["wahu_misfit"] = misfit(rebuilt, x)

@@ -8,6 +8,7 @@ peak 1 of an image; here of the data's largest entry), and the loss.
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import numpy as np
 
@@ -39,7 +40,13 @@ def fit(X: np.ndarray, seed: int, name: str) -> dict:
     """One fit; after every step, what the atoms and weights of that step give from b = 1, converged."""
     n_iter, every = SETTINGS[name]
     steps = []
-    options = {"eps": EPS, "loss": "kl", "init": "uniform", "init_weights": "random", "random_state": seed}
+    options: dict[str, Any] = {
+        "eps": EPS,
+        "loss": "kl",
+        "init": "uniform",
+        "init_weights": "random",
+        "random_state": seed,
+    }
     model = WassersteinDictionary(
         3, cost=COST, n_iter=n_iter, warm_restart=every, max_iter=STEPS, tol=None, n_jobs=1, **options,
         callback=lambda t, value, atoms, weights: steps.append((atoms, weights)),

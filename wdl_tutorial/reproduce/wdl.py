@@ -6,6 +6,7 @@ M. A. Schmitz, M. Heitz, N. Bonneel, F. Ngolè, D. Coeurjolly, M. Cuturi, G. Pey
 from __future__ import annotations
 
 import warnings
+from typing import Any
 
 import numpy as np
 
@@ -47,7 +48,7 @@ def two_atoms(part: Part, quick: bool) -> Numbers:
     bins = np.arange(100.0)
     data = np.stack([peak(mean, 5, bins) for mean in (30, 40, 50, 60, 70)])
     cost = cost_matrix(bins, power=2)
-    options = {"loss": "kl", "init": "extremes", "init_weights": "near", "max_iter": 60, "tol": None}
+    options: dict[str, Any] = {"loss": "kl", "init": "extremes", "init_weights": "near", "max_iter": 60, "tol": None}
     model = WassersteinDictionary(2, cost=cost, eps=eps_for_blur(5, cost), **options).fit(data)
     tries = [linear.nmf(data, 2, random_state=seed).reconstruct() for seed in range(1 if quick else 5)]
     widths = [np.sqrt(atom @ (bins - atom @ bins) ** 2) for atom in model.atoms_]
@@ -100,7 +101,11 @@ def table_1(part: Part, quick: bool) -> Numbers:
             "tv": (total_variation, np.sign(p - q)),
         }
         for name, (loss, gradient) in slopes.items():
-            found = check_gradient(lambda x, loss=loss, q=q: loss(x, q), p, gradient, step=1e-7)
+
+            def value(x: np.ndarray, loss: Any = loss, q: np.ndarray = q) -> float:
+                return loss(x, q)
+
+            found = check_gradient(value, p, gradient, step=1e-7)
             worst[name] = max(worst[name], found.relative_error)
     return worst
 
@@ -110,7 +115,7 @@ def losses_on_a_line(part: Part, quick: bool) -> Numbers:
     bins = np.arange(64.0)
     data = np.stack([peak(14 + 34 * t, 3 + 2 * t, bins) for t in np.linspace(0, 1, 12)])
     cost = cost_matrix(bins, power=2)
-    options = {"init": "extremes", "init_weights": "near", "max_iter": 20 if quick else 60, "tol": None}
+    options: dict[str, Any] = {"init": "extremes", "init_weights": "near", "max_iter": 20 if quick else 60, "tol": None}
     found = {}
     for loss in ("kl", "quadratic", "tv", "wasserstein"):
         model = WassersteinDictionary(2, cost=cost, eps=eps_for_blur(2, cost), loss=loss, **options).fit(data)

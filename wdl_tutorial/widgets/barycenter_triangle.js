@@ -1,3 +1,4 @@
+// @ts-check
 /* Chapter 4: the average of three shapes, on a line or in the plane, at every weight and every
  * blur.
  */
@@ -5,14 +6,12 @@
 import {
   allFinite,
   barycenter,
-  blurWidth,
   costMatrix,
   denseKernel,
   epsForBlur,
   gridKernel,
   linearMixture,
   lineKernel,
-  linspace,
   mean,
   normalized,
   peaks,

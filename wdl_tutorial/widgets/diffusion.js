@@ -1,3 +1,4 @@
+// @ts-check
 /* What LAND does with labels, and a random walk on a graph of neighbours: the numbers of chapter
  * 15's demos.
  */

@@ -1,3 +1,4 @@
+// @ts-check
 /* Chapter 13: an absorption as a dip in reflectance, or as a peak in band depth: which of the
  * two can travel?
  */
@@ -91,6 +92,7 @@ export default demo(
       top.curve(x, linear, { colour: "red", dash: "long", width: 2 });
       for (let i = 0; i < N; i += 4) top.dot(x[i], pixel[i], { colour: "ink", radius: 2.3 });
 
+      /** @type {[string, number, string][]} */
       const rows = [
         ["linear", gap(pixel, linear), "red"],
         ["barycenter", gap(pixel, moved), "blue"],

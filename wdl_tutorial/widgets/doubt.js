@@ -1,3 +1,4 @@
+// @ts-check
 /* The capstone: a dashboard of doubt. Which pixels do the methods and their seeds disagree
  * about, and over what?
  */
@@ -41,17 +42,15 @@ export function standing(deviation, all) {
 /* The runs of a scene, out of their bytes. A "row" is the number of a pixel that is not masked. */
 export class Runs {
   constructor({ methods, counts, materials, abundances, spectra, fits, scores, bands, top }) {
-    Object.assign(this, {
-      methods,
-      counts,
-      materials,
-      abundances,
-      spectra,
-      fits,
-      scores,
-      bands,
-      top,
-    });
+    this.methods = methods;
+    this.counts = counts;
+    this.materials = materials;
+    this.abundances = abundances;
+    this.spectra = spectra;
+    this.fits = fits;
+    this.scores = scores;
+    this.bands = bands;
+    this.top = top;
     this.n = spectra.length / bands;
     this.first = counts.map((_, m) => counts.slice(0, m).reduce((s, c) => s + c, 0));
     this.rank = fits.components.length;

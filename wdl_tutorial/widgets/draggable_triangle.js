@@ -1,6 +1,7 @@
+// @ts-check
 /* Chapter 12: a cloud of pixels, the triangle you put around it, and the corners that VCA finds. */
 
-import { clamp, demo, fixed, list, percent } from "./shell.js";
+import { clamp, demo, fixed, percent } from "./shell.js";
 
 const TRUTH = [
   [0.12, 0.15],
@@ -137,10 +138,10 @@ export default demo(
         [2, "C"],
       ],
     });
-    for (const [axis, name] of [
+    for (const [axis, name] of /** @type {[number, string][]} */ ([
       [0, "across"],
       [1, "up"],
-    ])
+    ]))
       ui.slider("corners", {
         label: `corner's place, ${name}`,
         min: 0,

@@ -1,3 +1,4 @@
+// @ts-check
 /* The look of every picture: axes with units, curves told apart by dash as well as colour,
  * labels beside what they name.
  *
@@ -140,15 +141,21 @@ export const percent = (share, digits = 0) => `${fixed(100 * share, digits)}\u00
  * units.
  */
 export class Plot {
+  /** @param {HTMLCanvasElement} canvas */
   constructor(canvas) {
     this.canvas = canvas;
-    this.c = canvas.getContext("2d");
+    this.c = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
+    /** @type {HTMLCanvasElement | undefined} what a map is drawn from */
+    this.tile = undefined;
   }
 
   /* Give the canvas its size in CSS pixels; done before each drawing. */
   resize(width, height, scheme, font) {
     const density = Math.min(window.devicePixelRatio || 1, 3);
-    Object.assign(this, { width, height, font, theme: THEMES[scheme] });
+    this.width = width;
+    this.height = height;
+    this.font = font;
+    this.theme = THEMES[scheme];
     const w = Math.max(1, Math.round(width * density));
     const h = Math.max(1, Math.round(height * density));
     if (this.canvas.width !== w || this.canvas.height !== h) {
@@ -187,12 +194,22 @@ export class Plot {
     return lo + ((this.bottom - py) / (this.bottom - this.top)) * (hi - lo);
   }
 
-  /* Clear, and draw the axes. x, y [lo, hi] in the units of the axes
-   *   title     bold, top left; yLabel after it; xLabel below, with its unit xTicks, yTicks
-   *             true, false, or [[value, text], ...]
-   *   legend    [[text, { colour, dash, fill }], ...] in a row under the title, for what has no
-   *             room for a label beside it
-   *   square    the axes keep one scale: the smaller side decides
+  /**
+   * Clear, and draw the axes.
+   *
+   * @param {object} axes
+   * @param {number[]} axes.x [lo, hi] in the units of the axis
+   * @param {number[]} axes.y
+   * @param {string} [axes.title] bold, top left
+   * @param {string} [axes.yLabel] after it
+   * @param {string} [axes.xLabel] below, with its unit
+   * @param {boolean | any[]} [axes.xTicks] true, false, or [[value, text], ...]
+   * @param {boolean | any[]} [axes.yTicks]
+   * @param {boolean} [axes.square] the axes keep one scale: the smaller side decides
+   * @param {boolean} [axes.grid]
+   * @param {any[]} [axes.legend] [[text, { colour, dash, fill }], ...] in a row under the title,
+   *   for what has no room for a label beside it
+   * @param {{ top?: number, bottom?: number, left?: number, right?: number }} [axes.margin]
    */
   begin({
     x,
@@ -210,7 +227,8 @@ export class Plot {
     const c = this.c;
     const f = this.font;
     const { width, height } = this;
-    Object.assign(this, { x, y });
+    this.x = x;
+    this.y = y;
     c.clearRect(0, 0, width, height);
     c.fillStyle = this.theme.paper;
     c.fillRect(0, 0, width, height);
@@ -351,12 +369,10 @@ export class Plot {
     const h = scale * up;
     const middle = (this.left + this.right) / 2;
     const centre = (this.top + this.bottom) / 2;
-    Object.assign(this, {
-      left: middle - w / 2,
-      right: middle + w / 2,
-      top: centre - h / 2,
-      bottom: centre + h / 2,
-    });
+    this.left = middle - w / 2;
+    this.right = middle + w / 2;
+    this.top = centre - h / 2;
+    this.bottom = centre + h / 2;
   }
 
   #stroke(x0, y0, x1, y1, colour, width = 1) {
@@ -479,6 +495,7 @@ export class Plot {
     const c = this.c;
     const [ax, bx] = [this.X(x0), this.X(x1)];
     const [ay, by] = [this.Y(y0), this.Y(y1)];
+    /** @type {[number, number, number, number]} */
     const rect = [Math.min(ax, bx), Math.min(ay, by), Math.abs(bx - ax), Math.abs(by - ay)];
     c.save();
     c.globalAlpha = alpha;

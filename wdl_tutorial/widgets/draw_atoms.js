@@ -1,3 +1,4 @@
+// @ts-check
 /* Chapter 6: draw two atoms, explain twelve histograms with them, then let the machine go on
  * from your drawing.
  */
@@ -11,7 +12,6 @@ import {
   linspace,
   normalized,
 } from "./transport.js";
-import { number } from "./draw.js";
 import { clamp, demo, element, fixed } from "./shell.js";
 
 const LINES = ["dash", "dot"];
@@ -40,6 +40,7 @@ const pulled = (p, g) => {
   const mean = p.reduce((s, v, i) => s + v * g[i], 0);
   return p.map((v, i) => v * (g[i] - mean));
 };
+/** @param {Float64Array[]} atoms */
 const identical = ([p, q]) => p.every((v, i) => Math.abs(v - q[i]) < 1e-9);
 const l1Loss = (P, data) => P.reduce((s, v, i) => s + Math.abs(v - data[i]), 0);
 

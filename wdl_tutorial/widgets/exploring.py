@@ -45,8 +45,9 @@ class Explorer(ipywidgets.VBox):
         self.draw, self.sliders, self.dpi, self.error = draw, sliders, dpi, ""
         self.picture = ipywidgets.Image(format="png", layout={"max_width": "100%", "align_self": "flex-start"})
         self.note = ipywidgets.HTML()
-        self._pending = self._since = None
-        self._axes = None
+        self._pending: asyncio.TimerHandle | None = None
+        self._since: float | None = None
+        self._axes: Any = None  # of the one figure
         for slider in sliders.values():
             slider.observe(self._moved, names="value")
         super().__init__([*sliders.values(), self.picture, self.note])

@@ -1,3 +1,4 @@
+// @ts-check
 /* Precomputed pictures with handles: for results that take longer than a handle's move. */
 
 import { clamp, demo, element } from "./shell.js";

@@ -89,7 +89,7 @@ class FramePlayer(Demo):
     """
 
     _file = "frame_player.js"
-    handles = traitlets.List().tag(sync=True)
+    handles: Any = traitlets.List().tag(sync=True)
     frames = traitlets.List(traitlets.Bytes()).tag(sync=True)
     captions = traitlets.List(traitlets.Unicode()).tag(sync=True)
     at = traitlets.List(traitlets.Int()).tag(sync=True)

@@ -1,3 +1,4 @@
+// @ts-check
 /* Chapter 7: nudge one bin of one atom; see the nudge travel forward through five layers, and
  * the slope come back.
  */

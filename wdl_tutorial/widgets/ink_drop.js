@@ -1,3 +1,4 @@
+// @ts-check
 /* Chapter 15: a drop of ink on one pixel, carried along the edges of the graph by a random walk. */
 
 import { clamp, demo, list, percent } from "./shell.js";

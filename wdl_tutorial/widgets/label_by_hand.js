@@ -1,3 +1,4 @@
+// @ts-check
 /* A person labels a scene: the next pixel and its spectrum, a button for each class, and the map
  * so far. Python answers.
  */

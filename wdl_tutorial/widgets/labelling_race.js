@@ -1,3 +1,4 @@
+// @ts-check
 /* Chapter 15: ten pixels, chosen by you, by LAND and by chance; whose map is right? */
 
 import { clamp, demo, element, fixed, list, percent } from "./shell.js";

@@ -1,3 +1,4 @@
+// @ts-check
 /* Fractions of a few spectra in a pixel by least squares, exactly: every subset of the spectra
  * is tried as the one that is used, which for three or four spectra is quick and cannot stop
  * halfway.

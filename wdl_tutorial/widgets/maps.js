@@ -1,3 +1,4 @@
+// @ts-check
 /* Maps of a scene: its bytes from Python, its classes in colour, and a cursor that a keyboard
  * moves over it.
  */
@@ -17,12 +18,10 @@ export const MASKED = 255;
  */
 export class Grid {
   constructor(ui) {
-    Object.assign(this, {
-      rows: ui.get("rows"),
-      cols: ui.get("cols"),
-      names: ui.get("names"),
-      truth: bytesOf(ui.get("truth")),
-    });
+    this.rows = ui.get("rows");
+    this.cols = ui.get("cols");
+    this.names = ui.get("names");
+    this.truth = bytesOf(ui.get("truth"));
     this.colours = ui.get("colours").map(rgbOf);
     this.picture = bytesOf(ui.get("picture"));
     this.size = this.rows * this.cols;

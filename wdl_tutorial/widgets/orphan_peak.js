@@ -1,3 +1,4 @@
+// @ts-check
 /* Chapter 8: a peak whose partner is missing travels, or dies, depending on what breaking the
  * balance costs.
  */

@@ -1,3 +1,4 @@
+// @ts-check
 /* Chapter 2: six piles of blocks to be moved, by hand. */
 
 import { quantileSegments } from "./transport.js";

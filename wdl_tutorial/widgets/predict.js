@@ -1,3 +1,4 @@
+// @ts-check
 /* A prediction: the reader commits to an option and to how sure they are; the answer opens after
  * that, further down.
  *
@@ -280,7 +281,7 @@ export default {
         ["key", "question", "options", "answer", "told"].map((name) => [name, model.get(name)]),
       );
     const part = model.get("part");
-    const question = read();
+    const question = /** @type {any} */ (read());
     globalThis.wdlPredictions = (globalThis.wdlPredictions ?? 0) + 1;
     const root = make("div", {
       class: "wdl-demo wdl-predict",

@@ -1,3 +1,4 @@
+// @ts-check
 /* Chapter 3: scale the columns, scale the rows, again and again, and watch the plan form. */
 
 import {

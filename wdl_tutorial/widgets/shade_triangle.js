@@ -1,3 +1,4 @@
+// @ts-check
 /* Chapter 11: a pixel of three materials in the shade, what two ways of unmixing make of it, and
  * of a scene under a cloud.
  */

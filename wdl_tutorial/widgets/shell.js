@@ -1,3 +1,4 @@
+// @ts-check
 /* What every demo shares: its frame, its handles, its state, and the words that say what the
  * picture shows.
  *
@@ -30,15 +31,13 @@ const unique = (what) => `wdl-${what}-${(globalThis.wdlNames = (globalThis.wdlNa
 class Demo {
   constructor(model, el, { name, title: fallback, keys, reset = true }) {
     const title = model.get("title") || fallback;
-    Object.assign(this, {
-      model,
-      name,
-      keys,
-      rows: [],
-      controls: new Map(),
-      plots: [],
-      cleanups: [],
-    });
+    this.model = model;
+    this.name = name;
+    this.keys = keys;
+    this.rows = [];
+    this.controls = new Map();
+    this.plots = [];
+    this.cleanups = [];
     const id = unique("demo");
     this.board = element("div", { class: "wdl-board" });
     this.panel = element("div", { class: "wdl-controls" });
@@ -103,8 +102,14 @@ class Demo {
     if (key) this.controls.set(key, [...(this.controls.get(key) ?? []), control]);
   }
 
-  /* A native range input. `values` (a list) makes it step through them; `read` and `write` map
-   * the model's value.
+  /**
+   * A native range input. `values` (a list) makes it step through them; `read` and `write` map the
+   * model's value.
+   *
+   * @param {string} key
+   * @param {{ label: string, min?: number, max?: number, step?: number, values?: number[] | null,
+   *   text?: (v: any) => string, read?: (v: any) => any,
+   *   write?: (v: number, now?: any) => any }} handle
    */
   slider(
     key,
@@ -251,8 +256,13 @@ class Demo {
     return node;
   }
 
-  /* A button that runs a value from one end to the other; in a few steps for whom motion is too
+  /**
+   * A button that runs a value from one end to the other; in a few steps for whom motion is too
    * much.
+   *
+   * @param {string} key
+   * @param {{ min: number, max: number, seconds?: number, text?: string, whole?: boolean,
+   *   write?: (v: number, now?: any) => any }} run
    */
   play(key, { min, max, seconds = 4, text = `Play ${key}`, whole = false, write = (v) => v }) {
     let started = null;
@@ -318,7 +328,7 @@ class Demo {
   /* Let a finger or a mouse take hold of something: pick(x, y) names it or is null, move(what,
    * x, y) follows.
    */
-  drag(plot, { pick, move, drop = () => {} }) {
+  drag(plot, { pick, move, drop = (_held) => {} }) {
     const { canvas } = plot;
     let held = null;
     const at = (event) => {

@@ -15,6 +15,7 @@ FOLDER = Path(__file__).parent
 IMPORT = re.compile(r'^import\s*\{[^}]*\}\s*from\s*"\./([\w.]+)";\s*$', re.MULTILINE)
 REEXPORT = re.compile(r"^export\s*\{[^}]*\};\s*$", re.MULTILINE)
 EXPORT = re.compile(r"^export (?!default\b)", re.MULTILINE)
+TIES = re.compile(r"^(?:import\b|export\s*[{*])[^;]*;", re.MULTILINE)  # all that this may be asked to drop
 
 
 def read(name: str) -> str:
@@ -26,8 +27,16 @@ def modules(name: str, seen: tuple[str, ...] = ()) -> list[str]:
     """``name`` and the modules it imports, each after those it needs."""
     if name in seen:
         raise ValueError(f"the modules {' -> '.join([*seen, name])} import each other in a circle.")
+    text = read(name)
+    for tie in TIES.findall(text):
+        whole = IMPORT.fullmatch(tie) or REEXPORT.fullmatch(tie)
+        if not whole or re.search(r"\bas\b", tie.partition("}")[0]):
+            raise ValueError(
+                f"{name} says {' '.join(tie.split())} Modules are put together by dropping such lines, so a name keeps its "
+                'name: write import { a, b } from "./file.js"; or export { a, b }; without "as", "*" or a default.'
+            )
     found: list[str] = []
-    for needed in IMPORT.findall(read(name)):
+    for needed in IMPORT.findall(text):
         found += [m for m in modules(needed, (*seen, name)) if m not in found]
     return [*found, name]
 

@@ -1,3 +1,4 @@
+// @ts-check
 /* A demo's state in the page's address: #name=key:value,key:value&another-demo=... Lists are
  * joined by "_".
  *

@@ -188,8 +188,10 @@ def orphan_peak(demo: Any):
     q = gaussian(x, 55, 6)
     plan = sinkhorn(p, q, cost_matrix(x), eps=32.0, marginal_weight=demo.marginal_weight, tol=1e-6).plan
     figure, axes = subplots(2, 1, 4.4, sharex=True, sharey=True)
-    sides = ((p, plan.sum(1), "source: dashed what is there, blue what leaves"),)
-    sides += ((q, plan.sum(0), "target: dashed what is wanted, blue what arrives"),)
+    sides = (
+        (p, plan.sum(1), "source: dashed what is there, blue what leaves"),
+        (q, plan.sum(0), "target: dashed what is wanted, blue what arrives"),
+    )
     for ax, (whole, part, title) in zip(axes, sides):
         ax.plot(x, 50 * whole, color="black", linestyle="--", linewidth=1.2)
         ax.fill_between(x, 50 * part, color=figures.FILLS[0], alpha=0.6)

@@ -1,3 +1,4 @@
+// @ts-check
 /* The numbers behind the sliders: transport and barycenters, in plain JavaScript on
  * Float64Array.
  *
@@ -360,7 +361,11 @@ function rescale(target, product, log, theta, out) {
   return out;
 }
 
-/* Yields { u, v } after each half-iteration: columns, rows, columns, ... The arrays are reused. */
+/**
+ * Yields { u, v } after each half-iteration: columns, rows, columns, ... The arrays are reused.
+ *
+ * @returns {Generator<{ u: Float64Array, v: Float64Array }, never>}
+ */
 export function* sinkhornHalfSteps(p, q, kernel, { marginalWeight = null } = {}) {
   const log = kernel.domain === "log";
   const start = log ? 0 : 1;
@@ -447,9 +452,12 @@ function logMean(logPhi, weights, kappa, i) {
   return (middle + (top - middle < 30 ? Math.log1p(near) : Math.log(far) + top - middle)) / kappa;
 }
 
-/* Yields { a, b, kb, phi, histogram, bias } after each iteration of (6)-(8), as Python's
+/**
+ * Yields { a, b, kb, phi, histogram, bias } after each iteration of (6)-(8), as Python's
  * barycenter_steps and barycenter_log_steps do. The arrays are reused from one iteration to the
  * next: copy what you keep.
+ *
+ * @returns {Generator<any, never>}
  */
 export function* barycenterSteps(
   atoms,

@@ -1,3 +1,4 @@
+// @ts-check
 /* A triangle whose points are weights of three things: the corner is all of one, the middle a
  * third of each.
  */

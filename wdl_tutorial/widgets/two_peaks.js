@@ -1,3 +1,4 @@
+// @ts-check
 /* Chapter 1: average two peaks by their heights, or by their positions. */
 
 import {
@@ -94,6 +95,7 @@ export default demo(
         plot.area(x, density(average), { colour: "blue", alpha: 0.3 });
         plot.curve(x, density(average), { colour: "blue", width: 2.4 });
       };
+      /** @type {(plot: any, average: any, ends: number[], share?: number) => void} */
       const slice = (plot, average, [a, b], share = 1) => {
         const inside = [...x.keys()].filter((i) => x[i] >= a && x[i] <= b);
         const xs = [a, ...inside.map((i) => x[i]), b];

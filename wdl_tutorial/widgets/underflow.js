@@ -1,3 +1,4 @@
+// @ts-check
 /* Chapter 5: the entries of exp(-cost/eps) on a line of numbers, and the wall behind which a
  * computer has only zero.
  */

@@ -1,3 +1,4 @@
+// @ts-check
 /* Chapter 0: sixty seconds to find out how three minerals are mixed in a spectrum. */
 
 import { linearMixture } from "./transport.js";

@@ -1,3 +1,4 @@
+// @ts-check
 /* What a reader has voted: kept in this browser, sent nowhere.
  *
  * One record { reader, votes: { key: { choice, sure, right } } } in localStorage; where the

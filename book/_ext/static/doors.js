@@ -1,3 +1,4 @@
+// @ts-check
 /* Walk a door: its previous and next, the place in it, and a tick for each chapter that was
  * voted on.
  *
@@ -103,7 +104,7 @@ function walk(door) {
 
 function ticks() {
   for (const anchor of document.querySelectorAll(".bd-sidebar-primary a.reference.internal")) {
-    const name = anchor.href
+    const name = /** @type {HTMLAnchorElement} */ (anchor).href
       .replace(/[?#].*$/, "")
       .split("/")
       .pop()

@@ -1,3 +1,4 @@
+// @ts-check
 /* Runs the anywidget models of a built page with no kernel, from a web server or from file://.
  *
  * MyST-NB leaves two kinds of <script> in a page: one with the state of every model, and one for
@@ -135,7 +136,7 @@
         for (const still of (
           script.closest(".cell_output") ?? script.parentElement
         ).querySelectorAll(".wdl-first-frame"))
-          (still.closest(".output") ?? still).hidden = true;
+          /** @type {HTMLElement} */ (still.closest(".output") ?? still).hidden = true;
       } catch (error) {
         say(script, `This demo could not start: ${error.message}`);
         setTimeout(() => {
