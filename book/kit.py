@@ -1,9 +1,9 @@
 """A teacher's kit, made from the built book: ``python book/kit.py`` (``make handout`` does it).
 
 Below ``kit/`` of the site: for each chapter a set of slides (the question, its options, the demo's state as a link and as a
-picture, the answer, the sentence for the board) and an A4 worksheet of exercise (a) with an answer sheet; the whole book as
-one page to print. Where Chromium is found each becomes a PDF as well. All words are those of the chapters and of the table
-of predictions: nothing is typed twice.
+picture, the answer, the sentence for the board) and an A4 worksheet of exercise (a) with an answer sheet; every name on two
+sheets; the whole book as one page to print. Where Chromium is found each becomes a PDF as well. All words are those of the
+chapters, of the table of predictions and of the docstrings: nothing is typed twice.
 """
 
 from __future__ import annotations
@@ -173,6 +173,21 @@ def whole_book(site: Path) -> str:
     return HEAD.format(title="A book that moves mass", more=sheets, kind="print") + "".join(bodies) + "</body></html>"
 
 
+def two_sheets(page: Path) -> str:
+    """The sheet of names, small enough for both sides of one paper."""
+    article = BeautifulSoup(page.read_text(encoding="utf-8"), "html.parser").select_one("article")
+    listed = article.select_one(".wdl-cheatsheet")
+    for link in listed.select("a[href]"):
+        link.unwrap()
+    opening = "<h1>wdl_tutorial, import wdl_tutorial as wt</h1>"
+    return (
+        HEAD.format(title="wdl_tutorial on two sheets", more="", kind="sheet")
+        + opening
+        + str(listed)
+        + "</body></html>"
+    )
+
+
 def print_pdf(page: Path, browser: str) -> Path:
     """The page as a PDF file beside it, formulas set."""
     target = page.with_suffix(".pdf")
@@ -208,6 +223,12 @@ def make(site: Path, *, as_pdf: bool = False) -> list[Path]:
         links.append(f"<li>{html.escape(title)}: {named}</li>")
     book = folder / "book.html"
     book.write_text(whole_book(site), encoding="utf-8")
+    names = site / "appendices" / "cheatsheet.html"
+    if names.is_file():
+        sheet = folder / "cheatsheet.html"
+        sheet.write_text(two_sheets(names), encoding="utf-8")
+        written.append(sheet)
+        links.append('<li><a href="cheatsheet.html">Every name on two sheets</a></li>')
     index = (
         HEAD.format(title="A teacher's kit", more="", kind="index") + "<h1>A teacher's kit</h1><ul>" + "".join(links)
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,8 @@ spec = importlib.util.spec_from_file_location("kit", ROOT / "book" / "kit.py")
 kit = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(kit)
 
+BUILT = ROOT / "_build" / "html"
+BROWSER = shutil.which("chromium")
 CHAPTERS = sorted({q.chapter for q in kit.questions().values()})
 
 
@@ -103,3 +106,25 @@ def test_the_kit_says_where_it_is_missing_its_book(tmp_path, capsys):
     with pytest.raises(SystemExit):
         kit.main(["--site", str(tmp_path)])
     assert "make book" in capsys.readouterr().err
+
+
+def test_the_sheet_of_names_keeps_its_words_and_leaves_its_links(tmp_path):
+    page = tmp_path / "cheatsheet.html"
+    names = '<dl><dt><code>fcls</code>(X)</dt><dd><p><a href="x.html">Exactly</a>.</p></dd></dl>'
+    page.write_text(
+        f'<article><h1>?</h1><p>On</p><div class="wdl-cheatsheet">{names}</div></article>', encoding="utf-8"
+    )
+    sheet = kit.two_sheets(page)
+    assert "<dt><code>fcls</code>(X)</dt><dd><p>Exactly.</p></dd>" in sheet
+    assert "<a " not in sheet and "<p>On</p>" not in sheet and 'class="sheet"' in sheet
+
+
+@pytest.mark.skipif(
+    not BROWSER or not (BUILT / "appendices" / "cheatsheet.html").is_file(), reason="make book; Chromium"
+)
+def test_the_sheet_of_names_is_two_pages_of_paper(tmp_path):
+    shutil.copy(ROOT / "book" / "kit.css", tmp_path / "kit.css")
+    page = tmp_path / "sheet.html"
+    page.write_text(kit.two_sheets(BUILT / "appendices" / "cheatsheet.html"), encoding="utf-8")
+    printed = kit.print_pdf(page, BROWSER).read_bytes()
+    assert len(re.findall(rb"/Type\s*/Page\b", printed)) == 2

@@ -268,23 +268,37 @@ class Api(Directive):
 
 
 class CheatSheet(Directive):
-    """``{cheatsheet} wdl_tutorial wdl_tutorial.linear``: every public name and its first sentence, in small print."""
+    """``{cheatsheet} wdl_tutorial wdl_tutorial.linear``: what can be called, and the first line of each, in small print."""
 
     required_arguments = 1
     final_argument_whitespace = True
 
     def run(self) -> list[nodes.Node]:
-        found = nodes.container(classes=["wdl-cheatsheet"])
+        found, seen = nodes.container(classes=["wdl-cheatsheet"]), set()
         for name in self.arguments[0].split():
             found += nodes.rubric("", name.replace("wdl_tutorial", "wt"))
             rows = nodes.definition_list()
-            for key, node, _ in public(name):
-                first = (ast.get_docstring(node) or "").partition("\n")[0]
+            for key, node, path in public(name):
+                if fields(node, "") or key in seen:
+                    continue  # a result is made by what is listed; a name of wt is not told again
+                seen.add(key)
+                self.state.document.settings.env.note_dependency(str(path))
                 term = nodes.term("", "", nodes.literal("", key), nodes.inline("", short(signature(node))))
-                words = nodes.paragraph("", "", *inline(first))
+                first = (ast.get_docstring(node) or "").partition("\n")[0]
+                own = [f".{method.name}" for method in methods(node)] if isinstance(node, ast.ClassDef) else []
+                words = nodes.paragraph("", "", *inline(" ".join([plain(first), *own])))
                 rows += nodes.definition_list_item("", term, nodes.definition("", words))
             found += rows
         return [found]
+
+
+def plain(text: str) -> str:
+    """Words whose roles are names only, without emphasis.
+
+    >>> plain("The :func:`rmse` of each map.")
+    'The ``rmse`` of each map.'
+    """
+    return re.sub(r"\*(\w[\w ]*)\*", r"\1", ROLE.sub(r"``\2``", text))
 
 
 def short(signed: str, length: int = 60) -> str:
