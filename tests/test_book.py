@@ -176,6 +176,19 @@ def test_words_that_a_reader_looks_up_have_an_entry():
     assert "grows from zero" in penalty and "per unit" not in penalty
 
 
+EVERYDAY = {"NumPy", "GPU", "CPU", "GB", "JSON", "MATLAB", "ValueError", "ConvergenceWarning", "II"}
+SENSORS = {"AVIRIS", "EMIT", "EnMAP", "NEON", "PRISMA", "GDAL", "USGS"}  # names that say no more when they are told
+
+
+def test_an_abbreviation_of_a_chapter_is_in_the_glossary():
+    entries = (BOOK / "appendices" / "glossary.md").read_text(encoding="utf-8")
+    said = "\n".join(cell.source for path in CHAPTERS for cell in read(path).cells if cell.cell_type == "markdown")
+    words = re.sub(r"```.*?```|\$\$.*?\$\$|\$[^$]*\$|`[^`]*`|\([^)]*(?:ipynb|http)[^)]*\)", "", said, flags=re.S)
+    short = set(re.findall(r"\b[A-Z]{2,}[A-Za-z]*\b|\b[A-Z]-[A-Z]+\b|\b[A-Z][a-z]+[A-Z]+[a-z]*\b|\bk-means\+\+", words))
+    assert len(short) > 20
+    assert sorted(word for word in short - EVERYDAY - SENSORS if not re.search(rf"\b{re.escape(word)}", entries)) == []
+
+
 def test_the_table_of_contents_lists_every_chapter():
     toc = yaml.safe_load((BOOK / "_toc.yml").read_text(encoding="utf-8"))
     listed = [toc["root"]] + [chapter["file"] for part in toc["parts"] for chapter in part["chapters"]]
