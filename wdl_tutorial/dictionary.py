@@ -499,7 +499,7 @@ class WassersteinDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         return xp.reshape(found, (*weights.shape[:-1], found.shape[-1]))
 
     def bare(self) -> WassersteinDictionary:
-        """The atoms and settings alone, for one core: a few kilobytes, which is what travels to other machines.
+        """The atoms and settings alone, for one core: a few kilobytes that travel to other machines.
 
         Without the weights and the progress of the fit, and without progress bar, callback and checkpoint.
 
