@@ -34,6 +34,7 @@ ALLOWED = (
     FileNotFoundError,
     IsADirectoryError,
     NotADirectoryError,
+    FileExistsError,
     PermissionError,
     ImportError,
     NotFittedError,
@@ -49,6 +50,7 @@ class Door(NamedTuple):
     kinds: dict[str, str]
     infinite: bool = False  # whether its answer may be infinite, as a signal-to-noise ratio of equal things
     nan: bool = False  # whether its answer may hold NaN, as a map whose pixels are masked
+    atol: float = 1e-9  # by how much answers to arguments that mean the same may differ
     heard: Mapping[str, str] = {}  # other words by which an error may name an argument: what it does not fit
 
 
@@ -314,7 +316,7 @@ def outcome(door: Door, seed: int, changes: tuple[tuple[str, str], ...]) -> str 
         return f"answered with {strange}" + ("" if not told else f", having warned: {told[0].message}")
     if changes and all(odd.endswith("*") for _, odd in changes):
         plain, _, failed = _call(door, door.sound(np.random.default_rng(seed)))
-        if failed is None and (apart := _apart(plain, answer)):
+        if failed is None and (apart := _apart(plain, answer, door.atol)):
             return f"answered otherwise than to the plain argument: {apart}"
     return None
 
@@ -332,11 +334,12 @@ def _call(door: Door, arguments: dict[str, Any]) -> tuple[Any, list[warnings.War
 def _unclear(door: Door, error: Exception, changed: list[str]) -> str | None:
     """Why this is not one clear error, in words."""
     said = f"{type(error).__name__}: {error}"
-    if not (type(error) in ALLOWED or (type(error).__module__ or "").startswith("wdl_tutorial")):
+    trait = type(error).__name__ == "TraitError"  # of a slider's class, which traitlets checks and names
+    if not (trait or type(error) in ALLOWED or (type(error).__module__ or "").startswith("wdl_tutorial")):
         return f"raised {said}"
     if isinstance(error, OSError) and error.filename is not None:
         return None  # the system names the file
-    if not traceback.extract_tb(error.__traceback__)[-1].filename.startswith(PACKAGE):
+    if not trait and not traceback.extract_tb(error.__traceback__)[-1].filename.startswith(PACKAGE):
         frame = traceback.extract_tb(error.__traceback__)[-1]
         return f"let another package's words through ({frame.filename}:{frame.lineno}): {said}"
     if not changed:
@@ -377,7 +380,9 @@ def leaves(x: Any, name: str = "the answer") -> Iterator[tuple[str, Any]]:
     elif isinstance(x, list | tuple):
         for k, value in enumerate(x):
             yield from leaves(value, f"{name}[{k}]")
-    elif isinstance(x, bool | int | float | np.generic | np.ndarray) or hasattr(x, "detach"):
+    elif (isinstance(x, bool | int | float | np.generic | np.ndarray) and not isinstance(x, str)) or hasattr(
+        x, "detach"
+    ):
         yield name, x.detach().cpu().numpy() if hasattr(x, "detach") else np.asarray(x)
 
 
@@ -392,7 +397,7 @@ def _not_finite(answer: Any, door: Door) -> str | None:
     return None
 
 
-def _apart(plain: Any, other: Any) -> str | None:
+def _apart(plain: Any, other: Any, atol: float) -> str | None:
     ours, theirs = list(leaves(plain)), list(leaves(other))
     if len(ours) != len(theirs):
         return f"{len(ours)} parts and {len(theirs)}"
@@ -400,7 +405,7 @@ def _apart(plain: Any, other: Any) -> str | None:
         if x.shape != y.shape:
             return f"{place} has shape {x.shape} and {y.shape}"
         if x.dtype.kind in "fiub" and y.dtype.kind in "fiub":
-            if not np.allclose(x.astype(float), y.astype(float), rtol=1e-6, atol=1e-9, equal_nan=True):
+            if not np.allclose(x.astype(float), y.astype(float), rtol=1e-6, atol=atol, equal_nan=True):
                 return f"{place} differs by {np.nanmax(np.abs(x.astype(float) - y.astype(float))):.3g}"
         elif x.tolist() != y.tolist():
             return f"{place} differs"

@@ -556,3 +556,20 @@ def test_ten_labels_are_enough_for_salinas_a(salinas_a):
     assert min(bands.accuracy[1], pixels.accuracy[1]) > 0.985
     assert min(bands.accuracy[2], pixels.accuracy[2]) > 0.993
     assert (bands.accuracy_unqueried <= bands.accuracy).all()
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda g: diffusion.neighbor_graph(np.zeros((3, 2))), "neighbors must be a Neighbors; got"),
+        (lambda g: diffusion.diffusion_pairs(np.eye(5), 2), "graph must be a square sparse array"),
+        (lambda g: diffusion.diffusion_pairs(g, 2, random_state=-1), "random_state must be a non-negative integer"),
+        (lambda g: diffusion.diffuse(None, 0, 2), "graph must be a square sparse array"),
+        (lambda g: diffusion.diffuse(g, 15, 2), "start must be an integer from 0 to 14; got 15"),
+        (lambda g: diffusion.diffuse(g, 0, 2.5), "n_steps must be an integer of at least 0; got 2.5"),
+    ],
+)
+def test_a_walk_on_what_is_no_graph_is_refused_by_name(call, message):
+    graph = diffusion.neighbor_graph(diffusion.nearest_neighbors(np.random.default_rng(0).random((15, 2)), 4))
+    with pytest.raises((ValueError, TypeError), match=message):
+        call(graph)

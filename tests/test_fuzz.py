@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import importlib.util
 import os
 import tempfile
 from typing import Any
 
+import more_doors
 import numpy as np
 import pytest
 import scipy.io
@@ -18,6 +20,7 @@ from conftest import gaussian, random_histograms
 from fuzzing import KINDS, Door, outcome
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from test_public_names import DEEP, PROMISES
 
 import wdl_tutorial as wt
 from wdl_tutorial import datasets, diffusion, figures, linear, metrics, unmixing, words
@@ -646,6 +649,8 @@ DOORS: dict[str, Door] = {
     ),
 }  # fmt: skip
 
+DOORS |= more_doors.DOORS
+
 # Doors whose faults are known and being mended: strictly, so that a mended one must leave the list.
 KNOWN: dict[str, str] = {}
 
@@ -682,11 +687,42 @@ def test_sound_arguments_are_answered(name):
     assert outcome(DOORS[name], 0, ()) is None
 
 
-# Results that are read and not called, and generators, which check nothing: the functions around them do.
+# What is read and not called, and files of real scenes, whose names have a test of their own below.
 NO_DOORS = {"BarycenterResult", "ConvergenceWarning", "SinkhornResult"}
-NO_DOORS |= {"barycenter_steps", "barycenter_log_steps", "sinkhorn_steps", "sinkhorn_log_steps"}
+NO_DOORS |= {"WassersteinDictionary.save", "deep.IDNet.reconstruct"}  # without arguments, or as Unmixing.save
+REAL = {"load_salinas_a": "salinas-a", "load_samson": "samson", "load_jasper_ridge": "jasper-ridge", "load_dc1": "dc1"}
+REAL |= {"load_cardiac": "cardiac", "load_dc2_bundles": "dc2"}
 
 
 def test_every_public_name_is_tried():
-    tried = {name.split()[0].split(".")[0] for name in DOORS}
-    assert set(wt.__all__) - tried == NO_DOORS
+    tried = {name.split()[0] for name in DOORS}
+    tried |= {".".join(name.split(".")[:2]) if name.startswith("deep.") else name.split(".")[0] for name in tried}
+    promised = {*wt.__all__, *PROMISES, *(DEEP if importlib.util.find_spec("torch") else ())}
+    assert promised - tried == NO_DOORS | {f"datasets.{name}" for name in REAL if f"datasets.{name}" in promised}
+
+
+def test_every_slider_is_tried():
+    pytest.importorskip("anywidget")
+    assert set(wt.widgets.__all__) - {name.split(".")[1] for name in DOORS if name.startswith("widgets.")} == {
+        "questions"
+    }
+
+
+@pytest.mark.parametrize("kind", ["nowhere", "a file", "empty", "rubbish"])
+@pytest.mark.parametrize("name", REAL)
+def test_a_loader_of_a_real_scene_names_the_file_that_is_not_there_or_not_it(name, kind, tmp_path, monkeypatch):
+    folder = {"nowhere": tmp_path / "nowhere", "a file": tmp_path / "file", "empty": tmp_path, "rubbish": tmp_path}[
+        kind
+    ]
+    (tmp_path / "file").write_bytes(b"1")
+    monkeypatch.setenv("WDL_TUTORIAL_DATA", str(folder))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(datasets.cubefiles, "cache_folder", lambda: tmp_path / "cache")
+    files = datasets._scene_files(REAL[name])
+    if kind == "rubbish":
+        for file in files:
+            (tmp_path / file.folder).mkdir(exist_ok=True)
+            (tmp_path / file.folder / file.name).write_bytes(b"MATLAB 5.0 MAT-file" + bytes(range(256)) * 4)
+    with pytest.raises((FileNotFoundError, ValueError)) as told:
+        getattr(datasets, name)(download=False, check_sha256=False)
+    assert any(file.name in str(told.value) for file in files)

@@ -218,7 +218,7 @@ def test_without_the_label_term_where_the_labels_are_taken_changes_nothing(model
 
 def test_labels_are_given_or_drawn(scene):
     X = scene[0]
-    with pytest.raises(ValueError, match='labels must be "given" or "drawn"; got \'both\''):
+    with pytest.raises(ValueError, match="labels must be 'given' or 'drawn'; got 'both'"):
         IDNet(3, labels="both").fit(X)
     fits = [IDNet(3, labels=labels, max_iter=2, random_state=0).fit(X) for labels in ("given", "drawn")]
     assert not np.allclose(fits[0].abundances_, fits[1].abundances_)
@@ -598,18 +598,23 @@ def broken(X, value):
         (lambda X: broken(X, -1.0), {}, ValueError, r"values span \[-1,"),
         (lambda X: X * 0, {}, ValueError, r"span \[0, 0\]"),
         (lambda X: X.reshape(9, 10, -1), {}, ValueError, r"got \(9, 10, 12\). Use cube.reshape"),
-        (lambda X: X[:2], {}, ValueError, "between 2 and .* = 2; got 3"),
+        (lambda X: X[:2], {}, ValueError, "n_endmembers must be an integer from 2 to 2; got 3"),
         (lambda X: "X", {}, TypeError, "NumPy array, a torch tensor or a data frame, got builtins.str"),
-        (lambda X: X, {"batch_size": 0}, ValueError, "batch_size must be at least 1; got 0"),
-        (lambda X: X, {"learning_rate": 0.0}, ValueError, "learning_rate must be above 0"),
-        (lambda X: X, {"sparsity": -1.0}, ValueError, "sparsity must be at least 0"),
-        (lambda X: X, {"tol": math.nan}, ValueError, "tol must be at least 0; got nan"),
-        (lambda X: X, {"label_smoothing": 0.5}, ValueError, "below 1 / n_endmembers"),
+        (lambda X: X, {"batch_size": 0}, ValueError, "batch_size must be an integer of at least 1; got 0"),
+        (lambda X: X, {"learning_rate": 0.0}, ValueError, "learning_rate must be in .*; got 0"),
+        (lambda X: X, {"sparsity": -1.0}, ValueError, "sparsity must be in .*; got -1"),
+        (lambda X: X, {"tol": math.nan}, ValueError, "tol must be in .*; got nan"),
+        (
+            lambda X: X,
+            {"label_smoothing": 0.5},
+            ValueError,
+            "label_smoothing must be in .*; got 0.5. 1 / n_endmembers is the limit",
+        ),
         (lambda X: X, {"init_endmembers": np.ones((2, 4))}, ValueError, r"of shape \(3, 12\); got \(2, 4\)"),
         (lambda X: X, {"init_endmembers": np.zeros((3, 12))}, ValueError, "with some light in every row"),
-        (lambda X: X, {"n_endmembers": 3.0}, ValueError, "n_endmembers must be an integer; got 3.0"),
-        (lambda X: X, {"max_iter": 1.5}, ValueError, "max_iter must be an integer; got 1.5"),
-        (lambda X: X, {"label_snr": math.nan}, ValueError, "label_snr must be a number; got nan"),
+        (lambda X: X, {"n_endmembers": 3.0}, ValueError, "n_endmembers must be an integer from 2 to 12; got 3.0"),
+        (lambda X: X, {"max_iter": 1.5}, ValueError, "max_iter must be an integer of at least 1; got 1.5"),
+        (lambda X: X, {"label_snr": math.nan}, ValueError, "label_snr must be in .*; got nan"),
         (lambda X: np.ma.masked_less(X, 0.5), {}, TypeError, "whose mask would be lost"),
         (lambda X: X + 1j, {}, TypeError, "expected real numbers"),
         (lambda X: X[:0], {}, ValueError, r"shape \(n_pixels, n_bands\), got \(0, 12\)"),
@@ -679,3 +684,29 @@ def test_a_gpu_gives_the_same_quality_and_returns_to_where_x_is(scene, fitted):
     assert net.loss_curve_[-1] == pytest.approx(fitted.loss_curve_[-1], rel=0.1)
     again = small_net(device="cuda").fit(scene[0])
     assert isinstance(again.abundances_, np.ndarray)
+
+
+def test_networks_that_left_the_floats_are_an_error_and_no_map_of_nan():
+    rng = np.random.default_rng(0)
+    X = rng.dirichlet(np.ones(3), 20) @ (0.1 + rng.random((3, 6)))
+    model = IDNet(2, max_iter=1, learning_rate=1e9, n_layers=1, n_importance=1, batch_size=20, random_state=0)
+    with pytest.raises(FloatingPointError, match=r"Lower learning_rate \(now 1000000000.0\)"):
+        model.fit(X)
+    assert not hasattr(model, "abundances_")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"sparsity": None}, "sparsity must be in .*; got None"),
+        ({"tol": 10**400}, "tol must be in .*; got an integer of about 401 digits"),
+        ({"decay_epochs": None}, "decay_epochs must be an integer of at least 1; got None"),
+        ({"label_snr": -math.inf}, "label_snr must be in .*; got -inf"),
+        ({"latent_dim": 2**63}, "latent_dim must be an integer from 1 to 100000; got 9223372036854775808"),
+        ({"init_endmembers": "vca"}, "init_endmembers: expected numbers, got str"),
+        ({"device": "no such device"}, "device must be one of torch's"),
+    ],
+)
+def test_settings_that_cannot_be_are_named(options, message):
+    with pytest.raises((ValueError, TypeError), match=message):
+        IDNet(2, **options).fit(np.random.default_rng(0).random((20, 6)))

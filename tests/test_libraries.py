@@ -240,3 +240,25 @@ def test_a_library_is_brought_to_the_bands_of_the_endmembers():
     assert [m.names[0] for m in wt.match_library(seen, sample, fwhm=12)] == list(sample.names)
     with pytest.raises(ValueError, match="wavelengths must be given for the 188 bands"):
         wt.match_library(sample.spectra, sample)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda s, p: s.resample("blue"), "wavelengths: expected numbers, got str"),
+        (
+            lambda s, p: s.resample([1000.0, 1100.0], fwhm=[30.0, 30.0, 30.0]),
+            "fwhm must be positive, in nm, one for all",
+        ),
+        (lambda s, p: s.resample([1000.0, 1100.0], fwhm=1.7e308), "fwhm must be positive, in nm, one for all"),
+        (lambda s, p: s.resample([1000.0, 1100.0], fwhm={}), "fwhm: expected numbers, got dict"),
+        (lambda s, p: s.save(3), "path must be a text or a pathlib.Path; got 3"),
+        (lambda s, p: s.save(p / "library.txt"), "path .*library.txt ends in '.txt'"),
+        (lambda s, p: load_library(None), "path must be a text or a pathlib.Path; got None"),
+        (lambda s, p: load_library([3]), "path must be a text or a pathlib.Path; got 3"),
+        (lambda s, p: load_library(""), "path must name a file; got ''"),
+    ],
+)
+def test_what_is_no_band_and_no_path_of_a_library_is_named(call, message, tmp_path):
+    with pytest.raises((ValueError, TypeError), match=message):
+        call(load_usgs_sample("full"), tmp_path)

@@ -202,3 +202,34 @@ def test_a_flipped_crop_starts_at_the_far_side(counts):
 def test_dropped_bands_take_their_names_and_widths_along(counts):
     scene = make_scene(counts, NM, fwhm=np.arange(1.0, 51), band_names=list(map(str, range(50)))).drop_bands([0, 2])
     assert scene.band_names[:2] == ("1", "3") and scene.fwhm[:2].tolist() == [2.0, 4.0]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"offset": np.inf}, "offset must be a finite number; got inf"),
+        ({"offset": np.array([1.0, 2.0])}, "offset must be a finite number; got"),
+        ({"scale": 5e-324}, "scale must be in .*; got 5e-324"),
+        ({"band_names": ["a", "b"]}, "band_names must be 3, one for each bands; got 2 names"),
+        ({"band_names": 3}, "band_names must be a list of texts; got 3"),
+        ({"units": 3}, "units must be a text; got 3"),
+        ({"units": "sideways"}, "in 'sideways'; only nanometers and micrometers are understood. Give units='nm'"),
+        ({"fwhm": "broad"}, "fwhm: expected numbers, got str"),
+        ({"mask": [[1], [2, 3]]}, "mask must be one array; got"),
+        ({"mask": np.full((2, 2), "yes")}, "mask must hold False and True, or 0 and 1; got <U3"),
+        ({"bad_bands": [[1], [2, 3]]}, "bad_bands must be one array; got"),
+        ({"negative": np.zeros(2)}, "negative must be 'keep', 'clip' or 'raise'; got"),
+        ({"dtype": "scene"}, "dtype must be float32 or float64; got 'scene'"),
+        ({"wavelengths": [[1], [2, 3]]}, "wavelengths must be one array; got"),
+    ],
+)
+def test_what_an_array_cannot_be_mended_with_is_named(change, message):
+    given = {"wavelengths": [500.0, 600.0, 700.0]} | change
+    with pytest.raises((ValueError, TypeError), match=message):
+        make_scene(np.full((2, 2, 3), 0.5), **given)
+
+
+def test_a_tensor_that_tracks_gradients_becomes_a_scene():
+    torch = pytest.importorskip("torch")
+    cube = np.random.default_rng(0).random((2, 2, 3))
+    assert np.array_equal(make_scene(torch.tensor(cube, requires_grad=True)).cube, cube)

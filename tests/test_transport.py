@@ -883,3 +883,31 @@ def test_a_price_of_any_size_tends_to_free_or_to_exact_marginals(xp, rho, domain
     else:
         exact = wt.sinkhorn(p, q, cost, eps=1.0, tol=1e-13)
         assert_close(found.plan, exact.plan, atol=2 / rho + 1e-9)
+
+
+@pytest.mark.parametrize("domain", ["kernel", "log"])
+def test_generators_take_lists_and_whole_numbers_and_name_what_does_not_fit(domain):
+    cost = wt.cost_matrix(np.arange(3.0))
+    kernel = wt.gibbs_kernel(cost, 0.5, domain=domain)
+    sinkhorn, barycenter = (
+        (wt.sinkhorn_steps, wt.barycenter_steps)
+        if domain == "kernel"
+        else (wt.sinkhorn_log_steps, wt.barycenter_log_steps)
+    )
+    p, q = [0, 1, 0], [0.2, 0.3, 0.5]
+    same = [np.asarray(x, dtype=float) for x in (p, q)]
+    for ours, theirs in zip(next(sinkhorn(p, q, kernel)), next(sinkhorn(*same, kernel))):
+        assert np.array_equal(ours, theirs)
+    ours, theirs = (
+        next(barycenter([p, q], [1, 0], kernel)),
+        next(barycenter(np.stack(same), np.array([1.0, 0.0]), kernel)),
+    )
+    assert np.array_equal(ours[4], theirs[4])
+    with pytest.raises(ValueError, match="q must have the 3 bins of the kernel on its last axis"):
+        next(sinkhorn(p, [0.5, 0.5], kernel))
+    with pytest.raises(TypeError, match=r"^p: expected numbers, got NoneType"):
+        next(sinkhorn(None, q, kernel))
+    with pytest.raises(ValueError, match="atoms must have the 3 bins of the kernel on its last axis"):
+        next(barycenter([[0.5, 0.5]], [1.0], kernel))
+    with pytest.raises(ValueError, match=r"atoms must be \(..., n_atoms, n_bins\) and weights \(..., n_atoms\)"):
+        next(barycenter([p, q], [1.0], kernel))

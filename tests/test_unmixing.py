@@ -564,3 +564,48 @@ def test_what_is_wrong_with_a_scene_or_a_method_is_said_by_its_name(scene, call,
 
 def test_methods_may_come_as_an_array(scene):
     assert list(wt.compare(scene, np.array(["fcls", "pca"]), 2).medians()) == ["fcls", "pca"]
+
+
+def test_endmembers_that_explain_nothing_leave_a_right_angle_and_no_error():
+    scene = wt.datasets.make_bilinear_scene(shape=(4, 5), random_state=0)
+    found = wt.unmix(scene, "nnls", endmembers=-scene.endmembers)
+    assert np.array_equal(found.abundances, np.zeros((4, 5, 3)))
+    assert found.diagnostics["spectral_angle"] == pytest.approx(np.pi / 2)
+    assert found.diagnostics["nrmse_y"] == pytest.approx(1.0)
+    few = wt.unmix(scene, "sparse", endmembers=scene.endmembers, penalty=1e9)
+    assert not few.abundances.any() and few.diagnostics["spectral_angle"] == pytest.approx(np.pi / 2)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"endmembers": np.float64(0.5)}, r"endmembers must have shape \(n_endmembers, n_bands\); got \(\)"),
+        ({"endmembers": np.ones((3, 188), complex)}, "endmembers: expected real numbers"),
+        ({"endmembers": np.ones((0, 188))}, r"endmembers is empty: its shape is \(0, 188\)"),
+        ({"endmembers": np.full((3, 188), 1e200)}, r"endmembers has 1e\+200 as its largest entry"),
+        ({"mask": [[1], [2, 3]]}, "mask must be one array"),
+        ({"mask": np.full((4, 5), "yes")}, "mask must hold False and True, or 0 and 1; got <U3"),
+    ],
+)
+def test_endmembers_and_masks_that_cannot_be_are_named(options, message):
+    scene = wt.datasets.make_bilinear_scene(shape=(4, 5), random_state=0)
+    with pytest.raises((ValueError, TypeError), match=message):
+        wt.unmix(scene, "nnls", **options)
+
+
+@pytest.mark.parametrize("others", [3, "fcls", [None], np.zeros(3)])
+def test_a_report_beside_what_are_no_runs_names_them(others):
+    found = wt.unmix(wt.datasets.make_bilinear_scene(shape=(6, 6), random_state=0), "fcls")
+    with pytest.raises(TypeError, match=r"^others must be a list of what unmix returns; got "):
+        found.report(others=others)
+
+
+@pytest.mark.parametrize("method", ["sideways", None, ["fcls"], np.zeros(2)])
+def test_options_of_no_method_are_told_the_methods(method):
+    with pytest.raises(ValueError, match=r"^method must be 'pca', 'nmf', "):
+        wt.unmixing.options_of(method)
+
+
+def test_unbalanced_wahu_without_a_price_is_told_so():
+    with pytest.raises(ValueError, match=r"^marginal_weight must be positive; got None. None is balanced=True"):
+        wt.wahu(range(9), balanced=False, marginal_weight=None)

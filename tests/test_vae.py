@@ -189,10 +189,10 @@ def test_the_constructor_stores_and_clone_copies():
     [
         ({"likelihood": "poisson"}, "'bernoulli' or 'gaussian'; got 'poisson'"),
         ({"init": "zeros"}, "init must be 'torch' or 'keras'; got 'zeros'"),
-        ({"n_latent": 0}, "n_latent must be an integer, at least 1; got 0"),
-        ({"n_latent": True}, "n_latent must be an integer, at least 1; got True"),
-        ({"n_epochs": -1}, "n_epochs must be an integer, at least 0; got -1"),
-        ({"learning_rate": 0.0}, "learning_rate must be positive and finite; got 0.0"),
+        ({"n_latent": 0}, "n_latent must be an integer from 1 to 100000; got 0"),
+        ({"n_latent": True}, "n_latent must be an integer from 1 to 100000; got True"),
+        ({"n_epochs": -1}, "n_epochs must be an integer of at least 0; got -1"),
+        ({"learning_rate": 0.0}, "learning_rate must be in .*; got 0.0"),
     ],
 )
 def test_bad_options_are_refused_by_name(fitted, options, message):
@@ -368,3 +368,22 @@ def test_a_data_frame_comes_with_names_and_its_code_has_names():
         net.transform(frame[frame.columns[::-1]])
     coded = net.set_output(transform="pandas").transform(frame)
     assert list(coded.columns) == list(net.get_feature_names_out()) and list(coded.index) == list(frame.index)
+
+
+def test_pixels_and_codes_far_beyond_those_of_fit_are_told_and_not_turned_to_infinity():
+    X = np.random.default_rng(0).random((20, 6))
+    vae = SpectralVAE(2, n_hidden=4, n_layers=1, n_epochs=1, random_state=0).fit(X)
+    with pytest.raises(
+        ValueError, match=r"X, less the least of fit and over its range, reaches .*Use the units of fit"
+    ):
+        vae.transform(X * 1e60)
+    with pytest.raises(ValueError, match=r"code reaches 1e.60, which float32"):
+        vae.inverse_transform(np.full((2, 2), 1e60))
+    with pytest.raises(TypeError, match=r"^code: expected real numbers"):
+        vae.inverse_transform(np.ones((2, 2), complex))
+
+
+@pytest.mark.parametrize("device", ["no such device", "", 3.5])
+def test_a_device_that_torch_does_not_know_is_named(device):
+    with pytest.raises(ValueError, match=r"^device must be one of torch's, such as 'cpu' or 'cuda:0'; got "):
+        SpectralVAE(2, n_epochs=1, device=device).fit(np.random.default_rng(0).random((20, 6)))

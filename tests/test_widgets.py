@@ -17,9 +17,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import assert_close, gaussian, random_histograms
+from traitlets import TraitError
 
 import wdl_tutorial as wt
-from wdl_tutorial import barycenters, kernels, transport
+from wdl_tutorial import barycenters, kernels, transport, widgets
 from wdl_tutorial.scaling import Variant
 from wdl_tutorial.widgets import source
 from wdl_tutorial.widgets.shapes import clouded_scene, shaded_minerals
@@ -506,7 +507,7 @@ def test_a_figure_takes_a_third_of_its_bytes_and_looks_the_same(agg):
 @pytest.mark.parametrize(
     "frames, captions, options, message",
     [
-        ([np.zeros((2, 2))], ["a", "b"], {}, "2 captions for 1 frames"),
+        ([np.zeros((2, 2))], ["a", "b"], {}, "captions must be 1, one for each frames; got 2 names for 1 frames"),
         ([np.zeros((2, 2))] * 3, ["a"] * 3, {"handles": {"row": [1, 2]}}, "2 positions together, but there are 3"),
         ([np.full((2, 2), 7.0)], ["a"], {}, "must lie in .0, 1.; it spans 7 to 7"),
         ([np.zeros(5)], ["a"], {}, "shape .5,."),
@@ -598,3 +599,37 @@ def test_a_long_drag_is_drawn_while_it_lasts(explore):
 def test_explore_refuses_sliders_that_make_no_sense(explore, sliders, error, message):
     with pytest.raises(error, match=message):
         explore(lambda ax, t: None, **sliders)
+
+
+@pytest.mark.parametrize("value", [np.float32(0.25), np.float64(0.25), np.float16(0.25)])
+def test_a_slider_takes_a_number_of_any_type(value):
+    assert widgets.TwoPeaks(t=value).t == 0.25
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), "0.5", None, [0.5], True, 10**400])
+def test_a_slider_is_never_at_what_is_no_number(value):
+    with pytest.raises(TraitError, match="t of TwoPeaks must be from 0 to 1; got "):
+        widgets.TwoPeaks(t=value)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: widgets.InkDrop(every=0), "every must be an integer from 1 to"),
+        (lambda: widgets.InkDrop(start=2**63), "start must be an integer from 0 to"),
+        (lambda: widgets.InkDrop(scene=3), "scene must be a Scene; got 3"),
+        (lambda: widgets.LabellingRace(random_state="seed"), "random_state must be a non-negative integer"),
+        (lambda: widgets.LabellingRace(n_draws=0), "n_draws must be an integer from 1 to 1000; got 0"),
+        (lambda: widgets.FramePlayer([np.zeros((2, 2))], ["a"], handles=3), "handles must be a dict"),
+        (lambda: widgets.FramePlayer(None, ["a"]), "frames must be a list of pictures; got None"),
+        (lambda: widgets.Predict({}), "there is no prediction of the key {}"),
+        (lambda: widgets.DrawAtoms(data=1j * np.ones(3)), "data: expected real numbers"),
+        (
+            lambda: widgets.explore(lambda ax, t: None, t=(0.0, 1.0), dpi=0),
+            "dpi must be an integer from 1 to 1000; got 0",
+        ),
+    ],
+)
+def test_what_a_slider_cannot_be_made_of_is_named(make, message):
+    with pytest.raises((ValueError, TypeError, TraitError), match=message):
+        make()

@@ -167,6 +167,18 @@ def array_of(name: str, value: Any) -> np.ndarray:
         raise ValueError(f"{name} must be one array; got {shown(value)}.") from None
 
 
+def real_array(name: str, value: Any) -> np.ndarray:
+    """Real numbers of any backend as float64 of NumPy."""
+    return np.asarray(to_numpy(as_float(value, name=name)), dtype=np.float64)
+
+
+def instance(name: str, value: Any, kind: type, *, advice: str = "") -> Any:
+    """``value`` where it is one of this class."""
+    if not isinstance(value, kind):
+        raise TypeError(f"{name} must be a {kind.__name__}; got {shown(value)}.{advice and ' ' + advice}")
+    return value
+
+
 def text(name: str, value: Any) -> str:
     """``value`` as a text; bytes are none."""
     if not isinstance(value, str):
@@ -333,6 +345,15 @@ def check_increasing(x: np.ndarray, name: str, things: str) -> None:
         )
     if x.size and not x[-1] / 2 - x[0] / 2 < np.finfo(float).max / 2:
         raise ValueError(f"{name} from {x[0]:g} to {x[-1]:g} lie too far apart for floats; use larger units.")
+
+
+def check_bins(kernel: Any, **arrays: Array) -> None:
+    """Arrays with as many bins as the kernel has rows, and, the second, columns."""
+    for (name, x), n in zip(arrays.items(), kernel.shape):
+        if not x.ndim or x.shape[-1] != n:
+            raise ValueError(
+                f"{name} must have the {n} bins of the kernel on its last axis; got shape {tuple(x.shape)}."
+            )
 
 
 def check_batch(p: Array, q: Array, names: str, bins: int = 1) -> None:

@@ -34,11 +34,13 @@ from ._checks import (
     SUM_TOLERANCE,
     check_acceleration,
     check_batch,
+    check_bins,
     check_eps,
     check_nonnegative,
     check_not_empty,
     check_options,
     check_run,
+    floats,
     same_backend,
 )
 from .costs import AnyCost, Cost, check_cost, check_symmetric
@@ -154,6 +156,19 @@ def _start(atoms: Array, weights: Array, n_bins: int, log: bool) -> Array:
     return xp.full((*batch, n_bins), 0.0 if log else 1.0, dtype=atoms.dtype, device=device(atoms))
 
 
+def _checked_steps(atoms: Array, weights: Array, kernel: Any) -> tuple[Array, Array]:
+    """What the generators take, as floats of one backend and with axes that fit."""
+    atoms, weights = floats(atoms=atoms, weights=weights)
+    check_bins(kernel, atoms=atoms)
+    if atoms.ndim < 2 or not weights.ndim or atoms.shape[-2] != weights.shape[-1]:
+        raise ValueError(
+            "atoms must be (..., n_atoms, n_bins) and weights (..., n_atoms); "
+            f"got shapes {tuple(atoms.shape)} and {tuple(weights.shape)}."
+        )
+    check_batch(atoms, weights, "atoms and weights", bins=2)
+    return atoms, weights
+
+
 def barycenter_steps(
     atoms: Array,
     weights: Array,
@@ -189,6 +204,7 @@ def barycenter_steps(
     BarycenterState
     """
     check_domain(kernel, "kernel")
+    atoms, weights = _checked_steps(atoms, weights, kernel)
     xp = array_namespace(atoms, weights)
     variant = Variant(marginal_weight, momentum, debiased)
     theta, kappa = variant.theta(kernel.eps), variant.kappa(kernel.eps)
@@ -243,6 +259,7 @@ def barycenter_log_steps(
         Its fields but ``histogram`` are logarithms.
     """
     check_domain(kernel, "log")
+    atoms, weights = _checked_steps(atoms, weights, kernel)
     xp = array_namespace(atoms, weights)
     variant = Variant(marginal_weight, momentum, debiased)
     theta, kappa = variant.theta(kernel.eps), variant.kappa(kernel.eps)

@@ -18,9 +18,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from . import envi, geotiff, products
-from ._checks import file_path
+from ._checks import array_of, file_path, is_integer, text
 from .rawfiles import Part, RawCube, Refused, check_memory, check_regular, kind_of, reading, turned
-from .scenes import Scene, make_scene, marked_bands
+from .scenes import Scene, check_dtype, make_scene, marked_bands
 
 KINDS = "an ENVI image (.hdr with its data file), a GeoTIFF, .mat, HDF5, NetCDF, .npy or .npz"
 
@@ -593,7 +593,8 @@ def load_cube(
         raise ValueError(
             f"dataset and variable are two names of one thing; got {dataset!r} and {variable!r}. Give one."
         )
-    if bands_axis not in (-3, -2, -1, 0, 1, 2):
+    dataset, variable = (None if x is None else text(k, x) for k, x in (("dataset", dataset), ("variable", variable)))
+    if not is_integer(bands_axis) or bands_axis not in (-3, -2, -1, 0, 1, 2):
         raise ValueError(f"bands_axis must be 0, 1 or 2 (or -1, the last); got {bands_axis!r}.")
     path = file_path("path", path)
     if bands_axis not in (-1, 2) and path.suffix.lower() not in (".npy", ".npz", ".mat", ".h5", ".he5", ".hdf5", ".nc"):
@@ -601,7 +602,7 @@ def load_cube(
     raw = read_cube(path, dataset=variable if dataset is None else dataset)
     raw = raw._replace(cube=turned(raw.cube, bands_axis))
     raw = _window(raw, rows, cols)
-    n_bytes = math.prod(raw.cube.shape) * np.dtype(dtype).itemsize
+    n_bytes = math.prod(raw.cube.shape) * check_dtype(dtype).itemsize
     check_memory(1.1 * n_bytes, f"{path}", "Read a window (rows=slice(0, 500)), or give dtype=numpy.float32.")
     bad = np.zeros(raw.cube.shape[-1], dtype=bool) if raw.good_bands is None else ~raw.good_bands
     given = wavelengths is not None
@@ -611,7 +612,7 @@ def load_cube(
         units=units if given or units is not None else raw.units,
         scale=raw.scale if scale is None else scale,
         offset=raw.offset if scale is None else 0.0,
-        fill=[*raw.fill, *np.atleast_1d([] if fill is None else fill).tolist()],
+        fill=[*raw.fill, *np.atleast_1d(array_of("fill", [] if fill is None else fill)).tolist()],
         bad_bands=bad | marked_bands(bad_bands, bad.size),
         mask=_both(raw.mask, mask),
         negative=negative,
@@ -647,4 +648,4 @@ def _both(first: Any, second: Any) -> Any:
     """Two masks as one: valid where both say so."""
     if first is None or second is None:
         return second if first is None else first
-    return np.asarray(first).astype(bool) & np.asarray(second).astype(bool)
+    return np.asarray(first).astype(bool) & array_of("mask", second).astype(bool)

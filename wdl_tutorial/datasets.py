@@ -16,6 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from . import cubefiles
+from ._checks import choice, generator_of, instance, integer
 from .cubefiles import SceneFile, load_cube, locate, read_mat, variable
 from .histograms import normalize
 from .libraries import Spectra, aviris_wavelengths, load_library, load_usgs_sample
@@ -93,8 +94,7 @@ def available(name: str) -> bool:
     -------
     bool
     """
-    if name not in REAL_SCENES:
-        raise ValueError(f"name must be one of {REAL_SCENES}; got {name!r}.")
+    choice("name", name, REAL_SCENES)
     return all(cubefiles.find(file) is not None for file in _scene_files(name))
 
 
@@ -244,10 +244,11 @@ def wahu_salinas_pixels(
     -------
     SalinasPixels
     """
-    scene = load_salinas_a() if scene is None else scene
+    scene = load_salinas_a() if scene is None else instance("scene", scene, Scene)
+    n_per_class = integer("n_per_class", n_per_class)
     if scene.labels is None or scene.wavelengths is None or scene.cube.shape[-1] != 204:
         raise ValueError(f"scene must be Salinas A, labelled, with 204 bands; got {scene.name!r} {scene.cube.shape}.")
-    rng = np.random.default_rng(random_state)
+    rng = generator_of(random_state)
     reduced = scene.drop_bands([0, 32, 94])
     offset = abs(min(float(np.nanmin(reduced.cube)), 0.0))
     labels = reduced.labels.reshape(-1)
@@ -457,8 +458,7 @@ def idnet_cube_available(name: str) -> bool:
 
 
 def _idnet_file(name: str) -> SceneFile:
-    if name not in _IDNET_FILES:
-        raise ValueError(f"name must be one of {', '.join(_IDNET_FILES)}; got {name!r}.")
+    choice("name", name, tuple(_IDNET_FILES))
     return SceneFile("idnet", _IDNET_FILES[name], sha256="", page=IDNET_PAGE)
 
 

@@ -47,7 +47,7 @@ from sklearn.utils.validation import check_is_fitted
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from ._array import Array, as_float, to_numpy
-from ._checks import array_of, check_seed, choice, integer, is_integer, is_number, number, shown, squarable
+from ._checks import array_of, check_seed, choice, instance, integer, is_integer, is_number, number, shown, squarable
 from .iterate import warn
 
 DIGITS = 12  # numbers that agree to so many digits of the largest among them are equal
@@ -240,7 +240,7 @@ def neighbor_graph(neighbors: Neighbors, *, bandwidth: float | str | None = None
     FloatingPointError
         If all weights of some point underflow: the walk could not leave it.
     """
-    n, k = neighbors.indices.shape
+    n, k = instance("neighbors", neighbors, Neighbors, advice="See nearest_neighbors.").indices.shape
     if bandwidth is None:
         weights = np.ones(n * k)
     else:
@@ -309,7 +309,8 @@ def diffusion_pairs(graph: sparse.csr_array, n_eigenpairs: int, *, random_state:
     RuntimeError
         If Lanczos does not converge.
     """
-    n = graph.shape[0]
+    n = _check_graph(graph).shape[0]
+    check_seed(random_state)
     n_eigenpairs = _count("n_eigenpairs", n_eigenpairs, n - 1, n)
     known = _pieces(graph, n_eigenpairs)
     n_known = known.shape[1]
@@ -325,6 +326,12 @@ def diffusion_pairs(graph: sparse.csr_array, n_eigenpairs: int, *, random_state:
     top = np.argmax(np.abs(vectors), axis=0)
     vectors *= np.sign(vectors[top, np.arange(n_eigenpairs)])  # an eigenvector has no sign of its own
     return DiffusionPairs(values, vectors, stationary)
+
+
+def _check_graph(graph: Any) -> sparse.csr_array:
+    if not sparse.issparse(graph) or graph.ndim != 2 or graph.shape[0] != graph.shape[1]:
+        raise TypeError(f"graph must be a square sparse array, as neighbor_graph makes it; got {shown(graph)}.")
+    return graph
 
 
 def _pieces(graph: sparse.csr_array, n_eigenpairs: int) -> np.ndarray:
@@ -423,6 +430,8 @@ def diffuse(graph: sparse.csr_array, start: int, n_steps: int) -> np.ndarray:
     -------
     array, shape (n,)
     """
+    n = _check_graph(graph).shape[0]
+    start, n_steps = integer("start", start, least=0, most=n - 1), integer("n_steps", n_steps, least=0)
     step = (sparse.diags_array(1.0 / graph.sum(1)) @ graph).T.tocsr()
     where = np.zeros(graph.shape[0])
     where[start] = 1.0

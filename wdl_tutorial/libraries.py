@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 import re
 import struct
 from collections.abc import Sequence
@@ -15,7 +16,7 @@ import numpy as np
 
 from . import envi
 from ._array import as_float, to_numpy
-from ._checks import finite, number, squarable
+from ._checks import file_path, finite, number, real_array, shown, squarable
 from .rawfiles import Refused, check_memory, check_new, check_regular, reading, written_whole
 from .scenes import unit_in_nm
 
@@ -109,7 +110,7 @@ class Spectra(NamedTuple):
         >>> sample.resample([2000.0, 2200.0, 2330.0], fwhm=15).spectra.shape
         (18, 3)
         """
-        centres = np.atleast_1d(np.asarray(wavelengths, dtype=float))
+        centres = np.atleast_1d(real_array("wavelengths", wavelengths))
         widths = _widths(centres, fwhm)
         order = np.argsort(self.wavelengths, kind="stable")
         x, s = np.asarray(self.wavelengths, dtype=float)[order], np.asarray(self.spectra, dtype=float)[:, order]
@@ -143,10 +144,10 @@ class Spectra(NamedTuple):
         ValueError
             If the suffix is another one.
         """
-        path = Path(path).expanduser()
+        path = file_path("path", path)
         suffix = path.suffix.lower()
         if suffix not in (".sli", ".csv"):
-            raise ValueError(f"{path} ends in {suffix!r}; a library is saved as .sli or .csv.")
+            raise ValueError(f"path {path} ends in {suffix!r}; a library is saved as .sli or .csv.")
         check_new([path, path.with_suffix(".hdr")] if suffix == ".sli" else [path], overwrite)
         if suffix == ".csv":
             return [_write_csv(path, self)]
@@ -160,10 +161,10 @@ def _widths(centres: np.ndarray, fwhm: Any) -> np.ndarray:
     if centres.ndim != 1 or not centres.size or not np.isfinite(centres).all() or not (centres > 0).all():
         raise ValueError(f"wavelengths must be positive numbers, in nm; got shape {centres.shape}.")
     if fwhm is not None:
-        widths = np.broadcast_to(np.asarray(fwhm, dtype=float), centres.shape).copy()
-        if not (np.isfinite(widths).all() and (widths > 0).all()):
-            raise ValueError(f"fwhm must be positive, in nm, one for all bands or one each; got {fwhm!r}.")
-        return widths
+        widths = real_array("fwhm", fwhm)
+        if widths.shape not in ((), (1,), centres.shape) or not ((widths > 0) & (widths < 1e6)).all():
+            raise ValueError(f"fwhm must be positive, in nm, one for all bands or one each; got {shown(fwhm)}.")
+        return np.broadcast_to(widths, centres.shape).copy()
     if centres.size < 2:
         raise ValueError("fwhm is needed for a single band: there is no neighbour to tell its width.")
     steps = np.diff(np.sort(centres))
@@ -279,13 +280,13 @@ def load_library(path: str | Path | Sequence[str | Path]) -> Spectra:
     ValueError
         If it is of another format, or not what its format says; the message says what to do.
     """
-    if isinstance(path, str | Path) and not Path(path).expanduser().is_dir():
-        return _load_one(Path(path).expanduser())
-    paths = (
-        sorted(Path(path).expanduser().iterdir())
-        if isinstance(path, str | Path)
-        else [Path(p).expanduser() for p in path]
-    )
+    if isinstance(path, str | os.PathLike) or not np.iterable(path):
+        one = file_path("path", path)
+        if not one.is_dir():
+            return _load_one(one)
+        paths = sorted(one.iterdir())
+    else:
+        paths = [file_path("path", p) for p in path]
     wanted = [p for p in paths if p.is_file() and p.suffix.lower() in (".txt", ".csv", ".asd", ".sli", ".asc")]
     wanted = [p for p in wanted if "wavelength" not in p.name.lower() and "bandpass" not in p.name.lower()]
     if not wanted:

@@ -769,10 +769,13 @@ def sparse(X: Array, endmembers: Array, *, penalty: float) -> Unmixed:
     >>> sparse([[0.2, 0.6]], [[1.0, 0.0], [0.0, 1.0]], penalty=0.3).abundances.round(6) + 0.0
     array([[0. , 0.3]])
     """
-    penalty = finite_number("penalty", penalty, least=0)
+    penalty = finite_number("penalty", penalty, least=0, most=1e100)
     X, endmembers = _pixels_and_endmembers(X, endmembers)
     xp = array_namespace(X, endmembers)
-    small = 1e-5 * max(number(xp.max(xp.abs(endmembers))), 1e-300)
+    largest = number(xp.max(xp.abs(endmembers)))
+    if largest == 0:
+        raise ValueError("endmembers are zero in every band. Leave such spectra out.")
+    small = 1e-5 * largest
     more = xp.concat([endmembers, small * xp.ones_like(endmembers[:, :1])], axis=1)
     pixels = xp.concat([X, (-penalty / small) * xp.ones_like(X[:, :1])], axis=1)
     return Unmixed(_solve_pixels(pixels, more, sum_to_one=False), endmembers)

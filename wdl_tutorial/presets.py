@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ._array import as_float, to_numpy
-from ._checks import number
+from ._checks import number, real_array
 from .costs import LineCost, eps_for_blur
 from .dictionary import WassersteinDictionary
 from .objective import wdl_objective
@@ -115,6 +115,7 @@ def wahu(
         options |= RECOMMENDED[setting]
     if not balanced:
         options |= UNBALANCED
+        number("marginal_weight", changes.get("marginal_weight", 1.0), above=0, advice="None is balanced=True.")
     if blur is not None:
         if "eps" in changes:
             raise ValueError(f"eps and blur are two names of one thing; got eps={changes['eps']!r} and blur={blur!r}.")
@@ -207,7 +208,7 @@ def unbalanced_wahu(
     if atoms is None:
         model.fit(X)
         return MassDictionary(model.atoms_, model.weights_, model.inverse_transform(model.weights_), model.loss_curve_)
-    atoms = np.asarray(atoms, dtype=float)
+    atoms = real_array("atoms", atoms)
     if atoms.shape != (n_atoms, X.shape[1]) or not (atoms >= 0).all():
         raise ValueError(
             f"atoms must have shape {(n_atoms, X.shape[1])} and nothing negative or NaN; got {atoms.shape}."

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import envi, geotiff
+from ._checks import file_path, instance, real_array
 from .rawfiles import check_new, written_whole
+from .scenes import Scene
 
 if TYPE_CHECKING:
-    from .scenes import Scene
     from .unmixing import Unmixing
 
 SUFFIXES = (".tif", ".tiff", ".hdr", ".img", ".npz")
@@ -55,9 +56,9 @@ def save(found: Unmixing, path: str | Path, *, doubt: np.ndarray | None = None, 
     ValueError
         If the suffix is another one, or ``doubt`` is not one value per pixel.
     """
-    path = Path(path).expanduser()
+    path = file_path("path", path)
     if path.suffix.lower() not in SUFFIXES:
-        raise ValueError(f"{path} ends in {path.suffix!r}; results are saved as {', '.join(SUFFIXES)}.")
+        raise ValueError(f"path {path} ends in {path.suffix!r}; results are saved as {', '.join(SUFFIXES)}.")
     bands, names = _bands(found, doubt)
     stem = path.with_suffix("")
     image = [path.with_suffix(".hdr"), path.with_suffix(".img")] if path.suffix.lower() in (".hdr", ".img") else [path]
@@ -90,10 +91,10 @@ def _bands(found: Unmixing, doubt: np.ndarray | None) -> tuple[np.ndarray, list[
     for name, value in (("doubt", doubt), ("error", found.error), ("valid", found.mask)):
         if value is None:
             continue
-        value = np.asarray(value)
+        value = real_array(name, value)
         if value.shape != shape:
             raise ValueError(f"{name} must have one value per pixel, shape {shape}; got {value.shape}.")
-        maps.append(value.astype(float)[..., None])
+        maps.append(value[..., None])
         names.append(name)
     return np.concatenate(maps, axis=-1), names
 
@@ -109,7 +110,7 @@ def _save_npz(found: Unmixing, path: Path, doubt: np.ndarray | None) -> None:
         "wavelengths": found.wavelengths,
         "indices": found.indices,
         "bundle": found.bundle,
-        "doubt": doubt,
+        "doubt": None if doubt is None else real_array("doubt", doubt),
         "transform": None if found.geo is None else found.geo.transform,
         "crs": None if found.geo is None or found.geo.crs is None else np.array(found.geo.crs),
         "settings": np.array(json.dumps(found.settings)),
@@ -153,10 +154,11 @@ def save_cube(scene: Scene, path: str | Path, *, overwrite: bool = False) -> lis
     FileExistsError, OSError, ValueError
         As :func:`save`.
     """
-    path = Path(path).expanduser()
+    instance("scene", scene, Scene, advice="See make_scene.")
+    path = file_path("path", path)
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES:
-        raise ValueError(f"{path} ends in {path.suffix!r}; cubes are saved as {', '.join(SUFFIXES)}.")
+        raise ValueError(f"path {path} ends in {path.suffix!r}; cubes are saved as {', '.join(SUFFIXES)}.")
     bands = scene.cube.shape[2]
     files = [path.with_suffix(".hdr"), path.with_suffix(".img")] if suffix in (".hdr", ".img") else [path]
     check_new(files, overwrite)

@@ -80,11 +80,11 @@ PLAIN = Variant()
 
 
 def _power(rho: float | None, eps: float) -> float:
-    """rho / (rho + eps): 1 for an exact marginal; one error where no float can hold it, or its inverse."""
+    """rho / (rho + eps): 1 for an exact marginal; one error where no float can hold it."""
     if rho is None:
         return 1.0
     power = rho / (rho + eps)
-    if power < 1e-300:
+    if power == 0.0:
         raise ValueError(
             f"marginal_weight={rho:g} is nothing beside eps={eps:g}: all mass would be free. Give one that is nearer to "
             "the cost, or None for exact marginals."

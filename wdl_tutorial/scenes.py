@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ._array import as_float, to_numpy
-from ._checks import array_of
+from ._checks import array_of, choice, number, real_array, text, texts
 from .blocks import elsewhere
 
 SLAB = 1 << 24  # bytes of float64 that are worked on at once
@@ -256,9 +256,11 @@ def valid_pixels(scene: Scene) -> np.ndarray:
     seen = np.ones(shape, dtype=bool) if hidden is np.ma.nomask else ~np.asarray(hidden).any(axis=-1)
     if scene.mask is None:
         return seen.reshape(-1)
-    mask = np.asarray(scene.mask)
+    mask = array_of("mask", scene.mask)
     if mask.shape != shape:
         raise ValueError(f"mask must have one entry per pixel, shape {shape}; got {mask.shape}.")
+    if mask.dtype.kind not in "biuf":
+        raise TypeError(f"mask must hold False and True, or 0 and 1; got {mask.dtype}.")
     if mask.dtype != bool and not np.isin(mask, (0, 1)).all():
         raise ValueError(
             f"mask must hold False and True, or 0 and 1; got {mask.dtype}, from {mask.min()} to {mask.max()}."
@@ -377,9 +379,11 @@ def make_scene(
     """
     source = name
     cube = _check_cube(cube, source)
-    dtype = _check_dtype(dtype)
+    dtype = check_dtype(dtype)
     _check_mending(negative, scale, fill)
+    offset = number("offset", offset)
     fills = () if fill is None else tuple(np.atleast_1d(np.asarray(fill, dtype=float)).ravel().tolist())
+    band_names = None if band_names is None else texts("band_names", band_names, cube.shape[-1], of="bands")
     nm, width, notes = _nanometres(wavelengths, fwhm, units, cube.shape, source)
     seen = _check_mask(mask, cube.shape[:2])
     notes += _fills_that_cannot_be(fills, cube.dtype)
@@ -402,45 +406,48 @@ def make_scene(
         notes=tuple(notes),
         geo=geo,
         fwhm=None if width is None else width[order],
-        band_names=None if band_names is None else tuple(str(band_names[int(k)]) for k in order),
+        band_names=None if band_names is None else tuple(band_names[k] for k in order),
     )
 
 
 def _check_cube(cube: Any, source: str) -> Any:
     """An array, or what gives one part by part; three axes, real numbers."""
     if not (hasattr(cube, "shape") and hasattr(cube, "dtype")):
-        cube = np.asarray(cube)
+        cube = array_of(source, cube)
     if len(cube.shape) != 3 or 0 in cube.shape:
         raise ValueError(
             f"{source} holds an array of shape {tuple(cube.shape)}; a cube has three axes (rows, cols, bands)."
         )
     if not isinstance(cube.dtype, np.dtype):
-        cube = np.asarray(cube)  # a backend of its own
+        cube = to_numpy(cube)  # a backend of its own
     if cube.dtype.kind not in "iufb":
         raise ValueError(f"{source} holds values of type {cube.dtype}; a cube holds real numbers.")
     return cube
 
 
-def _check_dtype(dtype: Any) -> np.dtype:
-    found = np.dtype(dtype)
+def check_dtype(dtype: Any) -> np.dtype:
+    """The type of a scene's numbers: double or single precision."""
+    try:
+        found = np.dtype(dtype)
+    except TypeError:
+        found = np.dtype(object)
     if found not in (np.float32, np.float64):
         raise ValueError(f"dtype must be float32 or float64; got {dtype!r}.")
     return found
 
 
 def _check_mending(negative: str, scale: float | None, fill: Any) -> None:
-    if negative not in ("keep", "clip", "raise"):
-        raise ValueError(f'negative must be "keep", "clip" or "raise"; got {negative!r}.')
-    if scale is not None and not (isinstance(scale, int | float | np.number) and 0 < scale < np.inf):
-        raise ValueError(f"scale must be positive and finite; got {scale!r}.")
-    if fill is not None and np.asarray(fill).dtype.kind not in "iufb":
+    choice("negative", negative, ("keep", "clip", "raise"))
+    if scale is not None:
+        number("scale", number("scale", scale, above=0), least=1e-15, most=1e15)
+    if fill is not None and array_of("fill", fill).dtype.kind not in "iufb":
         raise ValueError(f"fill must be a number, or several; got {fill!r}.")
 
 
 def _check_mask(mask: Any, shape: tuple[int, int]) -> np.ndarray | None:
     if mask is None:
         return None
-    given = Scene("cube", np.empty((*shape, 0)), mask=mask)
+    given = Scene("cube", np.empty((*shape, 0)), mask=array_of("mask", mask))
     check_maps(given)
     return valid_pixels(given).reshape(shape)
 
@@ -524,7 +531,7 @@ def marked_bands(bad_bands: Any, bands: int) -> np.ndarray:
     bad = np.zeros(bands, dtype=bool)
     if bad_bands is None:
         return bad
-    given = np.atleast_1d(np.asarray(bad_bands))
+    given = np.atleast_1d(array_of("bad_bands", bad_bands))
     if given.dtype == bool:
         if given.shape != (bands,):
             raise ValueError(f"bad_bands of True and False must have one entry per band, {bands}; got {given.size}.")
@@ -657,7 +664,9 @@ def unit_in_nm(units: str | None, source: str) -> float | None:
         return None
     found = [_UNITS[w.removesuffix("s")] for w in words if w.removesuffix("s") in _UNITS]
     if not found:
-        raise ValueError(f"{source} gives wavelengths in {units!r}; only nanometers and micrometers are understood.")
+        raise ValueError(
+            f"{source} gives wavelengths in {units!r}; only nanometers and micrometers are understood. Give units='nm'."
+        )
     return found[0]
 
 
@@ -665,10 +674,10 @@ def _nanometres(
     wavelengths: Any, fwhm: Any, units: str | None, shape: tuple[int, ...], source: str
 ) -> tuple[np.ndarray | None, np.ndarray | None, list[str]]:
     """Wavelengths and widths in nm, and what was guessed about them."""
-    factor = unit_in_nm(units, source)
+    factor = unit_in_nm(None if units is None else text("units", units), source)
     if wavelengths is None:
         return None, None, []
-    raw = np.asarray(wavelengths)
+    raw = array_of("wavelengths", wavelengths)
     if raw.dtype.kind not in "iuf":
         raise ValueError(f"wavelengths of {source} must be numbers; got an array of dtype {raw.dtype}.")
     nm, notes = raw.astype(float).ravel(), []
@@ -696,7 +705,7 @@ def _nanometres(
         raise ValueError(
             f"wavelengths of {source} run from {nm.min():g} to {nm.max():g} nm, where no camera sees. Give units=..."
         )
-    width = None if fwhm is None else np.asarray(fwhm, dtype=float).ravel()
+    width = None if fwhm is None else real_array("fwhm", fwhm).ravel()
     if width is not None and (width.shape != nm.shape or not np.all(width > 0) or not np.all(np.isfinite(width))):
         notes.append("widths of the bands (fwhm) are not one positive number per band, and are left out")
         width = None

@@ -30,6 +30,7 @@ from ._array import (
 from ._checks import (
     check_acceleration,
     check_batch,
+    check_bins,
     check_eps,
     check_histograms,
     check_marginal_weight,
@@ -37,6 +38,7 @@ from ._checks import (
     check_not_empty,
     check_options,
     check_run,
+    floats,
     is_number,
     same_backend,
 )
@@ -152,6 +154,8 @@ def sinkhorn_steps(
     SinkhornState
     """
     check_domain(kernel, "kernel")
+    p, q = floats(p=p, q=q)
+    check_bins(kernel, p=p, q=q)
     p, q = stays_empty(p), stays_empty(q)
     theta, theta_q = Variant(marginal_weight).thetas(kernel.eps)
     u, v = (_ones(p, q), None) if start is None else start
@@ -192,6 +196,8 @@ def sinkhorn_log_steps(
     SinkhornLogState
     """
     check_domain(kernel, "log")
+    p, q = floats(p=p, q=q)
+    check_bins(kernel, p=p, q=q)
     theta, theta_q = Variant(marginal_weight).thetas(kernel.eps)
     log_p, log_q = safe_log(p), safe_log(q)  # whose slopes are 0 at 0
     log_u, log_v = (0.0 * _ones(p, q), None) if start is None else start

@@ -11,7 +11,7 @@ import numpy as np
 
 from . import linear, metrics
 from ._array import as_float, to_numpy
-from ._checks import generator_of, integer, number, squarable
+from ._checks import generator_of, integer, number, shown, squarable
 from .histograms import continuum_removed, normalize
 from .iterate import ConvergenceWarning, warn
 from .scenes import Scene
@@ -418,6 +418,8 @@ def report(found: Unmixing, *, others: Sequence[Unmixing] = ()) -> Report:
     """
     if found.scene is None:
         raise ValueError("the result does not hold its scene any more, which a report needs. Unmix it again.")
+    if not isinstance(others, list | tuple) or not all(isinstance(run, Unmixing) for run in others):
+        raise TypeError(f"others must be a list of what unmix returns; got {shown(others)}.")
     x, a, rebuilt = _looked_at(found)
     noise = band_noise(x)
     findings = [_units(found, x), _converged(found), _misfit(found, x, rebuilt, noise)]

@@ -24,7 +24,18 @@ import scipy
 
 from . import __version__, linear, metrics
 from ._array import to_numpy
-from ._checks import check_count, check_seed, choice, generator_of, integer, shown, squarable
+from ._checks import (
+    array_of,
+    check_count,
+    check_seed,
+    choice,
+    finite,
+    generator_of,
+    integer,
+    real_array,
+    shown,
+    squarable,
+)
 from .blocks import slabs
 from .histograms import area_fractions, normalize
 from .iterate import ConvergenceWarning, warn
@@ -629,6 +640,7 @@ def options_of(method: str) -> list[str]:
     >>> options_of("nnls")
     ['endmembers', 'snr_db', 'corners']
     """
+    choice("method", method, tuple(METHODS))
     behind = BEHIND.get(method, ())
     names: list[str] = []
     for function in (METHODS[method], *(behind if isinstance(behind, tuple) else (behind,))):
@@ -759,7 +771,9 @@ def _finished(
         error[part] = np.sqrt(gap / x.shape[1])
         square, power = square + gap.sum(), power + np.square(x).sum()
         lit = rows.reconstruction.any(axis=1)  # what is rebuilt as nothing has no direction: a right angle to its pixel
-        angle += float(np.sum(metrics.spectral_angle(x[lit], rows.reconstruction[lit]))) + np.pi / 2 * int((~lit).sum())
+        angle += np.pi / 2 * int((~lit).sum())
+        if lit.any():
+            angle += float(np.sum(metrics.spectral_angle(x[lit], rows.reconstruction[lit])))
     bundle = fitted.bundle if fitted is not None else np.concatenate(bundles) if bundles else None
     diagnostics = {
         "rmse": float(np.sqrt(square / (n_valid * scene.cube.shape[2]))),
@@ -833,7 +847,7 @@ def _masked(scene: Scene, mask: Any) -> Scene:
     """The scene with a mask more: a pixel is valid where both say so."""
     if mask is None:
         return scene
-    given = scene._replace(mask=np.asarray(mask))
+    given = scene._replace(mask=array_of("mask", mask))
     check_maps(given._replace(labels=None, abundances=None))
     return scene._replace(mask=(valid_pixels(given) & valid_pixels(scene)).reshape(scene.cube.shape[:2]))
 
@@ -841,7 +855,7 @@ def _masked(scene: Scene, mask: Any) -> Scene:
 def _count(scene: Scene, n_endmembers: int | None, endmembers: Any = None) -> int:
     if n_endmembers is None:
         if endmembers is not None:
-            return len(endmembers.names) if isinstance(endmembers, Spectra) else len(endmembers)
+            return len(endmembers.names) if isinstance(endmembers, Spectra) else len(_given(scene, endmembers)[0])
         if scene.endmembers is None:
             raise ValueError("n_endmembers is needed: the scene has no truth. See wt.advise_n_endmembers.")
         return len(scene.endmembers)
@@ -858,7 +872,9 @@ def _given(scene: Scene, endmembers: Any) -> tuple[np.ndarray, tuple[str, ...] |
         return np.asarray(endmembers.spectra, dtype=float), tuple(endmembers.names)
     if isinstance(endmembers, list | tuple) and endmembers and all(isinstance(name, str) for name in endmembers):
         return _by_name(scene, tuple(endmembers)), tuple(endmembers)
-    numbers = np.asarray(endmembers, dtype=float)
+    numbers = squarable("endmembers", finite("endmembers", real_array("endmembers", endmembers)))
+    if numbers.ndim != 2:
+        raise ValueError(f"endmembers must have shape (n_endmembers, n_bands); got {numbers.shape}.")
     own = scene.endmembers is not None and scene.endmember_names is not None
     same = own and np.shape(scene.endmembers) == numbers.shape and np.array_equal(scene.endmembers, numbers)
     return numbers, tuple(scene.endmember_names) if same else None

@@ -44,10 +44,10 @@ from sklearn.utils.validation import _check_feature_names, check_is_fitted
 from torch import nn
 
 from .._array import as_float, is_frame, is_numpy, to_numpy
-from .._checks import check_count, generator_of
+from .._checks import choice, generator_of, integer, number, real_array, squarable
 from ..iterate import ConvergenceWarning, progress, warn, warn_not_converged
 from ..statefiles import all_or_nothing, check_writable
-from .training import Run, exists, identity_of, keep_run, own_gradients, read_run, restore
+from .training import WIDEST, Run, device_of, exists, identity_of, keep_run, own_gradients, read_run, restore
 
 # ---------------------------------------------------------------------------------------------------------------------
 # The pieces of the bound
@@ -680,7 +680,7 @@ class IDNet(BaseEstimator):
         >>> IDNet.preset("samson", max_iter=5).n_endmembers
         3
         """
-        if name not in PRESETS:
+        if not isinstance(name, str) or name not in PRESETS:
             raise ValueError(f"no preset {name!r}; there are {', '.join(map(repr, PRESETS))}.")
         return cls(**(PRESETS[name] | overrides))
 
@@ -736,41 +736,26 @@ class IDNet(BaseEstimator):
 
     def _check_parameters(self, pixels: np.ndarray) -> None:
         n_pixels, n_bands = pixels.shape
-        counts = ("latent_dim", "n_layers", "n_samples", "n_importance", "bundle_size", "batch_size", "max_iter")
-        check_count("checkpoint_every", self.checkpoint_every)
-        for name in ("n_endmembers", *counts):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int | np.integer):
-                raise ValueError(f"{name} must be an integer; got {value!r}.")
-        for name in ("label_snr", "nonlinear_gain"):
-            value = getattr(self, name)
-            if not isinstance(value, int | float | np.number) or math.isnan(value):
-                raise ValueError(f"{name} must be a number; got {value!r}.")
-        if not 2 <= self.n_endmembers <= min(n_pixels, n_bands):
-            raise ValueError(
-                f"n_endmembers must be between 2 and min(n_pixels, n_bands) = {min(n_pixels, n_bands)}; "
-                f"got {self.n_endmembers}."
+        for name in ("latent_dim", "n_layers", "n_samples", "n_importance"):
+            integer(name, getattr(self, name), most=WIDEST)
+        for name in ("bundle_size", "batch_size", "max_iter", "decay_epochs", "checkpoint_every"):
+            integer(name, getattr(self, name))
+        integer("n_endmembers", self.n_endmembers, least=2, most=min(n_pixels, n_bands), advice="X has no more.")
+        choice("labels", self.labels, ("given", "drawn"))
+        for name in ("learning_rate", "variance_learning_rate", "learning_rate_decay", "min_concentration"):
+            number(name, getattr(self, name), above=0, most=1e9)
+        for name in ("supervised_weight", "label_weight", "sparsity", "mixing_penalty", "encoder_penalty", "tol"):
+            number(name, getattr(self, name), least=0, most=1e15)
+        number("nonlinear_gain", self.nonlinear_gain, least=-1e6, most=1e6)
+        if not (isinstance(self.label_snr, float) and math.isinf(self.label_snr) and self.label_snr > 0):
+            number(
+                "label_snr", self.label_snr, least=-300, most=300, unless=" dB, or infinite for labels without noise"
             )
-        positive = (
-            "learning_rate",
-            "variance_learning_rate",
-            "learning_rate_decay",
-            "label_smoothing",
-            "min_concentration",
-        )
-        if self.labels not in ("given", "drawn"):
-            raise ValueError(f'labels must be "given" or "drawn"; got {self.labels!r}.')
-        weights = ("supervised_weight", "label_weight", "sparsity", "mixing_penalty", "encoder_penalty", "tol")
-        for names, least, strict in ((counts, 1, False), (positive, 0, True), (weights, 0, False)):
-            for name in names:
-                value = getattr(self, name)
-                if not value >= least or (strict and value == least):
-                    raise ValueError(f"{name} must be {'above' if strict else 'at least'} {least}; got {value}.")
-        if self.label_smoothing * self.n_endmembers >= 1:
-            raise ValueError(f"label_smoothing must be below 1 / n_endmembers; got {self.label_smoothing}.")
+        most = 1 / self.n_endmembers
+        number("label_smoothing", self.label_smoothing, least=1e-9, below=most, advice="1 / n_endmembers is the limit.")
 
     def _device(self, X) -> torch.device:
-        asked = None if self.device is None else torch.device(self.device)
+        asked = None if self.device is None else device_of(self.device)
         if not isinstance(X, torch.Tensor):
             return asked or torch.device("cpu")
         if asked is not None and asked.type != X.device.type:
@@ -782,7 +767,7 @@ class IDNet(BaseEstimator):
             from ..linear import vca
 
             return np.asarray(vca(pixels, self.n_endmembers, random_state=np.random.default_rng(seed)).endmembers)
-        given = np.asarray(to_numpy(self.init_endmembers), dtype=np.float64)
+        given = np.ascontiguousarray(squarable("init_endmembers", real_array("init_endmembers", self.init_endmembers)))
         shape = (self.n_endmembers, pixels.shape[1])
         if given.shape != shape or not np.isfinite(given).all() or not given.any(axis=1).all():
             raise ValueError(
@@ -796,7 +781,7 @@ class IDNet(BaseEstimator):
             self.initial_endmembers_,
             size=self.bundle_size,
             snr_db=self.label_snr,
-            smoothing=self.label_smoothing,
+            smoothing=float(self.label_smoothing),
             rng=np.random.default_rng([seed, 1]),  # not the stream of VCA
         )
 
@@ -883,10 +868,14 @@ class IDNet(BaseEstimator):
             total = total + loss.detach() * len(y)
         mean = float(total) / n
         if not math.isfinite(mean):
-            raise FloatingPointError(
-                f"the loss is {mean} in epoch {epoch + 1}. Lower learning_rate (now {self.learning_rate}) or check X."
-            )
+            raise FloatingPointError(f"the loss is {mean} in epoch {epoch + 1}. {self._remedy()}")
         return mean
+
+    def _remedy(self) -> str:
+        return (
+            f"Lower learning_rate (now {self.learning_rate}), learning_rate_decay, nonlinear_gain, supervised_weight, "
+            "label_weight or sparsity, raise min_concentration or label_smoothing, or check X."
+        )
 
     def _loss(self, pixels: torch.Tensor, labels: LabelledSet) -> torch.Tensor:
         model = self.model_
@@ -924,6 +913,8 @@ class IDNet(BaseEstimator):
     def _unmix(self, X, pixels: np.ndarray, device: torch.device) -> None:
         parts = [self._unmix_chunk(chunk.to(device)) for chunk in torch.from_numpy(pixels).float().split(2048)]
         concentrations, abundances, endmembers, degree, pixel_means = (torch.cat(part) for part in zip(*parts))
+        if not all(bool(x.isfinite().all()) for x in (abundances, endmembers, degree, pixel_means)):
+            raise FloatingPointError(f"the networks answer with numbers that are not finite. {self._remedy()}")
         self.concentrations_ = _returned(concentrations, X)
         self.abundances_ = _returned(abundances, X)
         self.endmembers_ = _returned(endmembers, X)

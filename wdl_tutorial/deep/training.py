@@ -20,7 +20,18 @@ import torch
 from torch import nn
 
 from .._array import is_array, to_numpy
+from .._checks import shown
 from ..statefiles import keep, reading, write_whole
+
+WIDEST = 100_000  # layers, units and draws: more is a slip of the hand
+
+
+def device_of(asked: Any) -> torch.device:
+    """A device of torch by its name; one error where there is none of that name."""
+    try:
+        return torch.device(asked)
+    except (RuntimeError, TypeError, ValueError):
+        raise ValueError(f"device must be one of torch's, such as 'cpu' or 'cuda:0'; got {shown(asked)}.") from None
 
 
 @contextmanager

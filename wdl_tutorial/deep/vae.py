@@ -22,11 +22,11 @@ from sklearn.utils.validation import _check_feature_names, check_is_fitted
 from torch import nn
 from torch.nn import functional
 
-from .._array import Array, as_float, is_frame, is_numpy, to_backend, to_numpy
-from .._checks import check_count, generator_of
+from .._array import Array, is_frame, is_numpy, to_backend
+from .._checks import choice, generator_of, integer, number, real_array, squarable
 from ..iterate import ConvergenceWarning, progress, warn
 from ..statefiles import all_or_nothing, check_writable, reading
-from .training import Run, exists, identity_of, keep_run, own_gradients, read_run, restore
+from .training import WIDEST, Run, device_of, exists, identity_of, keep_run, own_gradients, read_run, restore
 
 CHUNK = 16_384  # pixels that pass the fitted networks at once
 
@@ -213,7 +213,8 @@ class SpectralVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             check_writable(self.checkpoint)
         seed = int(generator_of(self.random_state).integers(2**62))
         fixed = isinstance(self.random_state, int | np.integer)
-        device = torch.device(self.device or (X.device if isinstance(X, torch.Tensor) else "cpu"))
+        own = X.device if isinstance(X, torch.Tensor) else "cpu"
+        device = device_of(own if self.device is None else self.device)
         with all_or_nothing(self):
             _check_feature_names(self, X, reset=True)
             self.n_features_in_, self._n_features_out = pixels.shape[1], self.n_latent
@@ -275,12 +276,13 @@ class SpectralVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         NumPy array, shape (n, n_bands)
         """
         check_is_fitted(self, "encoder_")
-        code = _checked_pixels(code, n_bands=self.n_latent, name="code").astype(np.float32)
+        code = _narrow(_checked_pixels(code, n_bands=self.n_latent, name="code"), "code")
         squash = torch.sigmoid if self.likelihood == "bernoulli" else torch.nn.Identity()
         return self.minimum_ + self.range_ * self._apply(lambda z: squash(self.decoder_(z)), code)
 
     def _unit(self, pixels: np.ndarray) -> np.ndarray:
-        return ((pixels - self.minimum_) / self.range_).astype(np.float32)
+        unit = (pixels - self.minimum_) / self.range_
+        return _narrow(unit, "X, less the least of fit and over its range,")
 
     def _apply(self, network, x: np.ndarray) -> np.ndarray:
         device = next(self.encoder_.parameters()).device
@@ -331,7 +333,7 @@ class SpectralVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             loss.backward()
             optimizer.step()
             total += float(loss.detach()) * len(batch)
-        if not math.isfinite(total):
+        if not (math.isfinite(total) and all(bool(p.isfinite().all()) for p in self.decoder_.parameters())):
             raise FloatingPointError(f"the loss is {total}: lower learning_rate (now {self.learning_rate:g}).")
         return total / len(x)
 
@@ -350,22 +352,28 @@ class SpectralVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         return total.cpu().numpy() / len(x)
 
     def _check_parameters(self) -> None:
-        for name, least in (("n_latent", 1), ("n_hidden", 1), ("n_layers", 1), ("n_epochs", 0), ("batch_size", 1)):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-                raise ValueError(f"{name} must be an integer, at least {least}; got {value!r}.")
-        check_count("checkpoint_every", self.checkpoint_every)
-        if not 0 < self.learning_rate < math.inf:
-            raise ValueError(f"learning_rate must be positive and finite; got {self.learning_rate!r}.")
+        for name in ("n_latent", "n_hidden", "n_layers"):
+            integer(name, getattr(self, name), most=WIDEST)
+        integer("n_epochs", self.n_epochs, least=0)
+        for name in ("batch_size", "checkpoint_every"):
+            integer(name, getattr(self, name))
+        number("learning_rate", self.learning_rate, above=0, most=1e30)
         for name, names in (("likelihood", ("bernoulli", "gaussian")), ("init", ("torch", "keras"))):
-            if getattr(self, name) not in names:
-                raise ValueError(f"{name} must be {' or '.join(map(repr, names))}; got {getattr(self, name)!r}.")
+            choice(name, getattr(self, name), names)
+
+
+def _narrow(x: np.ndarray, name: str) -> np.ndarray:
+    """x in the precision of the networks."""
+    top = float(np.abs(x).max(initial=0.0))
+    if top > 1e30:
+        raise ValueError(f"{name} reaches {top:.3g}, which float32 and its squares cannot hold. Use the units of fit.")
+    return x.astype(np.float32)
 
 
 def _checked_pixels(X: Array, *, n_bands: int | None = None, name: str = "X") -> np.ndarray:
     if callable(getattr(X, "pixels", None)):
         raise TypeError(f"{name} must be an array; got a {type(X).__name__}. Use scene.pixels().")
-    pixels = np.asarray(to_numpy(as_float(X, name="X")), dtype=np.float64)
+    pixels = real_array(name, X)
     if pixels.ndim != 2 or 0 in pixels.shape:
         raise ValueError(
             f"{name} must have shape (n_pixels, n_bands), got {pixels.shape}. Use cube.reshape(-1, n_bands)."
@@ -377,4 +385,4 @@ def _checked_pixels(X: Array, *, n_bands: int | None = None, name: str = "X") ->
         raise ValueError(
             f"{name} holds NaN or infinite values in {int(bad.sum())} rows, first in row {int(bad.argmax())}."
         )
-    return pixels
+    return squarable(name, pixels)

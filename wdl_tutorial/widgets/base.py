@@ -18,18 +18,38 @@ except ImportError as error:
         "Install the extra 'book': pip install 'wdl-tutorial[book]'."
     ) from error
 
-from .._array import to_numpy
+from .._checks import is_number, real_array, shown
 from .source import css, esm
+
+
+class Number(traitlets.Float):
+    """A finite number of Python or NumPy, kept as a float."""
+
+    def validate(self, obj: Any, value: Any) -> float:
+        if not is_number(value):
+            raise traitlets.TraitError(
+                f"{self.name} of {type(obj).__name__} must be from {self.min:g} to {self.max:g}; got {shown(value)}."
+            )
+        return super().validate(obj, float(value))
 
 
 def number(default: float, low: float, high: float):
     """A number in [low, high] that the browser sees and moves."""
-    return traitlets.Float(default, min=low, max=high).tag(sync=True)
+    return Number(default, min=low, max=high).tag(sync=True)
+
+
+class Choice(traitlets.Enum):
+    """One of a few values, which an array is not."""
+
+    def validate(self, obj: Any, value: Any) -> Any:
+        if not isinstance(value, str | int | float):
+            self.error(obj, value)
+        return super().validate(obj, value)
 
 
 def choice(default: Any, *values: Any):
     """One of a few values."""
-    return traitlets.Enum(values, default).tag(sync=True)
+    return Choice(values, default).tag(sync=True)
 
 
 def toggle(default: bool = False):
@@ -48,7 +68,10 @@ class Numbers(traitlets.TraitType):
     info_text = "an array of finite numbers"
 
     def validate(self, obj: Any, value: Any) -> list:
-        array = np.asarray(to_numpy(value) if not isinstance(value, list | tuple) else value, dtype=float)
+        try:
+            array = real_array(self.name, value)
+        except TypeError as error:
+            raise traitlets.TraitError(f"{type(obj).__name__}: {error}") from None
         if not np.all(np.isfinite(array)):
             raise traitlets.TraitError(f"{self.name} of {type(obj).__name__} must be finite; it holds NaN or infinity.")
         return array.tolist()

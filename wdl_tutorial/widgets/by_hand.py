@@ -13,7 +13,8 @@ import numpy as np
 import traitlets
 
 from .. import figures
-from .._array import Array, to_numpy
+from .._array import Array
+from .._checks import array_of, file_path, integer, texts
 from ..datasets import Scene
 from .base import text
 from .labelling import MASKED, SceneDemo, array, check_rows, map_traits, valid_pixels
@@ -288,15 +289,23 @@ def label_by_hand(
     """
     rows = np.arange(check_rows(scene, land))
     if candidates is not None:
-        rows = rows[to_numpy(candidates)]
+        candidates = array_of("candidates", candidates)
+        if candidates.dtype.kind not in "biu" or (candidates.dtype == bool and candidates.shape != rows.shape):
+            raise ValueError(
+                f"candidates must be rows of scene.pixels(), or one bool for each of {rows.size}; got {candidates.dtype}, "
+                f"shape {candidates.shape}."
+            )
+        land.query(1, candidates)  # says which is none of them
+        rows = rows[candidates]
     if classes is None:
         classes = [name for code, name in (scene.label_names or {}).items() if code != 0]
-    classes = [str(name) for name in classes]
+    classes = texts("classes", classes)
     if not 2 <= len(classes) <= 250 or len(set(classes)) < len(classes):
         raise ValueError(f"classes must be 2 to 250 different names; got {classes}.")
     n_questions = len(np.unique(rows if land.nodes_ is None else land.node_of_row_[rows]))
-    queries = land.query(min(budget, n_questions), candidates)
-    return LabellingSession(scene, land, classes=classes, queries=queries, path=None if path is None else Path(path))
+    queries = land.query(min(integer("budget", budget), n_questions), candidates)
+    path = None if path is None else file_path("path", path)
+    return LabellingSession(scene, land, classes=classes, queries=queries, path=path)
 
 
 # ------------------------------------------------------------------------------------------------ the file

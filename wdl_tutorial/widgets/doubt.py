@@ -10,6 +10,7 @@ import numpy as np
 import traitlets
 
 from .. import figures, trust
+from .._checks import instance, integer, shown
 from ..datasets import Scene
 from ..trust import disagreement
 from ..unmixing import Unmixing, unmix
@@ -109,7 +110,9 @@ class DoubtDashboard(SceneDemo):
             raise ValueError("runs without their scene: pass the scene that they unmixed as well.")
         if scene is None:
             scene, runs = doubted_scene(), doubted_runs()
-        runs = _checked(scene, runs)
+        runs = _checked(instance("scene", scene, Scene), runs)
+        every = integer("every", every, most=min(scene.cube.shape[:2]))
+        n_bands = integer("n_bands", n_bands, most=10_000)
         part = (slice(None, None, every), slice(None, None, every))
         self.scene = scene._replace(cube=scene.cube[part], mask=None if scene.mask is None else scene.mask[part])
         self.stack = aligned(scene, runs)[(slice(None), *part)]
@@ -176,6 +179,8 @@ class DoubtDashboard(SceneDemo):
 
 def _checked(scene: Scene, runs: Sequence[Unmixing] | None) -> list[Unmixing]:
     """The runs, those of one method side by side."""
+    if runs is not None and not (isinstance(runs, list | tuple) and all(isinstance(run, Unmixing) for run in runs)):
+        raise TypeError(f"runs must be a list of what unmix returns; got {shown(runs)}.")
     runs = [] if runs is None else list(runs)
     if len(runs) < 2:
         raise ValueError(

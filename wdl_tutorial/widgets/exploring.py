@@ -19,6 +19,8 @@ except ImportError as error:
         f"explore needs {error.name}, which is not installed. Install the extra 'book': pip install 'wdl-tutorial[book]'."
     ) from error
 
+from .._checks import integer
+
 SETTLE = 0.004  # seconds: messages that have already arrived are read before the next picture is begun
 PATIENCE = 0.05  # seconds after which a picture is drawn although messages keep coming
 
@@ -186,7 +188,7 @@ def explore(draw: Callable[..., Any], *, dpi: int = 100, **sliders: Any) -> Expl
     for name, description in sliders.items():
         default = parameters[name].default if name in parameters else inspect.Parameter.empty
         made[name] = _slider(name, description, None if default is inspect.Parameter.empty else default)
-    return Explorer(draw, made, dpi)
+    return Explorer(draw, made, integer("dpi", dpi, most=1000))
 
 
 def _slider(name: str, description: Any, start: Any) -> Any:

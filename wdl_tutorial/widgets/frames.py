@@ -11,6 +11,7 @@ import numpy as np
 import traitlets
 
 from .._array import to_numpy
+from .._checks import integer, shown, texts
 from .base import Demo, text
 
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -51,10 +52,12 @@ def few_colours(buffer: io.BytesIO, most: int = 128) -> bytes:
 def _array_png(pixels: np.ndarray, buffer: io.BytesIO) -> bytes:
     from matplotlib.image import imsave
 
+    if pixels.dtype.kind not in "biuf" or not pixels.size:
+        raise ValueError(f"frames must hold numbers, some in each; got shape {pixels.shape} of {pixels.dtype}.")
     if pixels.ndim not in (2, 3) or (pixels.ndim == 3 and pixels.shape[2] != 3):
-        raise ValueError(f"a frame must be (rows, cols) or (rows, cols, 3); got shape {pixels.shape}.")
+        raise ValueError(f"frames: each must be (rows, cols) or (rows, cols, 3); got shape {pixels.shape}.")
     if pixels.dtype != np.uint8 and not (np.all(np.isfinite(pixels)) and pixels.min() >= 0 and pixels.max() <= 1):
-        raise ValueError(f"a frame of numbers must lie in [0, 1]; it spans {pixels.min():.3g} to {pixels.max():.3g}.")
+        raise ValueError(f"frames: numbers must lie in [0, 1]; it spans {pixels.min():.3g} to {pixels.max():.3g}.")
     scale = 255 if pixels.dtype == np.uint8 else 1
     imsave(buffer, pixels, format="png", cmap="cividis", vmin=0, vmax=scale)
     return buffer.getvalue()
@@ -106,12 +109,16 @@ class FramePlayer(Demo):
         dpi: int = 100,
         **words: str,
     ):
+        if isinstance(frames, str | bytes | dict) or not hasattr(frames, "__len__"):
+            raise TypeError(f"frames must be a list of pictures; got {shown(frames)}.")
+        captions = texts("captions", captions, len(frames), of="frames")
+        dpi = integer("dpi", dpi, most=1000)
         handles = {"frame": range(1, len(frames) + 1)} if handles is None else handles
+        if not isinstance(handles, Mapping) or not all(hasattr(values, "__len__") for values in handles.values()):
+            raise TypeError(f"handles must be a dict from names to lists of values; got {shown(handles)}.")
         count = math.prod(len(values) for values in handles.values())
         if count != len(frames) or count == 0:
             raise ValueError(f"the handles have {count} positions together, but there are {len(frames)} frames.")
-        if len(captions) != len(frames):
-            raise ValueError(f"{len(captions)} captions for {len(frames)} frames; give one each, to be read aloud.")
         pictures = [png(frame, dpi) for frame in frames]
         size = sum(map(len, pictures))
         if size > ENOUGH:

@@ -9,6 +9,7 @@ import numpy as np
 import traitlets
 
 from .. import figures
+from .._checks import generator_of, instance, integer
 from ..datasets import Scene, make_teaching_scene
 from .base import Demo, number, text, toggle
 
@@ -86,7 +87,8 @@ def map_traits(scene: Scene) -> dict[str, Any]:
 
 def check_rows(scene: Scene, land: Any) -> int:
     """The number of pixels, which must be that of the rows that LAND was fitted to."""
-    if not hasattr(land, "order_"):
+    instance("scene", scene, Scene)
+    if not hasattr(land, "order_") or isinstance(land, type):
         raise ValueError("land is not fitted. Use land.fit(scene.pixels()).")
     n, fitted = len(valid_pixels(scene)), len(land.order_) if land.nodes_ is None else len(land.node_of_row_)
     if n != fitted:
@@ -160,7 +162,8 @@ class LabellingRace(SceneDemo):
         candidates = np.flatnonzero(np.frombuffer(traits["truth"], np.uint8)[pixels])
         if len(candidates) < BUDGET:
             raise ValueError(f"the race needs {BUDGET} labelled pixels; the scene has {len(candidates)}.")
-        rng = np.random.default_rng(random_state)
+        rng = generator_of(random_state)
+        n_draws = integer("n_draws", n_draws, most=1000)
         chance = [pixels[rng.choice(candidates, BUDGET, replace=False)].tolist() for _ in range(n_draws)]
         coordinates = _quantised(scaled_coordinates(land))
         self.scene, self.land = scene, land
@@ -284,6 +287,7 @@ class InkDrop(SceneDemo):
         from ..diffusion import nearest_neighbors
         from ..linear import pca
 
+        n_neighbors = integer("n_neighbors", n_neighbors)
         thin = thinned(teaching_scene() if scene is None else scene, every)
         X, pixels = thin.pixels(), valid_pixels(thin)
         if len(X) > MOST or len(X) * n_neighbors > 200_000:
@@ -299,7 +303,7 @@ class InkDrop(SceneDemo):
             neighbors=near.indices.astype("<i2").tobytes(),
             cloud=_quantised(scores / np.ptp(scores, axis=0)).tobytes(),
             n_neighbors=n_neighbors,
-            start=int(pixels[np.bincount(near.indices.ravel()).argmax()] if start is None else start),
+            start=int(pixels[np.bincount(near.indices.ravel()).argmax()]) if start is None else _one_of(pixels, start),
             **values,
         )
 
@@ -318,8 +322,17 @@ class InkDrop(SceneDemo):
         return diffuse(graph, int(row), int(self.time))
 
 
+def _one_of(pixels: np.ndarray, start: Any) -> int:
+    """A pixel that is not masked."""
+    start = integer("start", start, least=0, most=int(pixels[-1]))
+    if start not in pixels:
+        raise ValueError(f"start must be a pixel that is not masked; got {start}.")
+    return start
+
+
 def thinned(scene: Scene, every: int) -> Scene:
     """Every so many rows and columns of a scene."""
+    every = integer("every", every, most=min(instance("scene", scene, Scene).cube.shape[:2]) - 1)
     part = (slice(None, None, every), slice(None, None, every))
     thin = {name: getattr(scene, name)[part] for name in ("cube", "labels", "mask") if getattr(scene, name) is not None}
     return scene._replace(**thin)

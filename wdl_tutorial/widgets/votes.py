@@ -90,12 +90,17 @@ class Predict(Demo):
     alt = text("")
 
     def __init__(self, key: str, part: str = "vote"):
-        if key not in questions():
-            raise ValueError(f"there is no prediction {key!r}; there are {', '.join(questions())}.")
+        if not isinstance(key, str) or key not in questions():
+            raise ValueError(f"there is no prediction of the key {key!r}; there are {', '.join(questions())}.")
         asked = questions()[key]
         told = [wrong.told for wrong in asked.wrong]
         given = {"question": asked.question, "options": asked.options, "answer": asked.answer, "told": told}
-        super().__init__(key=key, part=part, alt=asked.question if part == "vote" else asked.answer, **given)
+        super().__init__(
+            key=key,
+            part=part,
+            alt=asked.answer if isinstance(part, str) and part == "answer" else asked.question,
+            **given,
+        )
 
     def __repr__(self) -> str:
         if self.part == "answer":
