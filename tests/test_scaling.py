@@ -132,8 +132,8 @@ def test_every_door_gives_the_number_of_the_log_domain_or_one_clear_error(kind, 
         for found in (kernel[name], auto[name]):
             assert isinstance(found, str) or apart(found, log[name], floor) < TYPES[kind].gap, name
     told = {name for name in kernel if isinstance(kernel[name], str)}
-    assert not told & {"barycenter"} or {"vjp", "objective", "another loss", "fit"} <= told
-    assert ("objective" in told) == ("fit" in told)
+    assert not told & {"barycenter"} or {"vjp", "objective", "another loss"} <= told
+    assert "fit" not in told or "objective" in told  # a fit goes on with a shorter step where there is one
 
 
 @pytest.mark.parametrize("seed", range(20))
