@@ -583,6 +583,14 @@ DOORS: dict[str, Door] = {
         lambda r: {"scene": pixels(r)["X"].reshape(4, 5, 6), "most": 3, "random_state": 0},
         {"scene": "array", "most": "count", "random_state": "seed"},
     ),
+    "select": Door(
+        lambda **a: [wt.select(**a, n_held_out=4, max_iter=1, setting="synthetic").errors],
+        lambda r: {"scene": 0.1 + r.random((4, 5, 6)), "n_atoms": 2, "locality": 0.0, "n_training": 5, "n_splits": 2}
+        | {"worth": 0.1, "random_state": 0},
+        {"scene": "array", "n_atoms": "count", "n_training": "count", "n_splits": "count", "worth": "number"}
+        | {"random_state": "seed"},
+        heard={"n_training": "n_atoms", "n_atoms": "n_training"},
+    ),
     "figures.plot_histograms": Door(
         drawn(figures.plot_histograms),
         lambda r: {"histograms": random_histograms(r, 2, BINS), "positions": np.arange(8.0), "labels": ["a", "b"]}

@@ -63,6 +63,7 @@ results
 trust
 inspection
 planning
+selection
 shell
 exercises
 classroom

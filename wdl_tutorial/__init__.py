@@ -33,6 +33,7 @@ _LAZY = {
     "inspect_cube": "inspection",
     "advise_n_endmembers": "inspection",
     "estimate_run": "planning",
+    "select": "selection",
 }
 _MODULES = {
     "linear",
@@ -79,6 +80,7 @@ __all__ = [
     "match_library",
     "mixing_test",
     "normalize",
+    "select",
     "sinkhorn",
     "sinkhorn_divergence",
     "sinkhorn_log_steps",
@@ -112,6 +114,7 @@ if TYPE_CHECKING:  # what a checker and an editor see; at run time each is loade
     from .objective import wdl_objective as wdl_objective
     from .planning import estimate_run as estimate_run
     from .presets import wahu as wahu
+    from .selection import select as select
     from .trust import doubt as doubt
     from .trust import mixing_test as mixing_test
     from .unmixing import compare as compare

@@ -243,6 +243,26 @@ AnyCost: TypeAlias = (
 )  # what :func:`check_cost` lets through: one that says more than its shape
 
 
+def priced_gaps(positions: Any, price: float) -> np.ndarray:
+    """Positions in which a gap, a step of more than three usual ones, is ``price`` times as long, one usual step at least.
+
+    Transport over bands that were removed (water vapour's, say) pays the length of the gap, as if light could have lain
+    there: ``price`` 1. At 0 the gap is closed to one usual step; above 1 it is a barrier.
+
+    Examples
+    --------
+    >>> priced_gaps([400, 410, 420, 500, 510], 0.0)
+    array([400., 410., 420., 430., 440.])
+    >>> priced_gaps([400, 410, 420, 500, 510], 2.0)
+    array([400., 410., 420., 580., 590.])
+    """
+    x = to_numpy(as_float(positions, name="positions")).astype(np.float64)
+    steps = np.diff(x)
+    usual = float(np.median(steps))
+    priced = np.where(steps > 3 * usual, np.maximum(price * steps, usual), steps)
+    return x[0] + np.concatenate([[0.0], np.cumsum(priced)]) if price != 1 else x
+
+
 def _to_the(x: float, power: float) -> float:
     """x ** power, infinite where Python would raise."""
     try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np  # quantiles and hulls are host work on a few hundred numbers
 
@@ -185,6 +185,27 @@ def continuum_removed(spectra: Array, wavelengths: Array) -> Array:
         hull = np.interp(x, *_upper_hull(x, y))
         depth[index] = 1.0 - np.divide(y, hull, out=np.ones_like(y), where=hull > 0)
     return to_backend(np.maximum(depth, 0.0), spectra)
+
+
+def band_widths(wavelengths: Any) -> np.ndarray:
+    """How much of the axis each band stands for, divided by the mean: value times width is mass where bands are unequal.
+
+    Half of the step on each side; the far side of a gap (a step of more than three usual ones) belongs to nobody.
+
+    Examples
+    --------
+    >>> band_widths([400, 410, 420, 440, 460])
+    array([0.66666667, 0.66666667, 1.        , 1.33333333, 1.33333333])
+    """
+    x = np.asarray(wavelengths, dtype=float)
+    if x.size < 2:
+        return np.ones(x.size)
+    steps = np.diff(x)
+    steps = np.where(steps > 3 * np.median(steps), np.nan, steps)
+    left, right = np.r_[np.nan, steps], np.r_[steps, np.nan]
+    left, right = np.where(np.isnan(left), right, left), np.where(np.isnan(right), left, right)
+    widths = 0.5 * np.nan_to_num(left + right, nan=2 * float(np.nanmedian(steps)))
+    return widths / widths.mean()
 
 
 def _near_one(x: np.ndarray) -> np.ndarray:

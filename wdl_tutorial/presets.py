@@ -12,7 +12,7 @@ import numpy as np
 
 from ._array import as_float, to_numpy
 from ._checks import number, real_array
-from .costs import LineCost, eps_for_blur
+from .costs import LineCost, eps_for_blur, priced_gaps
 from .dictionary import WassersteinDictionary
 from .objective import wdl_objective
 
@@ -54,6 +54,7 @@ def wahu(
     recommended: bool = False,
     balanced: bool = True,
     blur: float | None = None,
+    gap_price: float = 1.0,
     **changes: Any,
 ) -> WassersteinDictionary:
     """The Wasserstein dictionary of either of WaHU's experiments, not yet fitted.
@@ -77,6 +78,9 @@ def wahu(
         False is WaHU without forcing pixels to mass one, see :func:`unbalanced_wahu`.
     blur : float, in the units of the positions (nm), optional
         How far barycenters are blurred, in the place of ``eps``: what :func:`wdl_tutorial.blur_width` says of it.
+    gap_price : float, at least 0
+        What a gap in the positions, of more than three usual steps, costs to cross, as a multiple of its length: 1 as
+        if bands lay there, 0 as if its ends were neighbours. Costs off the gaps stay as they are.
     **changes : any
         Parameters of :class:`wdl_tutorial.WassersteinDictionary`, in the place of the setting's own.
 
@@ -96,7 +100,9 @@ def wahu(
     x = LineCost(positions).positions  # checked
     if len(x) < 2:
         raise ValueError(f"positions must be at least 2; got {len(x)}: there is nowhere to go on one band.")
-    cost = LineCost(x, power=own["power"], scale=own["largest"] / (x[-1] - x[0]) ** own["power"])
+    scale = own["largest"] / (x[-1] - x[0]) ** own["power"]
+    x = priced_gaps(x, number("gap_price", gap_price, least=0))
+    cost = LineCost(x, power=own["power"], scale=scale)
     options = {
         "cost": cost,
         "eps": own["eps"],

@@ -37,7 +37,7 @@ from ._checks import (
     squarable,
 )
 from .blocks import slabs
-from .histograms import area_fractions, normalize
+from .histograms import area_fractions, band_widths, normalize
 from .iterate import ConvergenceWarning, warn
 from .libraries import Spectra, load_usgs_sample
 from .presets import RECOMMENDED, SETTINGS, MassDictionary, unbalanced_wahu, wahu  # noqa: F401  (their first home)
@@ -348,8 +348,8 @@ class _Components:
 class _Light:
     """Weights of a fitted Wasserstein dictionary, with the brightness of each pixel beside them."""
 
-    def __init__(self, model: Any, offset: float, brightness: np.ndarray, area: bool):
-        self.model, self.offset, self.brightness, self.area = model, offset, brightness, area
+    def __init__(self, model: Any, offset: float, brightness: np.ndarray, area: bool, widths: np.ndarray):
+        self.model, self.offset, self.brightness, self.area, self.widths = model, offset, brightness, area, widths
 
     def __call__(self, x: np.ndarray) -> Rows:
         light = x + self.offset
@@ -360,6 +360,7 @@ class _Light:
                 f"({-self.offset:g}) and are set to it.",
             )
             light = np.maximum(light, 0.0)
+        light = light * self.widths
         weights, scale = self.model.transform(normalize(light)), light.sum(axis=1)
         return Rows(self.shares(weights), self.rebuild(weights, scale))
 
@@ -370,7 +371,7 @@ class _Light:
         return self.rebuild(weights[part], scale[part])
 
     def rebuild(self, weights: np.ndarray, scale: np.ndarray) -> np.ndarray:
-        return self.model.inverse_transform(weights) * scale[:, None] - self.offset
+        return self.model.inverse_transform(weights) * scale[:, None] / self.widths - self.offset
 
 
 class _Masses:
@@ -502,10 +503,13 @@ def _check_training(n: int, n_training: int, n_pixels: int) -> None:
         )
 
 
-def _wahu(scene, n, seed, verbose, *, setting="salinas", n_training=1000, area=False, **changes) -> Learned:
+def _wahu(
+    scene, n, seed, verbose, *, setting="salinas", n_training=1000, area=False, by_width=False, **changes
+) -> Learned:
     """Fit atoms on ``n_training`` pixels as histograms, weights on all; brightness is kept beside and put back."""
     n_pixels = int(valid_pixels(scene).sum())
     _check_training(n, n_training, n_pixels)
+    widths = band_widths(_positions(scene)) if by_width else np.ones(scene.cube.shape[2])
     rng = generator_of(seed)
     chosen = np.sort(rng.choice(n_pixels, size=min(n_training, n_pixels), replace=False))
     seed = int(rng.integers(2**31))
@@ -516,17 +520,18 @@ def _wahu(scene, n, seed, verbose, *, setting="salinas", n_training=1000, area=F
         offset = max(offset, -float(x.min()))  # histograms hold nothing negative: the whole scene is lifted
         some.append(x[chosen[np.searchsorted(chosen, part.start) : np.searchsorted(chosen, part.stop)] - part.start])
     model = wahu(_positions(scene), setting=setting, n_atoms=n, random_state=seed, verbose=verbose, **changes)
-    model = model.fit(normalize(np.concatenate(some) + offset))
+    model = model.fit(normalize((np.concatenate(some) + offset) * widths))
     weights, scale = np.empty((n_pixels, n)), np.empty(n_pixels)
     for part, x in _blocks(scene):
-        scale[part] = (x + offset).sum(axis=1)
-        weights[part] = model.transform(normalize(x + offset))
+        light = (x + offset) * widths
+        scale[part] = light.sum(axis=1)
+        weights[part] = model.transform(normalize(light))
     # an atom has no brightness of its own: give it that of the pixels that use it
     brightness = (weights * scale[:, None]).sum(axis=0) / np.maximum(weights.sum(axis=0), 1e-300)
-    rows = _Light(model, offset, brightness, area)
+    rows = _Light(model, offset, brightness, area, widths)
     rebuild = functools.partial(rows.rebuild_some, weights, scale)
     fitted, whole = Rows(rows.shares(weights), None), functools.partial(rebuild, slice(None))
-    return Learned(model.atoms_ * brightness[:, None] - offset, model, rows, fitted, whole, rebuild=rebuild)
+    return Learned(model.atoms_ * brightness[:, None] / widths - offset, model, rows, fitted, whole, rebuild=rebuild)
 
 
 def _wahu_unbalanced(scene, n, seed, verbose, *, setting="salinas", n_training=300, **changes) -> Learned:
@@ -679,7 +684,8 @@ def unmix(
     * "sparse", few spectra of a library, ``endmembers=``, with ``penalty=1e-3``;
     * "elmm", "glmm" and "plmm", whose endmembers vary, with the options of :func:`wdl_tutorial.linear.elmm` and its kin;
     * "wahu", with the options of :func:`wahu`: ``n_training=1000`` pixels are fitted, all are unmixed; ``area=True`` turns
-      fractions of light into fractions of area, right for linear mixing only;
+      fractions of light into fractions of area, right for linear mixing only; ``by_width=True`` makes mass of value times
+      band width, where bands are unequal; :func:`select` says how many atoms;
     * "wahu_unbalanced", in which pixels keep their brightness, with the options of :func:`unbalanced_wahu` and
       ``n_training=300``;
     * "idnet", with the options of :class:`wdl_tutorial.deep.IDNet`;
