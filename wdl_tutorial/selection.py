@@ -39,7 +39,7 @@ class Selection(NamedTuple):
         return "\n".join([f"{first}: {self.reason}", head, *rows])
 
     def plot(self, ax: Any = None) -> Any:
-        """Draw the misfit of held-out pixels over the number of atoms, a line for each locality; the choice is ringed.
+        """Draw the misfit of held-out pixels over the number of atoms; the choice is ringed.
 
         Parameters
         ----------

@@ -1,0 +1,148 @@
+"""A cube of your own: what reading and unmixing it takes of memory, and whether ``estimate_run`` foretells a run.
+
+    python benchmarks/bench_cubes.py memory        peaks beyond what was there before, each in a process of its own
+    python benchmarks/bench_cubes.py estimate      foretold against measured, three scenes and four methods
+
+Seconds are of this process's CPU, so that other work on the machine does not count. Cubes are int16, made on the spot.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+import time
+import warnings
+from pathlib import Path
+
+import numpy as np
+
+import wdl_tutorial as wt
+from wdl_tutorial import planning
+
+MB = 2**20
+SHAPE = (512, 512, 200)
+
+
+def memory_now() -> tuple[float, float]:
+    """Resident memory, now and at its peak since the last :func:`forget`, in MB."""
+    status = Path("/proc/self/status").read_text()
+    return tuple(int(status.split(f"{key}:")[1].split()[0]) / 1024 for key in ("VmRSS", "VmHWM"))
+
+
+def forget() -> float:
+    """Begin the peak anew; the resident memory of now, in MB."""
+    Path("/proc/self/clear_refs").write_text("5")
+    return memory_now()[0]
+
+
+def make_file(path: Path, shape: tuple[int, int, int]) -> None:
+    """An ENVI image of four materials in counts, written row by row."""
+    rng, (rows, cols, bands) = np.random.default_rng(0), shape
+    x = np.linspace(400, 2400, bands)
+    spectra = 0.4 + 0.3 * np.cos(x[None] / np.array([150.0, 220.0, 310.0, 470.0])[:, None])
+    with open(path.with_suffix(".img"), "wb") as file:
+        for _ in range(rows):
+            light = rng.dirichlet([0.2] * 4, cols) @ spectra + 0.005 * rng.normal(size=(cols, bands))
+            file.write(np.round(1e4 * light).astype("<i2").tobytes())
+    path.write_text(
+        f"ENVI\nsamples = {cols}\nlines = {rows}\nbands = {bands}\ndata type = 2\ninterleave = bip\nbyte order = 0\n"
+        f"wavelength units = Nanometers\nwavelength = {{{', '.join(f'{v:.1f}' for v in x)}}}\n"
+        "reflectance scale factor = 10000\nmap info = {UTM, 1, 1, 500000, 4000000, 20, 20, 11, North, WGS-84}\n"
+    )
+
+
+def warm() -> None:
+    """What is imported at the first call is no memory of the second."""
+    small = wt.datasets.make_bilinear_scene(shape=(12, 12), random_state=0)
+    with tempfile.TemporaryDirectory() as folder:
+        wt.unmix(small, "nnls", 3).save(Path(folder) / "maps.tif")
+
+
+def load64(path: Path) -> None:
+    wt.datasets.load_cube(path)
+
+
+def load32(path: Path) -> None:
+    wt.datasets.load_cube(path, dtype=np.float32)
+
+
+def unmix(path: Path) -> None:
+    raw = np.fromfile(path.with_suffix(".img"), "<i2").reshape(SHAPE)
+    forget()
+    wt.unmix(raw, "nnls", 4)
+
+
+def windows(path: Path) -> None:
+    found = wt.unmix(wt.datasets.load_cube(path, rows=slice(0, 64), dtype=np.float32), "nnls", 4)
+    for start in range(64, SHAPE[0], 64):
+        part = wt.datasets.load_cube(path, rows=slice(start, start + 64), dtype=np.float32)
+        found.apply(part).save(path.parent / f"maps_{start}.tif")
+
+
+PARTS = {"load64": load64, "load32": load32, "unmix": unmix, "windows": windows}
+
+
+def one_part(name: str, path: Path) -> None:
+    """In a process of its own: print the peak beyond what was there before, in MB."""
+    warm()
+    raw = np.fromfile(path.with_suffix(".img"), "<i2") if name == "unmix" else None
+    before = forget()
+    del raw
+    PARTS[name](path)
+    print(memory_now()[1] - before)
+
+
+def memory() -> None:
+    whole, part = np.prod(SHAPE) / MB, 94e6 / 2 / MB
+    told = {
+        "load64": ((500, 500, 188), "load_cube of a 94 MB cube", 8 * part),
+        "load32": ((500, 500, 188), "the same, dtype=float32", 4 * part),
+        "unmix": (SHAPE, "unmix, NNLS, 512 x 512 x 200 int16", 4 * whole),
+        "windows": (SHAPE, "apply by windows of 64 rows, and save", 4 * whole),
+    }
+    print("                                           peak beyond import and input     the cube as floats")
+    for name, (shape, words, cube) in told.items():
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "cube.hdr"
+            make_file(path, shape)
+            run = [sys.executable, __file__, "part", name, str(path)]
+            peak = float(subprocess.run(run, capture_output=True, text=True, check=True).stdout.split()[-1])
+        print(f"{words:42s} {peak:8.0f} MB {cube:28.0f} MB", flush=True)
+
+
+def estimate() -> None:
+    planning.time.perf_counter = time.process_time
+    scenes = {
+        "teaching": wt.datasets.make_teaching_scene().drop_bands(75),
+        "bilinear": wt.datasets.make_bilinear_scene(shape=(120, 120), n_endmembers=4, random_state=0),
+        "variable": wt.datasets.make_variable_scene(shape=(70, 70), random_state=0),
+    }
+    quick = {"wahu": {"n_training": 60, "max_iter": 10}}
+    warm()
+    worst = {"seconds": 1.0, "bytes": 1.0}
+    print("scene      method     seconds: foretold  measured  ratio     MB: foretold  measured  ratio")
+    for (name, scene), method in ((item, m) for item in scenes.items() for m in ("nnls", "fcls", "nmf", "wahu")):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            told = wt.estimate_run(scene, method, 4, **quick.get(method, {}))
+            before = forget()
+            start = time.process_time()
+            found = wt.unmix(scene, method, 4, **quick.get(method, {}))
+            spent, peak = time.process_time() - start, (memory_now()[1] - before) * MB
+        del found
+        ratios = {"seconds": told.seconds / spent, "bytes": told.bytes / peak}
+        worst = {key: max(worst[key], ratio, 1 / ratio) for key, ratio in ratios.items()}
+        print(
+            f"{name:10s} {method:8s} {told.seconds:18.2f} {spent:9.2f} {ratios['seconds']:6.2f}"
+            f" {told.bytes / MB:16.0f} {peak / MB:9.0f} {ratios['bytes']:6.2f}",
+            flush=True,
+        )
+    print(f"farthest off: {worst['seconds']:.2f} times in seconds, {worst['bytes']:.2f} times in memory")
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["part"]:
+        one_part(sys.argv[2], Path(sys.argv[3]))
+    else:
+        {"memory": memory, "estimate": estimate}[(sys.argv[1:] or ["memory"])[0]]()
