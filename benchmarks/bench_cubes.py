@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import tracemalloc
 import warnings
 from pathlib import Path
 
@@ -126,11 +127,13 @@ def estimate() -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             told = wt.estimate_run(scene, method, 4, **quick.get(method, {}))
-            before = forget()
             start = time.process_time()
-            found = wt.unmix(scene, method, 4, **quick.get(method, {}))
-            spent, peak = time.process_time() - start, (memory_now()[1] - before) * MB
-        del found
+            wt.unmix(scene, method, 4, **quick.get(method, {}))
+            spent = time.process_time() - start
+            tracemalloc.start()
+            wt.unmix(scene, method, 4, **quick.get(method, {}))
+            peak = tracemalloc.get_traced_memory()[1]
+            tracemalloc.stop()
         ratios = {"seconds": told.seconds / spent, "bytes": told.bytes / peak}
         worst = {key: max(worst[key], ratio, 1 / ratio) for key, ratio in ratios.items()}
         print(
