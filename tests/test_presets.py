@@ -111,7 +111,7 @@ def test_unequal_masses_are_what_marginal_weight_is_for(light):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"marginal_weight": None}, "free_mass needs marginal_weight"),
+        ({"marginal_weight": None}, "marginal_weight must be positive; got None"),
         ({"free_mass": 1}, "free_mass must be True or False; got 1"),
         ({"init_atoms": -np.ones((3, 30))}, "init_atoms must not be negative"),
         ({"free_mass": False}, "init must be one of .* got 'masses'"),
