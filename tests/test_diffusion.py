@@ -573,3 +573,45 @@ def test_a_walk_on_what_is_no_graph_is_refused_by_name(call, message):
     graph = diffusion.neighbor_graph(diffusion.nearest_neighbors(np.random.default_rng(0).random((15, 2)), 4))
     with pytest.raises((ValueError, TypeError), match=message):
         call(graph)
+
+
+# -- a million points
+
+
+def test_every_point_is_stood_for_by_the_nearest_of_those_drawn(rng, monkeypatch):
+    monkeypatch.setattr("wdl_tutorial.diffusion.BLOCK", 500)  # so that the points pass by in many blocks
+    X = rng.normal(size=(300, 4)) + 1e4  # far from the origin, where |x|^2 + |y|^2 - 2xy has few digits left
+    few = diffusion.representatives(X, 40, random_state=1)
+    assert len(np.unique(few.rows)) == 40 and few.rows.max() < 300
+    gap = ((X[:, None] - X[few.rows][None]) ** 2).sum(axis=2)
+    assert np.array_equal(few.nearest, gap.argmin(axis=1))
+    assert np.array_equal(diffusion.representatives(X, 40, random_state=1).rows, few.rows)
+    assert not np.array_equal(diffusion.representatives(X, 40, random_state=2).rows, few.rows)
+
+
+def test_a_drawn_point_stands_for_itself_beside_its_copies():
+    few = diffusion.representatives(np.ones((5, 2)), 3)
+    assert np.array_equal(few.nearest[few.rows], [0, 1, 2])
+    assert np.array_equal(diffusion.representatives(np.ones((5, 2)), 9).nearest, np.arange(5))
+
+
+def test_labels_of_representatives_are_those_of_all_points_where_groups_are_apart(rng):
+    truth = rng.integers(3, size=900)
+    X = 8.0 * np.eye(3)[truth] + rng.normal(size=(900, 3))
+    few = diffusion.representatives(X, 150)
+    land = wt.LAND(n_neighbors=15, n_density_neighbors=8).fit(X[few.rows])
+    labels = land.predict({int(i): int(truth[few.rows[i]]) for i in land.query(3)})[few.nearest]
+    assert (labels == truth).mean() > 0.99
+
+
+@pytest.mark.parametrize(
+    "X, n, message",
+    [
+        (np.ones(3), 2, "X must be"),
+        (np.ones((3, 2)), 0, "n must be an integer of at least 1"),
+        (np.where(np.arange(6) == 3, np.nan, 1.0).reshape(3, 2), 2, "X holds NaN or infinite values"),
+    ],
+)
+def test_points_that_cannot_be_stood_for_are_refused(X, n, message):
+    with pytest.raises(ValueError, match=message):
+        diffusion.representatives(X, n)

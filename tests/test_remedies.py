@@ -71,6 +71,12 @@ def narrow(dtype=F32, **options):  # potentials of 170,000 eps
     return wt.sinkhorn(*ends, LINE, **({"eps": 1e-2, "domain": "log"} | options))
 
 
+def weights_of(dtype, eps):
+    model = wt.WassersteinDictionary(2, cost=wt.GridCost(60), eps=eps, n_iter=3, n_jobs=1)
+    model.atoms_, model.mass_, model.n_features_in_ = TWO.astype(dtype), 1.0, 60
+    return model.transform(DATA.astype(dtype))
+
+
 CASES = {
     "sinkhorn": Case(
         lambda **o: sinkhorn(**({"max_iter": 12} | o)),
@@ -183,6 +189,22 @@ CASES = {
         ),
         "float32 is too narrow for this cost on a line",
         [("Give X as float64", {"dtype": np.float64}), ("or raise eps", {"eps": 5.0})],
+    ),
+    "a grid in float32": Case(
+        lambda dtype=F32, **o: wt.wdl_objective(
+            DATA.astype(dtype),
+            TWO.astype(dtype),
+            np.full((9, 2), 0.5, dtype),
+            wt.GridCost(60),
+            **({"eps": 15.0, "loss": "quadratic", "n_iter": 3} | o),
+        ),
+        "float32 is too narrow for this cost at eps=15: .* log domain, whose every product",
+        [("Give X as float64", {"dtype": np.float64}), ("or raise eps", {"eps": 200.0})],
+    ),
+    "weights in float32": Case(
+        lambda dtype=F32, eps=15.0: weights_of(dtype, eps),
+        "float32 is too narrow for this cost at eps=15",
+        [("Give X as float64", {"dtype": np.float64}), ("or raise eps", {"eps": 200.0})],
     ),
 }
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from ._array import Array, array_namespace, device, to_backend, to_numpy
 from .gradients import softmax_vjp
-from .objective import Problem, evaluate_chunks, locality_costs
+from .objective import Problem, announce_slow, evaluate_chunks, locality_costs
 from .optimize import AdamState, adam_update, cosine
 from .rowwise import minimise_rows, positive
 
@@ -60,9 +60,13 @@ def solve_weights(
     far = locality_costs(problem, atoms) if terms.locality else None
     fit = problem._replace(terms=terms._replace(locality=0.0), starts=None)  # the rest is linear in the weights
 
+    told = False
+
     def function(weights: Array, rows: Array) -> tuple[Array, Array]:
+        nonlocal told
         some = fit._replace(X=xp.take(X, rows, axis=0), importance=xp.take(one, rows, axis=0))
         total = evaluate_chunks(some, atoms, weights)
+        told = told or announce_slow(total.domain, some)
         if far is None:
             return total.values, total.grad_weights
         price = terms.locality * xp.take(far, rows, axis=0)

@@ -357,13 +357,15 @@ def check_terms(terms: Terms, x: Array, cost: AnyCost) -> None:
 
 
 def announce_slow(domain: str, problem: Problem) -> bool:
-    """Say that float32 has sent a line's iterations to the log domain, a loop over the bins; True once said."""
+    """Say that float32 has sent iterations to the log domain, which is slower; True once said."""
     x, kernel = problem.X, problem.kernels[0]
-    narrow = x.dtype == array_namespace(x).float32 and isinstance(kernel, LineKernel)
+    narrow = x.dtype == array_namespace(x).float32
     if domain == "kernel" or len(problem.kernels) == 1 or not narrow:
         return False
+    line = isinstance(kernel, LineKernel)
+    slow = "a slow loop over the bins" if line else "whose every product costs an exponential for each entry"
     warn(
-        f"float32 is too narrow for this cost on a line at eps={kernel.eps:g}: the iterations fell back to the log "
-        "domain, a slow loop over the bins. Give X as float64, or raise eps.",
+        f"float32 is too narrow for this cost{' on a line' if line else ''} at eps={kernel.eps:g}: the iterations fell back "
+        f"to the log domain, {slow}. Give X as float64, or raise eps.",
     )
     return True

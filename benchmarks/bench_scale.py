@@ -1,0 +1,368 @@
+"""From a laptop to a cluster: what is shipped, what a pixel costs, how much memory is taken, and what minibatches find.
+
+    python benchmarks/bench_scale.py [shipped] [transform] [minibatch] [scenes] [memmap] [zarr] [unmix] [killed] [land]
+
+Without arguments: shipped and transform, half a minute. The others take from one to fifteen minutes each. Seconds are of
+CPU, over all threads of the process. `benchmarks/two_hosts.sh` runs "shipped" between two network namespaces.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import sys
+import tempfile
+import threading
+import time
+import warnings
+from pathlib import Path
+
+import joblib
+import numpy as np
+from harness import peak_mb
+
+import wdl_tutorial as wt
+from wdl_tutorial.iterate import Accuracy
+from wdl_tutorial.objective import Terms, evaluate_chunks, problem_for
+from wdl_tutorial.scaling import Variant
+
+BANDS = np.linspace(400.0, 2500.0, 64)
+LINE = wt.LineCost(BANDS, scale=10 / 2100)
+PEAKS = wt.normalize(
+    np.stack(
+        [
+            np.exp(-0.5 * ((BANDS - 700) / 150) ** 2),
+            np.exp(-0.5 * ((BANDS - 1200) / 100) ** 2) + 0.5 * np.exp(-0.5 * ((BANDS - 1900) / 120) ** 2),
+            np.exp(-0.5 * ((BANDS - 2100) / 200) ** 2),
+            0.3 * np.exp(-0.5 * ((BANDS - 500) / 80) ** 2) + np.exp(-0.5 * ((BANDS - 1600) / 150) ** 2),
+        ]
+    )
+    + 0.05
+)
+LINE_SETTINGS = {"cost": LINE, "eps": 0.05, "n_iter": 50}
+
+
+def mixtures(
+    n: int, seed: int, atoms: np.ndarray, settings: dict, rare: float = 0.0, noise: float = 0.02
+) -> np.ndarray:
+    """Barycenters of four atoms with multiplicative noise; the last atom in a share ``rare`` of them only, if given."""
+    rng = np.random.default_rng(seed)
+    weights = rng.dirichlet([0.6] * 4, n)
+    if rare:
+        weights = np.concatenate([rng.dirichlet([0.6] * 3, n), np.zeros((n, 1))], axis=1)
+        chosen = rng.random(n) < rare
+        weights[chosen] = rng.dirichlet([0.5, 0.5, 0.5, 1.5], chosen.sum())
+    P = wt.barycenter(atoms, weights, **settings).histogram if n <= 20_000 else in_parts(atoms, weights, settings)
+    return wt.normalize(P * np.exp(noise * rng.standard_normal(P.shape)))
+
+
+def in_parts(atoms: np.ndarray, weights: np.ndarray, settings: dict) -> np.ndarray:
+    model = dictionary(settings)
+    model.atoms_, model.mass_ = atoms, 1.0
+    return model.inverse_transform(weights)
+
+
+def dictionary(settings: dict, **options) -> wt.WassersteinDictionary:
+    return wt.WassersteinDictionary(4, **(settings | {"tol": None, "n_jobs": 1, "random_state": 0} | options))
+
+
+def with_atoms(model: wt.WassersteinDictionary, atoms: np.ndarray) -> wt.WassersteinDictionary:
+    model.atoms_, model.mass_, model.n_features_in_ = atoms, 1.0, atoms.shape[1]
+    return model
+
+
+def shipped(address: str | None = None) -> None:
+    """Bytes over the loopback for one evaluation of the objective on two Dask workers."""
+    import distributed
+
+    cluster = address or distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None)
+    with distributed.Client(cluster) as client:
+        client.wait_for_workers(2)
+        for n in (3_000, 10_000, 30_000):
+            X, weights = np.full((n, 64), 1 / 64) + 0.0, np.full((n, 4), 0.25)
+            X = wt.normalize(X + 1e-3 * np.random.default_rng(0).random(X.shape))
+            terms = Terms(0.05, "quadratic", 0.0, Accuracy(50), Variant())
+            share = np.full(n, 1 / n)
+            with joblib.parallel_config(backend="dask"), problem_for(X, share, LINE, terms, 4, None, 2) as problem:
+                evaluate_chunks(problem, PEAKS, weights)
+                before, start = traffic(), time.perf_counter()
+                found = evaluate_chunks(problem, PEAKS, weights)
+                seconds, moved = time.perf_counter() - start, traffic() - before
+            here = evaluate_chunks(problem._replace(mapper=map), PEAKS, weights)
+            same = np.array_equal(found.grad_atoms, here.grad_atoms)
+            told = f"{moved / 1e6:.1f} MB for {X.nbytes / 1e6:.1f} MB of rows ({moved / X.nbytes:.1f} x)"
+            print(f"n={n}: {told}, {seconds:.1f} s, same bits {same}")
+    if not address:
+        cluster.close()
+
+
+def traffic() -> int:
+    """Bytes received by all devices, the loopback among them."""
+    lines = Path("/proc/net/dev").read_text().splitlines()[2:]
+    return sum(int(line.split(":")[1].split()[0]) for line in lines)
+
+
+def transform(n: int = 3000) -> None:
+    """Milliseconds a pixel, and how far the weights are from those of tol=1e-6."""
+    X = mixtures(n, 0, PEAKS, LINE_SETTINGS)
+    for name, options in {
+        "quadratic": {"loss": "quadratic"},
+        "kl_reverse": {"loss": "kl_reverse"},
+        "WaHU": {"loss": "wasserstein", "locality": 0.01},
+    }.items():
+        model = with_atoms(dictionary(LINE_SETTINGS, **options), PEAKS)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", wt.ConvergenceWarning)
+            exact = model.transform(X, tol=1e-6, max_iter=400)
+            start = time.process_time()
+            found = model.transform(X, tol=1e-3)
+            cost = (time.process_time() - start) / n
+        gap = np.abs(found - exact).mean()
+        print(
+            f"transform, {name}: {1e3 * cost:.2f} ms a pixel, mean weight off by {gap:.4f}; "
+            f"1e9 pixels on 100 cores {cost * 1e7 / 3600:.1f} h"
+        )
+    for size in (1_000, 10_000):
+        rows = np.tile(X, (4, 1))[:size]
+        model = with_atoms(dictionary(LINE_SETTINGS, loss="quadratic"), PEAKS)
+        start = time.process_time()
+        model.transform(rows, tol=1e-3)
+        print(f"  {size} pixels: {1e3 * (time.process_time() - start) / size:.2f} ms a pixel, peak {peak_mb():.0f} MB")
+
+
+def problem_of_the_notes():
+    x = np.arange(64)
+    bump = lambda mean, sd: np.exp(-0.5 * ((x - mean) / sd) ** 2)  # noqa: E731
+    two, odd = bump(30, 3.0) + 0.5 * bump(45, 3.0), 0.3 * bump(5, 2.0) + bump(38, 2.0)
+    atoms = wt.normalize(np.stack([bump(12, 4.0), two, bump(52, 5.0), odd]) + 0.005)
+    return atoms, {"cost": wt.GridCost(64), "eps": 16.0, "n_iter": 20}, {"loss": "kl_reverse"}
+
+
+def minibatch(seeds: int = 5, n: int = 100_000, steps: int = 400) -> None:
+    """Held-out loss beside that of the true atoms, weights solved again, from 100,000 pixels on disk."""
+    line = (PEAKS, LINE_SETTINGS, {"loss": "quadratic"})
+    grid = problem_of_the_notes()
+    for name, (atoms, settings, loss), batches in (
+        ("grid, KL(x|P)", grid, steps),
+        ("line, quadratic", line, steps // 2),
+    ):
+        ratios, seconds = [], []
+        for seed in range(seeds):
+            with tempfile.TemporaryDirectory() as folder:
+                np.save(Path(folder) / "x.npy", mixtures(n, seed, atoms, settings, rare=0.02))
+                X = np.load(Path(folder) / "x.npy", mmap_mode="r")
+                held = mixtures(1000, 1000 + seed, atoms, settings, rare=0.02)
+                start = time.process_time()
+                model = dictionary(settings, solver="minibatch", max_iter=batches, random_state=seed, **loss).fit(X)
+                seconds.append(time.process_time() - start)
+            best = with_atoms(dictionary(settings, **loss), atoms).score(held, tol=1e-6)
+            ratios.append(model.score(held, tol=1e-6) / best)
+        print(
+            f"minibatch, {name}, {n} pixels, {batches} batches: held-out loss over that of the true atoms: median "
+            f"{np.median(ratios):.3f}, worst {max(ratios):.3f} of {seeds} seeds; {np.median(seconds):.0f} CPU s",
+            flush=True,
+        )
+
+
+def scenes(seconds: float = 60.0) -> None:
+    """WaHU's converged objective on real scenes: minibatches and the full fit at equal CPU, on pixels that neither saw."""
+    real = {
+        "teaching scene": (wt.datasets.make_teaching_scene, 4),
+        "Salinas A": (wt.datasets.load_salinas_a, 4),
+        "Samson": (wt.datasets.load_samson, 3),
+        "Jasper Ridge": (wt.datasets.load_jasper_ridge, 4),
+    }
+    for name, (load, n_atoms) in real.items():
+        scene = load()
+        pixels = np.asarray(scene.pixels(), dtype=float)
+        p = wt.normalize(pixels - min(0.0, pixels.min()) + 1e-9)
+        rng = np.random.default_rng(0)
+        order = rng.permutation(len(p))
+        held, rest = p[order[:200]], p[order[200:]]
+        positions = np.arange(p.shape[1], dtype=float) if scene.wavelengths is None else scene.wavelengths
+        spent = {}
+        for solver in ("full", "minibatch"):
+            model = wt.wahu(positions, recommended=False, n_atoms=n_atoms, random_state=0, n_jobs=1, max_iter=10_000)
+            start = time.process_time()
+            model.set_params(callback=stop_after(start, seconds), solver="adam" if solver == "full" else "minibatch")
+            if solver == "minibatch":
+                model.set_params(max_iter=int(seconds / 0.35))
+                rows = save(rest)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", wt.ConvergenceWarning)
+                model.fit(rest[:1000] if solver == "full" else rows)
+                cost = time.process_time() - start
+                loss = -model.set_params(callback=None).score(held, tol=1e-4)
+            spent[solver] = f"{solver} {loss:.5f} ({cost:.0f} CPU s, {model.n_iter_} steps)"
+        print(f"{name}, {p.shape[1]} bands: held-out loss " + ", ".join(spent.values()), flush=True)
+
+
+def save(X: np.ndarray) -> np.ndarray:
+    path = Path(tempfile.mkdtemp()) / "x.npy"
+    np.save(path, X)
+    return np.load(path, mmap_mode="r")
+
+
+def stop_after(start: float, seconds: float):
+    def callback(*_):
+        if time.process_time() - start > seconds:
+            raise KeyboardInterrupt
+
+    return callback
+
+
+def memmap(n: int = 500_000, limit: int = 600) -> None:
+    """Fit, transform, score, save and resume a memory map under a limit of memory beyond what the imports take."""
+    with tempfile.TemporaryDirectory() as folder:
+        path, few = Path(folder) / "x.npy", mixtures(5000, 0, PEAKS, LINE_SETTINGS)
+        X = np.lib.format.open_memmap(path, "w+", shape=(n, 64))
+        for start in range(0, n, 5000):
+            X[start : start + 5000] = few
+        del X
+        X = np.load(path, mmap_mode="r")
+        used = int(Path("/proc/self/statm").read_text().split()[5]) * resource.getpagesize()
+        resource.setrlimit(resource.RLIMIT_DATA, (used + limit * 2**20, resource.RLIM_INFINITY))
+        settings = LINE_SETTINGS | {"loss": "quadratic", "n_iter": 10}
+        kept = Path(folder) / "kept.npz"
+        options = {"solver": "minibatch", "max_iter": 30, "checkpoint": kept, "checkpoint_every": 10}
+        whole = dictionary(settings, **(options | {"checkpoint": None})).fit(X)
+        start = time.process_time()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", wt.ConvergenceWarning)
+            dictionary(settings, **options, callback=after(15)).fit(X)
+            again = dictionary(settings, **options).fit(X)
+        out = np.lib.format.open_memmap(Path(folder) / "w.npy", "w+", shape=(n, 4))
+        again.transform(X, tol=1e-2, out=out)
+        score = again.score(X[: n // 10], tol=1e-2)
+        again.save(Path(folder) / "model.npz")
+        same = np.array_equal(again.atoms_, whole.atoms_)
+        print(
+            f"memmap of {n} x 64 ({n * 512 / 1e6:.0f} MB) under {limit} MB beyond the imports: fit, stopped, resumed to the "
+            f"bit ({same}), transform, score {score:.2e}, save; {time.process_time() - start:.0f} CPU s, kept "
+            f"{kept.stat().st_size} bytes"
+        )
+
+
+def after(step: int):
+    def callback(iteration, *_):
+        if iteration == step:
+            raise KeyboardInterrupt
+
+    return callback
+
+
+def zarr(n: int = 1_000_000) -> None:
+    """A zarr of n pixels: minibatch fit, lazy weights to zarr on two workers; memory of the driver and of the workers."""
+    import dask.array as da
+    import distributed
+    import zarr as files
+
+    with tempfile.TemporaryDirectory() as folder:
+        few = mixtures(5000, 0, PEAKS, LINE_SETTINGS)
+        held = files.create_array(Path(folder) / "x.zarr", shape=(n, 64), chunks=(10_000, 64), dtype="f8")
+        for start in range(0, n, 10_000):
+            held[start : start + 10_000] = np.concatenate([few, few])[: n - start]
+        settings = LINE_SETTINGS | {"loss": "quadratic", "n_iter": 10}
+        with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
+            with distributed.Client(cluster) as client:
+                X = da.from_zarr(str(Path(folder) / "x.zarr"))
+                start, before = time.perf_counter(), traffic()
+                model = dictionary(settings, solver="minibatch", max_iter=30).fit(X)
+                model.transform(X, tol=1e-2).to_zarr(str(Path(folder) / "w.zarr"))
+                moved, seconds = traffic() - before, time.perf_counter() - start
+                peaks = client.run(worker_peak)
+        weights = files.open_array(Path(folder) / "w.zarr")
+        gap = np.abs(np.asarray(weights[:200]) - model.transform(few[:200], tol=1e-2)).max()
+        print(
+            f"zarr of {n} x 64: fit and lazy transform to zarr, {moved / 1e6:.1f} MB shipped, {seconds:.0f} s; driver "
+            f"{peak_mb():.0f} MB, workers {', '.join(f'{m:.0f}' for m in peaks.values())} MB; weights agree to {gap:.1e}"
+        )
+
+
+def worker_peak() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def unmix(side: int = 1000) -> None:
+    """Memory beyond the cube, and the cost of a pixel."""
+    few = mixtures(5000, 0, PEAKS, LINE_SETTINGS)
+    options = {
+        "n_training": 100,
+        "max_iter": 3,
+        "n_iter": 5,
+        "loss": "quadratic",
+        "locality": 0.0,
+        "setting": "salinas",
+    }
+    for rows, cols in ((32, 32), (100, 100), (side, side)):
+        cube = np.resize(few, (rows * cols, 64)).reshape(rows, cols, 64)
+        before, start = peak_mb(), time.process_time()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            wt.unmix(cube, "wahu", 4, **options)
+        cost, size = (time.process_time() - start) / (rows * cols), cube.nbytes / 2**20
+        print(
+            f"unmix of {rows} x {cols} x 64 ({size:.0f} MB): {peak_mb() - before:.0f} MB more, {1e3 * cost:.2f} ms a pixel",
+            flush=True,
+        )
+
+
+def land(n: int = 1_000_000) -> None:
+    """LAND on representatives beside the exact one on Salinas A; then time and memory for a million pixels."""
+    scene = wt.datasets.load_salinas_a()
+    X, truth = (
+        np.asarray(scene.pixels(), dtype=float),
+        scene.labels[scene.mask] if scene.mask is not None else scene.labels.ravel(),
+    )
+    X, truth = X[truth > 0], truth[truth > 0]
+    exact = labelled(wt.LAND().fit(X), truth, np.arange(len(X)))
+    print(f"LAND, exact, {len(X)} pixels: {(exact == truth).mean():.3f} right with ten labels", flush=True)
+    for few in (500, 1000, 2000):
+        right, agree = [], []
+        for seed in range(5):
+            held = wt.diffusion.representatives(X, few, random_state=seed)
+            k = max(10, round(100 * few / len(X)))
+            mine = labelled(
+                wt.LAND(n_neighbors=k, n_density_neighbors=max(5, k // 5)).fit(X[held.rows]), truth, held.rows
+            )[held.nearest]
+            right.append((mine == truth).mean())
+            agree.append((mine == exact).mean())
+        span = f"{np.median(right):.3f} right ({min(right):.3f} to {max(right):.3f})"
+        print(f"  {few} representatives: {span}, {np.median(agree):.3f} as exact", flush=True)
+    many = np.resize(X[:, ::3], (n, X[:, ::3].shape[1])) * (1 + 0.01 * np.random.default_rng(0).standard_normal((n, 1)))
+    before, start = peak_mb(), time.process_time()
+    held = wt.diffusion.representatives(many, 3000)
+    wt.LAND(n_neighbors=40).fit(many[held.rows]).query(10)
+    seconds, more = time.process_time() - start, peak_mb() - before
+    print(f"LAND on 3000 representatives of {n} pixels, {many.shape[1]} bands: {seconds:.0f} CPU s, {more:.0f} MB more")
+
+
+def labelled(land: wt.LAND, truth: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    return land.predict({int(i): int(truth[rows[i]]) for i in land.query(10)})
+
+
+def killed(times: int = 5) -> None:
+    """A worker killed at random moments changes no bit of a fit."""
+    import distributed
+
+    X = mixtures(2000, 0, PEAKS, LINE_SETTINGS)
+    settings = LINE_SETTINGS | {"loss": "quadratic", "n_iter": 20}
+    alone = dictionary(settings, max_iter=6).fit(X)
+    rng = np.random.default_rng(0)
+    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
+        with distributed.Client(cluster) as client, joblib.parallel_config(backend="dask"):
+            for _ in range(times):
+                client.wait_for_workers(2)
+                pid, moment = list(client.run(os.getpid).values())[rng.integers(2)], rng.uniform(0.1, 4.0)
+                threading.Timer(moment, os.kill, (pid, signal.SIGKILL)).start()
+                found = dictionary(settings, max_iter=6, n_jobs=2).fit(X)
+                print(
+                    f"killed after {moment:.1f} s: same bits {np.array_equal(found.atoms_, alone.atoms_)}", flush=True
+                )
+
+
+if __name__ == "__main__":
+    for part in sys.argv[1:] or ["shipped", "transform"]:
+        name, _, argument = part.partition("=")
+        globals()[name](*([argument if name == "shipped" else int(argument)] if argument else []))
