@@ -241,3 +241,11 @@ def test_sanitising_hides_addresses_sizes_and_times_and_nothing_else():
     assert sanitise("<A object at 0x7f9c8a7550d0>") == "<A object at ADDRESS>"
     assert sanitise("fitted in 12.3 s") == "fitted in TIME"
     assert sanitise("ok: marginals match to 1e-9 on 3 samples") == "ok: marginals match to 1e-9 on 3 samples"
+
+
+@each_chapter
+def test_p_is_a_histogram_and_never_an_exponent(path):
+    """The papers' p for the power is `power`, or the price d and d^2, in every chapter."""
+    for cell in read(path).cells:
+        told = [output.get("text", "") for output in cell.get("outputs", [])]
+        assert not re.search(r"(?<![\w])p\$? ?= ?[12](?![\d.])", "\n".join([cell.source, *told])), cell.source[:80]
