@@ -278,7 +278,7 @@ class Representatives(NamedTuple):
 
 
 def representatives(X: Array, n: int, *, random_state: int = 0) -> Representatives:
-    """A random draw of the points, and for every point the nearest of those drawn: LAND for a million pixels.
+    """A random draw of the points, and for every point the nearest drawn one: LAND for a million pixels.
 
     A graph of a million points takes 5.5 GB, and hours. A draw keeps what LAND goes by, the density and the pieces of the
     data; what it may miss is a material of less than some ``n_density_neighbors`` pixels in the draw. Labels of the drawn

@@ -105,7 +105,7 @@ def _training(method: str, options: dict[str, Any]) -> int:
 
 
 def _by_blocks(method: str, options: dict[str, Any]) -> bool:
-    return method in ("fcls", "nnls", "bilinear") and options.get("endmembers") is not None
+    return method == "wahu" or (method in ("fcls", "nnls", "bilinear") and options.get("endmembers") is not None)
 
 
 def _some(scene: Scene, valid: np.ndarray, size: int) -> Scene:

@@ -843,7 +843,7 @@ def fingerprint(scene: Scene) -> str:
     """The sha256 of the pixels of a scene, its mask and its wavelengths: the same scene has the same."""
     found = hashlib.sha256(repr((scene.cube.shape, scene.cube.dtype.str)).encode())
     for rows in slabs(scene.cube, 8 * int(np.prod(scene.cube.shape[1:]))):
-        found.update(np.ascontiguousarray(scene.cube[rows]))
+        found.update(np.ascontiguousarray(scene.cube[rows]).data)
     found.update(valid_pixels(scene).tobytes())
     found.update(b"" if scene.wavelengths is None else np.asarray(scene.wavelengths, dtype=float).tobytes())
     return found.hexdigest()
