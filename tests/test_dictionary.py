@@ -18,7 +18,8 @@ import pytest
 from conftest import assert_close, gaussian, random_histograms
 
 import wdl_tutorial as wt
-from wdl_tutorial import barycenters, losses, objective, transport
+from wdl_tutorial import barycenters, batches, dictionary, losses, objective, transport
+from wdl_tutorial._fast import line
 from wdl_tutorial.costs import symmetric_part
 from wdl_tutorial.dictionary import WassersteinDictionary
 from wdl_tutorial.iterate import Accuracy
@@ -1624,3 +1625,60 @@ def test_a_fit_whose_first_step_leaves_the_floats_goes_on_with_a_shorter_one():
     ).fit(X)
     assert np.isfinite(model.loss_curve_).all() and model.loss_curve_[-1] <= model.loss_curve_[0]
     assert np.allclose(model.atoms_.sum(axis=1), 1)
+
+
+# ---------------------------------------------------------------------------------------- converged: warm rows, cold loss
+
+
+def test_a_converged_transform_finds_the_weights_of_barycenters_however_many_rows_it_keeps(monkeypatch):
+    true = np.random.default_rng(0).dirichlet([2.0, 2.0], 7)
+    fit = model(n_iter=None, max_iter=1, init_atoms=path()[[0, -1]]).fit(path())
+    X = wt.normalize(wt.barycenter(fit.atoms_, true, LINE, eps=2.0, tol=1e-11).histogram)
+    found = fit.transform(X, tol=1e-9)
+    assert np.abs(found - true).max() < 1e-3
+    monkeypatch.setattr(batches, "KEPT_ELEMENTS", 2 * 2 * BINS)  # two rows at a time
+    assert np.abs(fit.transform(X, tol=1e-9) - found).max() < 1e-5
+
+
+def test_the_rows_of_a_converged_transform_go_on_from_where_they_ended(monkeypatch):
+    spent, evaluate, steps = {}, batches.evaluate_rows, line.barycenter_iteration
+    for name in ("warm", "cold"):
+        count, spent[name] = [], []
+
+        def counted(problem, rows, atoms, weights, ends, name=name, count=count):
+            before = sum(count)
+            found = evaluate(problem, rows, atoms, weights, ends if name == "warm" else None)
+            spent[name].append((sum(count) - before) / len(rows))
+            return found
+
+        def counting(*given, count=count):
+            made, x = steps(*given)
+
+            def problem(rows):
+                plain = made(rows)
+                return lambda x, state: count.append(x.shape[0]) or plain(x, state)
+
+            return problem, x
+
+        monkeypatch.setattr(batches, "evaluate_rows", counted)
+        monkeypatch.setattr(line, "barycenter_iteration", counting)
+        model(n_iter=None, max_iter=2).fit(path()).transform(path(5))
+    warm, cold = (np.array(spent[name]) for name in ("warm", "cold"))
+    assert warm[0] == cold[0] and len(warm) > 1
+    assert warm[-1] < 0.7 * cold[-1]
+
+
+def test_a_fit_whose_strict_loss_has_left_the_floats_keeps_the_one_it_reached(monkeypatch):
+    evaluate = dictionary.evaluate_chunks
+
+    def fails(problem, *given, **options):
+        if problem.terms.accuracy.tol == dictionary.COLD_TOL:
+            raise FloatingPointError("left the range of its floating type.")
+        return evaluate(problem, *given, **options)
+
+    monkeypatch.setattr(dictionary, "evaluate_chunks", fails)
+    with pytest.warns(
+        UserWarning, match=r"loss_ is the value to sinkhorn_tol=1e-05: to 1e-09 there was none. left the"
+    ):
+        fit = model(n_iter=None, sinkhorn_tol=1e-5, max_iter=3).fit(path())
+    assert fit.loss_ == min(fit.loss_curve_)

@@ -242,6 +242,12 @@ def test_a_scene_of_text_is_refused():
         wt.unmix("salinas", "fcls", 3)
 
 
+def test_wahu_of_a_scene_converges_and_the_papers_fifty_iterations_have_to_be_asked_for(scene):
+    quick = {"n_training": 9, "max_iter": 1}
+    assert wt.unmix(scene, "wahu", **quick).model.n_iter is None
+    assert wt.unmix(scene, "wahu", recommended=False, **quick).model.n_iter == 50
+
+
 def test_the_recommended_start_finds_the_atoms_of_fig_2_and_draws_nothing():
     path = wt.datasets.make_gaussian_path(n_samples=17)
     first, other = (

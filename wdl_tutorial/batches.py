@@ -14,14 +14,16 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ._array import Array, array_namespace, device, to_backend, to_numpy
+from .chunks import slices
 from .gradients import softmax_vjp
-from .objective import Problem, announce_slow, evaluate_chunks, locality_costs
+from .objective import Problem, announce_slow, evaluate_chunks, evaluate_rows, locality_costs
 from .optimize import AdamState, adam_update, cosine
-from .rowwise import minimise_rows, positive
+from .rowwise import RowResult, minimise_rows, positive
 
 LAST_RATE = 0.03  # of the first learning rate: what the cosine of a minibatch fit ends with
 REACH = 0.02  # of the way to an atom: how far apart the gradients are whose difference is a curvature
 WINDOW = 50  # batches whose mean loss is compared with that of as many before
+KEPT_ELEMENTS = 1 << 23  # of the scalings that the rows of a converged problem keep between evaluations
 
 
 class Solved(NamedTuple):
@@ -53,24 +55,13 @@ def solve_weights(
 
     Each starts a tenth of the way to the middle from the point of a lattice whose barycenter is nearest, with the curvature
     that the objective has there for a sample that is that barycenter: a few evaluations for each point of the lattice save
-    a dozen for every row.
+    a dozen for every row. Converged runs of a row start where those of its last evaluation have ended.
     """
     X, terms, xp = problem.X, problem.terms, array_namespace(problem.X, atoms)
     one = xp.ones((X.shape[0],), dtype=X.dtype, device=device(X))
     far = locality_costs(problem, atoms) if terms.locality else None
-    fit = problem._replace(terms=terms._replace(locality=0.0), starts=None)  # the rest is linear in the weights
-
-    told = False
-
-    def function(weights: Array, rows: Array) -> tuple[Array, Array]:
-        nonlocal told
-        some = fit._replace(X=xp.take(X, rows, axis=0), importance=xp.take(one, rows, axis=0))
-        total = evaluate_chunks(some, atoms, weights)
-        told = told or announce_slow(total.domain, some)
-        if far is None:
-            return total.values, total.grad_weights
-        price = terms.locality * xp.take(far, rows, axis=0)
-        return total.values + xp.sum(weights * price, axis=1), total.grad_weights + price
+    rest = terms._replace(locality=0.0)  # the locality is linear in the weights
+    fit, told = problem._replace(terms=rest, importance=one, starts=None), False
 
     near = lattice.histogram
     gap = xp.sum(near * near, axis=1)[None, :] - 2 * (X @ xp.matrix_transpose(near))  # |x - p|^2 but for |x|^2
@@ -79,8 +70,26 @@ def solve_weights(
     start = 0.9 * start + 0.1 / atoms.shape[0]
     bent, place = _curvature(fit, atoms, start, like), to_backend(place, X)
     start, bent = xp.take(start, place, axis=0), xp.take(bent, place, axis=0)
-    found = minimise_rows(function, start, bent, tol=tol, floor=floor, max_iter=max_iter, on_settled=on_settled)
-    return Solved(*found)
+    options = {"tol": tol, "floor": floor, "max_iter": max_iter, "on_settled": on_settled}
+
+    def solved(part: slice) -> RowResult:
+        ends = None
+
+        def function(weights: Array, rows: Array) -> tuple[Array, Array]:
+            nonlocal ends, told
+            rows = rows + part.start
+            total, ends = evaluate_rows(fit, rows, atoms, weights, ends)
+            told = told or announce_slow(total.domain, fit)
+            if far is None:
+                return total.values, total.grad_weights
+            price = terms.locality * xp.take(far, rows, axis=0)
+            return total.values + xp.sum(weights * price, axis=1), total.grad_weights + price
+
+        return minimise_rows(function, start[part, :], bent[part, ...], **options)
+
+    n, most = X.shape[0], max(1, KEPT_ELEMENTS // (atoms.shape[0] * atoms.shape[1]))
+    parts = slices(n, most if terms.accuracy.n_iter is None else n)
+    return Solved(*(xp.concat(column, axis=0) for column in zip(*(solved(part) for part in parts))))
 
 
 def _curvature(fit: Problem, atoms: Array, weights: Array, like: Array) -> Array:

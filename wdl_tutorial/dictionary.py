@@ -677,7 +677,7 @@ class WassersteinDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
                     self._keep(fit.problem.X, Best(math.inf, params, restart), [], converged=False)
                 self._descend(fit, params, state, curve, restart, bar)
         if self.n_iter is None and self.sinkhorn_tol > COLD_TOL:
-            best = self._best._replace(value=self._strict_value(fit.problem, self._best.params))
+            best = self._best._replace(value=self._strict_value(fit.problem, self._best.params, self._best.value))
             self._keep(fit.problem.X, best, self.loss_curve_, converged=self.converged_)
         if self.tol is not None and not self.converged_ and not self._misled:
             warn(
@@ -742,11 +742,20 @@ class WassersteinDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         with problem_for(X, importance, cost, terms, self.n_atoms, self.chunk_size, self.n_jobs) as problem:
             return evaluate_chunks(problem, *self._unlog(params)).value
 
-    def _strict_value(self, problem: Problem, params: Params) -> float:
-        """The converged objective from b = 1, to a tolerance that no setting loosens: what the fit has reached."""
+    def _strict_value(self, problem: Problem, params: Params, reached: float) -> float:
+        """The converged objective from b = 1, to a tolerance that no setting loosens: what the fit has reached.
+
+        Where the domain that the fit has run in cannot give it, which nothing but the tighter tolerance has changed, the
+        value ``reached`` stands, and that is said.
+        """
         accuracy = problem.terms.accuracy._replace(tol=COLD_TOL)
-        strict = problem._replace(terms=problem.terms._replace(accuracy=accuracy), starts=None)
-        return evaluate_chunks(strict, *self._unlog(params)).value
+        kernels = problem.kernels[:1] if self.domain_ == "kernel" else problem.kernels
+        strict = problem._replace(terms=problem.terms._replace(accuracy=accuracy), starts=None, kernels=kernels)
+        try:
+            return evaluate_chunks(strict, *self._unlog(params)).value
+        except FloatingPointError as error:
+            warn(f"loss_ is the value to sinkhorn_tol={self.sinkhorn_tol:g}: to {COLD_TOL:g} there was none. {error}")
+            return reached
 
     def _settled(self, state: Any, curve: list[float], window: int) -> bool:
         if getattr(state, "stalled", False):

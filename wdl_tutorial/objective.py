@@ -242,6 +242,37 @@ def evaluate_chunks(
     )
 
 
+class Ends(NamedTuple):
+    """Where the converged runs of some rows have ended, row by row."""
+
+    rows: Array  # (n,) increasing
+    starts: Starts
+
+
+def evaluate_rows(
+    problem: Problem, rows: Array, atoms: Array, weights: Array, ends: Ends | None = None
+) -> tuple[Total, Ends | None]:
+    """The objective of these rows of a problem without a locality, whose converged runs start from their own last ``ends``.
+
+    ``rows`` increase and are among those of ``ends``; the new ends are handed back.
+    """
+    xp = array_namespace(problem.X, atoms, weights)
+    some = problem._replace(X=xp.take(problem.X, rows, axis=0), importance=xp.take(problem.importance, rows, axis=0))
+    if problem.terms.accuracy.n_iter is not None:
+        return evaluate_chunks(some, atoms, weights), None
+    some = some._replace(starts={})
+    if ends is not None:
+        there = xp.searchsorted(ends.rows, rows)
+        held = [None if x is None else xp.take(x, there, axis=0) for x in ends.starts]
+        some.starts.update(
+            {part.start: Starts(*(x if x is None else x[part, ...] for x in held)) for part in some.parts()}
+        )
+    total = evaluate_chunks(some, atoms, weights)
+    columns = zip(*(some.starts[part.start] for part in some.parts()))
+    joined = (None if column[0] is None else xp.concat(column, axis=0) for column in columns)
+    return total, Ends(rows, Starts(*joined))
+
+
 def locality_costs(problem: Problem, atoms: Array) -> Array:
     """W(x_i, atom_j) (n_samples, n_atoms): what the locality charges for a unit of weight, whatever the weights are."""
     one = partial(_locality_costs, Known(problem.terms, problem.kernels, atoms))
