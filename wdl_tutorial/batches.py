@@ -107,9 +107,8 @@ def _curvature(fit: Problem, atoms: Array, weights: Array, like: Array) -> Array
         (evaluate_chunks(fit, atoms, (1 - REACH) * weights + REACH * eye[j, :][None, :]).grad_weights - here) / REACH
         for j in range(m)
     ]
-    across = (
-        eye[None, :, :] - weights[:, None, :]
-    )  # row j leads to atom j; any change that sums to zero is a sum of them
+    # row j leads to atom j; any change that sums to zero is a sum of such
+    across = eye[None, :, :] - weights[:, None, :]
     hessian = xp.stack(rows, axis=1) @ xp.matrix_transpose(across)
     scale = xp.max(xp.abs(xp.where(xp.isfinite(here), here, xp.ones_like(here))), axis=1)[:, None, None]
     return positive(hessian, (scale + 1e-300) * eye[None, :, :] + xp.zeros_like(hessian))

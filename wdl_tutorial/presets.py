@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ._array import as_float, to_numpy
-from ._checks import number, real_array
+from ._checks import number, real_array, squarable
 from .costs import LineCost, eps_for_blur, priced_gaps
 from .dictionary import WassersteinDictionary
 from .objective import wdl_objective
@@ -215,7 +215,7 @@ def unbalanced_wahu(
     if atoms is None:
         model.fit(X)
         return MassDictionary(model.atoms_, model.weights_, model.inverse_transform(model.weights_), model.loss_curve_)
-    atoms = real_array("atoms", atoms)
+    atoms = squarable("atoms", real_array("atoms", atoms))
     if atoms.shape != (n_atoms, X.shape[1]) or not (atoms >= 0).all():
         raise ValueError(
             f"atoms must have shape {(n_atoms, X.shape[1])} and nothing negative or NaN; got {atoms.shape}."
