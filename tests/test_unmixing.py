@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 
 import wdl_tutorial as wt
+from wdl_tutorial import iterate, unmixing
 from wdl_tutorial.unmixing import METHODS, SETTINGS, unbalanced_wahu, wahu
 
 SMALL = {
@@ -615,3 +618,17 @@ def test_options_of_no_method_are_told_the_methods(method):
 def test_unbalanced_wahu_without_a_price_is_told_so():
     with pytest.raises(ValueError, match=r"^marginal_weight must be positive; got None. None is balanced=True"):
         wt.wahu(range(9), balanced=False, marginal_weight=None)
+
+
+@pytest.mark.parametrize(
+    ("terminal", "patience", "verbose", "seen"),
+    [(True, 0.0, None, True), (True, 60.0, None, False), (False, 0.0, None, False), (False, 60.0, True, True)]
+    + [(True, 0.0, False, False)],
+)
+def test_a_bar_is_shown_in_a_terminal_for_what_takes_long(terminal, patience, verbose, seen, monkeypatch, capsys):
+    monkeypatch.setattr(iterate, "PATIENCE", patience)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal, raising=False)
+    monkeypatch.setattr(unmixing, "BLOCK", 8 * 188 * 10)
+    wt.unmix(wt.datasets.make_bilinear_scene(shape=(8, 8), random_state=0), "nnls", 3, verbose=verbose)
+    told = capsys.readouterr().err
+    assert ("nnls: 100%" in told and "64/64" in told) == seen, told

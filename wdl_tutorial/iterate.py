@@ -11,6 +11,7 @@ import itertools
 import math
 import sys
 import threading
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -441,12 +442,22 @@ def deprecated(name: str, instead: str, *, until: str) -> None:
     warn(f"{name} is deprecated and will be gone in version {until}. Use {instead}.", DeprecationWarning)
 
 
+PATIENCE = 3.0  # seconds after which a run shows a bar by itself
+
+
 @contextmanager
-def progress(total: int, what: str, unit: str, *, shown: bool) -> Iterator[Any]:
-    """A progress bar that ends full where the work ends early: what has settled is done, not a tenth done."""
+def progress(total: int, what: str, unit: str, *, shown: bool | None) -> Iterator[Any]:
+    """A progress bar that ends full where the work ends early: what has settled is done, not a tenth done.
+
+    ``shown`` is True, False, or None: in a terminal, for what takes longer than :data:`PATIENCE` seconds.
+    """
     from tqdm.auto import tqdm
 
-    with tqdm(total=total, desc=what, unit=unit, disable=not shown) as bar:
+    wait = 0.0 if shown else PATIENCE
+    disable = not sys.stderr.isatty() if shown is None else not shown
+    start = time.monotonic()
+    with tqdm(total=total, desc=what, unit=unit, disable=disable, delay=wait) as bar:
         yield bar
         bar.total = bar.n
-        bar.refresh()
+        if time.monotonic() - start > wait:
+            bar.refresh()

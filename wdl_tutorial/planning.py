@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 import tracemalloc
 import warnings
@@ -12,9 +13,11 @@ import numpy as np
 from ._checks import choice
 from .rawfiles import gigabytes, memory_available
 from .scenes import Scene, as_scene, valid_pixels
-from .unmixing import BLOCK, METHODS, unmix
+from .unmixing import BLOCK, MANY, METHODS, unmix
 
 FIRST = 400  # pixels of the smaller of the two runs that are timed
+TRAINED = {"wahu": 1000, "wahu_unbalanced": 300}  # methods that learn from some pixels: from how many
+LEARNED_FROM = 50  # of them, in the runs that are timed
 
 
 class Estimate(NamedTuple):
@@ -48,8 +51,9 @@ def estimate_run(
     """How long will ``unmix`` take on this machine, and how much memory? Told without running it whole.
 
     Two runs on parts of the scene, of some hundred pixels and of some more, are timed, and a straight line through them
-    is followed to the number of pixels: learning costs the same for many pixels ("wahu" learns from ``n_training`` of
-    them), the rest grows with them. Memory is what those runs allocate, likewise. Where the parts are not typical of
+    is followed to the number of pixels; "wahu", which learns from ``n_training`` of them, is timed on fewer, and both
+    its costs are followed. Memory is what those runs allocate, likewise; where pixels are unmixed block by block it does
+    not grow with them. Where the parts are not typical of
     the scene, or a fit stops early, it takes another time.
 
     Parameters
@@ -76,36 +80,48 @@ def estimate_run(
         choice("method", method, tuple(METHODS))
     scene = as_scene(scene)
     valid = np.flatnonzero(valid_pixels(scene))
-    n = valid.size
-    first = min(n, max(FIRST, 4 * scene.cube.shape[-1], _training(method, options)))
-    sizes = sorted({min(first, n), min(3 * first, n)})
-    runs = [
-        _timed(_some(scene, valid, size), method, n_endmembers, random_state, options) for size in [sizes[0], *sizes]
-    ][1:]
-    if len(runs) == 1 or sizes[-1] == n:
-        return Estimate(runs[-1][0], int(runs[-1][1]), method, n, tuple((s, t) for s, (t, _) in zip(sizes, runs)))
-    (t0, m0), (t1, m1) = runs
-    step = (n - sizes[1]) / (sizes[1] - sizes[0])
-    seconds = t1 + max(t1 - t0, 0.0) * step
-    block = BLOCK // 8 / scene.cube.shape[-1]  # what is unmixed block by block does not grow beyond a block
-    memory = (
-        m1 + max(m1 - m0, 0.0) * step
-        if not _by_blocks(method, options)
-        else m1
-        + max(m1 - m0, 0.0) * min(step, max(0.0, (block - sizes[1]) / (sizes[1] - sizes[0])))
-        + 8.0 * (n - sizes[1]) * 8
-    )
+    run = functools.partial(_timed, method=method, n=n_endmembers, seed=random_state)
+    if method in TRAINED and valid.size > 3 * LEARNED_FROM:
+        return _of_trained(scene, valid, method, run, options)
+    n, bands = valid.size, scene.cube.shape[-1]
+    first = min(n, max(FIRST, 4 * bands))
+    sizes = sorted({first, min(3 * first, n)})
+    run(_some(scene, valid, first), options=options, memory=False)  # the first call imports
+    runs = [run(_some(scene, valid, size), options=options) for size in sizes]
+    seconds, memory = runs[-1]
+    if sizes[-1] < n:
+        seconds += max(seconds - runs[0][0], 0.0) * (n - sizes[1]) / (sizes[1] - sizes[0])
+        share = memory / (sizes[1] * bands)  # bytes for each value of the pixels
+        memory = share * n * bands
+        if _by_blocks(method, scene, options):
+            maps = 8.0 * n * (2 * (n_endmembers or 4) + 3)
+            memory = min(memory, share * BLOCK / 8 + maps)
     return Estimate(seconds, int(memory), method, n, tuple((s, t) for s, (t, _) in zip(sizes, runs)))
 
 
-def _training(method: str, options: dict[str, Any]) -> int:
-    """Pixels that a method learns from, however many there are."""
-    usual = {"wahu": 1000, "wahu_unbalanced": 300}.get(method, 0)
-    return int(options.get("n_training", usual)) if usual else 0
+def _of_trained(scene: Scene, valid: np.ndarray, method: str, run: Any, options: dict[str, Any]) -> Estimate:
+    """Of a method that learns from some pixels and unmixes all: what a pixel more costs of either kind, from three runs."""
+    n, a = valid.size, LEARNED_FROM
+    training = min(int(options.get("n_training", TRAINED[method])), n)
+    plan = [(a, a), (3 * a, a), (3 * a, 3 * a)]  # pixels, and how many of them are learned from
+    runs = [run(_some(scene, valid, size), options=options | {"n_training": some}) for size, some in plan]
+    followed = [
+        n,
+        n if method != "wahu" else min(n, BLOCK // 8 // scene.cube.shape[-1]),
+    ]  # its weights come block by block
+    seconds, memory = (
+        one + max(two - one, 0.0) * (upto - a) / (2 * a) + max(three - two, 0.0) * (training - a) / (2 * a)
+        for one, two, three, upto in zip(*runs, followed)
+    )
+    memory += 8.0 * (n - followed[1]) * 12  # their maps
+    return Estimate(max(seconds, 0.0), int(memory), method, n, tuple((s, t) for (s, _), (t, _) in zip(plan, runs)))
 
 
-def _by_blocks(method: str, options: dict[str, Any]) -> bool:
-    return method == "wahu" or (method in ("fcls", "nnls", "bilinear") and options.get("endmembers") is not None)
+def _by_blocks(method: Any, scene: Scene, options: dict[str, Any]) -> bool:
+    """Whether no step sees all pixels at once, so that memory does not grow with them."""
+    given = options.get("endmembers") is not None
+    vca = options.get("corners", "vca") == "vca" and scene.cube.size > MANY
+    return method in ("fcls", "nnls", "bilinear", "sparse") and (given or vca)
 
 
 def _some(scene: Scene, valid: np.ndarray, size: int) -> Scene:
@@ -115,20 +131,22 @@ def _some(scene: Scene, valid: np.ndarray, size: int) -> Scene:
     return scene._replace(cube=cube, mask=None, labels=None, abundances=None, extra=None)
 
 
-def _timed(scene: Scene, method: str, n: int | None, seed: int, options: dict[str, Any]) -> tuple[float, float]:
+def _timed(
+    scene: Scene, *, method: Any, n: int | None, seed: int, options: dict[str, Any], memory: bool = True
+) -> tuple[float, float]:
     """Seconds of a run, and bytes at its peak; the clock runs without the tracer, which slows it."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         start = time.perf_counter()
-        unmix(scene, method, n, random_state=seed, **options)
+        unmix(scene, method, n, random_state=seed, verbose=False, **options)
         seconds = time.perf_counter() - start
         tracing = tracemalloc.is_tracing()
         if not tracing:
             tracemalloc.start()
         before = tracemalloc.get_traced_memory()[0]
         tracemalloc.reset_peak()
-        if seconds < 20:
-            unmix(scene, method, n, random_state=seed, **options)
+        if memory and seconds < 20:
+            unmix(scene, method, n, random_state=seed, verbose=False, **options)
         peak = tracemalloc.get_traced_memory()[1] - before
         if not tracing:
             tracemalloc.stop()

@@ -294,7 +294,7 @@ def doubt(
     if len(given) * len(seeds) < 2:
         raise ValueError(f"doubt needs two runs at least; got {len(given)} methods and {len(seeds)} seeds.")
     plan = [(method, seed, chosen) for method, chosen in given.items() for seed in seeds]
-    run = functools.partial(unmix, scene, n_endmembers=n_endmembers, mask=mask)
+    run = functools.partial(unmix, scene, n_endmembers=n_endmembers, mask=mask, verbose=False)
     calls = [functools.partial(run, method=m, random_state=seed, **(options | chosen)) for m, seed, chosen in plan]
     runs = one_by_one(tqdm(calls, desc="doubt", disable=not verbose))
     if len(runs) < len(plan) or runs[-1].interrupted:

@@ -38,7 +38,7 @@ from ._checks import (
 )
 from .blocks import slabs
 from .histograms import area_fractions, band_widths, normalize
-from .iterate import ConvergenceWarning, warn
+from .iterate import ConvergenceWarning, progress, warn
 from .libraries import Spectra, load_usgs_sample
 from .presets import RECOMMENDED, SETTINGS, MassDictionary, unbalanced_wahu, wahu  # noqa: F401  (their first home)
 from .scenes import Geo, Scene, as_scene, check_maps, valid_pixels
@@ -671,7 +671,7 @@ def unmix(
     *,
     mask: Any = None,
     random_state: int = 0,
-    verbose: bool = False,
+    verbose: bool | None = None,
     **options: Any,
 ) -> Unmixing:
     """Unmix a scene by one method: whose light, and how much of it, is in every pixel?
@@ -704,8 +704,8 @@ def unmix(
         True where a pixel is to be unmixed, beside the mask that the scene has.
     random_state : int
         Seed of every draw.
-    verbose : bool
-        Show a progress bar.
+    verbose : bool, optional
+        Show a progress bar. Not given: in a terminal, for what takes more than a few seconds.
     **options : any
         Of the method. ``endmembers`` may be an array, shape (n_endmembers, n_bands), a :class:`Spectra` whose bands are
         those of the scene, or names: of the scene's own endmembers, or of :func:`load_usgs_sample`, which is then
@@ -751,7 +751,8 @@ def unmix(
             f"endmember {below[0]} (0-based) is negative in every band (about {np.median(learned.endmembers[below[0]]):g}): "
             "pixels of fill were not masked. Give mask=..., or load_cube(..., fill=...).",
         )
-    return _finished(scene, name, learned, start, _settings(scene, name, n, random_state, options))
+    settings = _settings(scene, name, n, random_state, options)
+    return _finished(scene, name, learned, start, settings, verbose=verbose)
 
 
 def _finished(
@@ -761,13 +762,14 @@ def _finished(
     start: float,
     settings: dict[str, Any],
     names: tuple[str, ...] | None = None,
+    verbose: bool | None = None,
 ) -> Unmixing:
     """The pixels unmixed block by block, put back into maps, and measured."""
     n_valid, bundles, fitted = int(valid_pixels(scene).sum()), [], learned.fitted
     abundances, error = np.empty((n_valid, len(learned.endmembers))), np.empty(n_valid)
     square, power, angle = 0.0, 0.0, 0.0
     whole = None if fitted is None or learned.rebuild else learned.reconstruct()
-    for part, x in _blocks(scene):
+    for part, x in _shown(_blocks(scene), n_valid, method, verbose if fitted is None else False):
         if fitted is None:
             rows = _quietly(learned.rows, x)
             bundles += [] if rows.bundle is None else [rows.bundle]
@@ -810,6 +812,16 @@ def _finished(
         scene,
         learned._replace(fitted=None),
     )
+
+
+def _shown(
+    blocks: Iterator[tuple[slice, np.ndarray]], n: int, method: str, shown: bool | None
+) -> Iterator[tuple[slice, np.ndarray]]:
+    """The blocks, counted in pixels on a bar."""
+    with progress(n, method, "pixel", shown=shown) as bar:
+        for part, x in blocks:
+            yield part, x
+            bar.update(len(x))
 
 
 def _settings(scene: Scene, method: str, n: int, seed: Any, options: dict[str, Any]) -> dict[str, Any]:
