@@ -140,22 +140,26 @@ def mean_psnr(x: np.ndarray, y: np.ndarray) -> float:
 def heart_dictionary(x: np.ndarray, shape: tuple[int, int], n_steps: int, **options) -> WassersteinDictionary:
     """The paper's settings: constant atoms, random weights, zeta = N / (100 M), 25 iterations; gamma = 2 on 240 x 272."""
     return WassersteinDictionary(
-        4, cost=GridCost(shape), eps=heart_eps(shape), n_iter=25, init="uniform",
+        4, cost=GridCost(shape), eps=options.pop("eps", heart_eps(shape)), n_iter=25, init="uniform",
         init_weights=normalize(np.random.default_rng(0).random((len(x), 4))),
         weight_scale=100 * len(x) / x.shape[1], max_iter=n_steps, tol=None, **options,
     )  # fmt: skip
 
 
 def heart(part: Part, quick: bool) -> Numbers:
-    """Fig. 10: the 13 frames at a quarter of the resolution, 4 atoms, gamma = 2 / 16, 60 steps."""
+    """Fig. 10: the 13 frames at a quarter of the resolution, 4 atoms, gamma = 2 / 16 and .5 of its pixels, 60 steps."""
     x, shape = heart_frames(4)
 
-    def one() -> dict:
-        model = heart_dictionary(x, shape, 5 if quick else 60).fit(x)
+    def one(eps: float) -> dict:
+        model = heart_dictionary(x, shape, 5 if quick else 60, eps=eps).fit(x)
         rebuilt = model.inverse_transform(model.weights_)
-        return {"psnr": mean_psnr(x, rebuilt), "turns": abs(turns(model.weights_))}
+        alone = [barycenter(row[None], [1.0], GridCost(shape), eps=eps, n_iter=25).histogram for row in x]
+        psnr = {"psnr": mean_psnr(x, rebuilt), "alone": mean_psnr(x, np.stack(alone))}
+        return psnr | {"turns": abs(turns(model.weights_))}
 
-    return {"mean_frame": mean_psnr(x, np.tile(x.mean(axis=0), (len(x), 1)))} | part("four atoms", one)
+    found = {"mean_frame": mean_psnr(x, np.tile(x.mean(axis=0), (len(x), 1)))}
+    wide = part("four atoms, gamma .5", one, 0.5)
+    return found | part("four atoms", one, heart_eps(shape)) | {f"wide_{key}": value for key, value in wide.items()}
 
 
 def heart_whole(part: Part, quick: bool) -> Numbers:
@@ -242,6 +246,7 @@ def faces(part: Part, quick: bool) -> Numbers:
     return found
 
 
+OWN_ATOM = "resemble: four atoms rebuild a frame at least as well as the frame does as its own only atom"
 SIMULATED = "Simulated by Fourier optics: the paper's Euclid-like images are not public."
 OTHERS = "Twenty small faces of many people; the paper's are one person with five expressions, and may not be shipped."
 
@@ -352,10 +357,26 @@ ROWS = [
         "The path goes around {turns} time(s); PSNR {psnr:.1f} dB (the mean frame: {mean_frame:.1f}).",
         Rule(between("turns", 1, 1, "the path goes around once")),
         "Squares of four by four pixels averaged, gamma in proportion (2 / 16): a blur of a quarter of a pixel. The "
-        "paper prints no PSNR; the next row has the whole frames.",
+        "paper prints no PSNR; the next rows have another gamma, and the whole frames.",
         heart,
         ("cardiac",),
         said={"turns": 1},
+    ),
+    Row(
+        PAPER,
+        "Figure 10, gamma = .5",
+        "Four atoms rebuild a beating heart; the path of its weights is a cycle.",
+        "The path goes around {wide_turns} time(s); PSNR {wide_psnr:.1f} dB (the mean frame: {mean_frame:.1f}; a frame that "
+        "is its own only atom: {wide_alone:.1f}).",
+        Rule(
+            between("wide_turns", 1, 1, "the path goes around once"),
+            holds(OWN_ATOM, lambda found: found["wide_psnr"] >= found["wide_alone"]),
+        ),
+        "The small frames again, with a blur of half a pixel. Several sharp atoms can rebuild what one cannot: the blur of "
+        "eps is taken off when atoms are learned.",
+        heart,
+        ("cardiac",),
+        said={"wide_turns": 1, "wide_psnr": 34.0, "wide_alone": 29.2},
     ),
     Row(
         PAPER,
@@ -366,13 +387,11 @@ ROWS = [
         "{mean_frame:.1f}.",
         Rule(
             between("turns", 1, 1, "the path goes around once"),
-            holds(
-                "four atoms rebuild a frame at least as well as the frame itself does as an atom",
-                lambda found: found["psnr"] >= found["alone"],
-            ),
+            holds(OWN_ATOM, lambda found: found["psnr"] >= found["alone"]),
         ),
         "Gamma = 2 blurs by a pixel, and that limits the PSNR more than the number of atoms does: even the mean of "
-        "all frames, which is not blurred, is nearer. The paper prints no PSNR.",
+        "all frames, which is not blurred, is nearer. The paper prints no PSNR, and what it calls resembling is not said: a "
+        "frame as its own atom is what eps leaves of it.",
         heart_whole,
         ("cardiac",),
         said={"turns": 1, "psnr": 25.0, "alone": 23.8},
