@@ -11,7 +11,7 @@ import pytest
 from conftest import assert_close
 from scipy.io import savemat
 
-from wdl_tutorial import rawfiles
+from wdl_tutorial import cubefiles, rawfiles
 from wdl_tutorial.cubefiles import SceneFile, cache_folder, data_folder, locate, read_mat
 from wdl_tutorial.datasets import load_cube
 
@@ -438,6 +438,27 @@ def test_a_damaged_struct_does_not_end_the_process_where_it_is_not_asked_for(tmp
     )
     done = subprocess.run([sys.executable, "-c", code, str(tmp_path / "x.mat")], capture_output=True, text=True)
     assert done.stdout.strip() == "(3, 4, 5) ['cube']", done.stderr
+
+
+def test_a_damaged_struct_that_is_asked_for_by_name_is_one_error(tmp_path, cube):
+    savemat(tmp_path / "x.mat", {"s": {"field_one": cube, "field_two": "text"}})
+    whole = (tmp_path / "x.mat").read_bytes()
+    at, refused = whole.index(b"field_one"), 0
+    for k in (40, 48, 56):
+        (tmp_path / "x.mat").write_bytes(whole[: at + k] + b"\x05" + whole[at + k + 1 :])
+        try:
+            load_cube(tmp_path / "x.mat", dataset="s.field_one")
+        except ValueError as error:
+            assert "x.mat" in str(error) and ("damaged" in str(error) or "three axes" in str(error)), error
+            refused += 1
+    assert refused
+
+
+def test_a_reader_that_dies_takes_nothing_with_it(tmp_path, cube, monkeypatch):
+    savemat(tmp_path / "x.mat", {"s": {"data": cube}})
+    monkeypatch.setattr(cubefiles, "_READ_FIELD", "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)")
+    with pytest.raises(ValueError, match=r"'s.data' in .*x.mat cannot be read: SciPy's reader ended with signal 11"):
+        load_cube(tmp_path / "x.mat", dataset="s.data")
 
 
 def test_a_bomb_is_refused_by_what_it_declares_and_other_arrays_are_not_read(tmp_path, cube, monkeypatch):

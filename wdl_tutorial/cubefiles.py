@@ -6,9 +6,13 @@ Nothing here knows one public scene from another: :mod:`wdl_tutorial.datasets` d
 from __future__ import annotations
 
 import hashlib
+import json
 import math
 import os
 import struct
+import subprocess
+import sys
+import tempfile
 import zipfile
 import zlib
 from collections.abc import Sequence
@@ -460,22 +464,44 @@ def _from_mat(path: Path, dataset: str | None) -> RawCube:
     return _named(_check_cube(values.pop(name), path), values, path)
 
 
-def _field(path: Path, dataset: str) -> np.ndarray:
-    """A field of a struct, by its path ``struct.field``; the fields there are, where it is not among them."""
-    from scipy.io import loadmat
+_READ_FIELD = """
+import json, sys
+import numpy as np
+from scipy.io import loadmat
 
-    first, *rest = dataset.split(".")
-    with reading(path, "a MATLAB file"):
-        place = loadmat(path, variable_names=[first], simplify_cells=True)[first]
-    reached = [first]
-    while rest and isinstance(place, dict) and rest[0] in place:
-        reached.append(rest.pop(0))
-        place = place[reached[-1]]
-    if not rest and isinstance(place, np.ndarray):
-        return place
-    inside = sorted(place) if isinstance(place, dict) else None
-    told = f"a struct with the fields {inside}" if inside else f"no struct but a {type(place).__name__}"
-    raise Refused(f"{'.'.join(reached)!r} in {path} is {told}. Name an array: dataset='{reached[0]}.FIELD'.")
+path, dataset, out = sys.argv[1:]
+first, *rest = dataset.split(".")
+place = loadmat(path, variable_names=[first], simplify_cells=True)[first]
+reached = [first]
+while rest and isinstance(place, dict) and rest[0] in place:
+    reached.append(rest.pop(0))
+    place = place[reached[-1]]
+if not rest and isinstance(place, np.ndarray) and not place.dtype.hasobject:
+    np.save(out, place, allow_pickle=False)
+else:
+    print(json.dumps([".".join(reached), sorted(place) if isinstance(place, dict) else type(place).__name__]))
+"""
+
+
+def _field(path: Path, dataset: str) -> np.ndarray:
+    """A field of a struct, by its path ``struct.field``; the fields there are, where it is not among them.
+
+    SciPy's reader of structs ends its process on some damaged ones, so it has a process of its own.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / "field.npy"
+        call = [sys.executable, "-c", _READ_FIELD, str(path), dataset, str(out)]
+        done = subprocess.run(call, capture_output=True, text=True)
+        if done.returncode:
+            why = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
+            why = f"SciPy's reader ended with signal {-done.returncode}" if done.returncode < 0 else why
+            raise Refused(f"{dataset!r} in {path} cannot be read: {why}. It is damaged: fetch or save it again.")
+        if out.exists():
+            return np.load(out, allow_pickle=False)
+    reached, inside = json.loads(done.stdout)
+    told = f"a struct with the fields {inside}" if isinstance(inside, list) else f"no struct but a {inside}"
+    first = reached.split(".")[0]
+    raise Refused(f"{reached!r} in {path} is {told}. Name an array: dataset='{first}.FIELD'.")
 
 
 def _flat_cube(path: Path, listed: dict, shapes: dict[str, tuple[int, ...]]) -> RawCube | None:
