@@ -223,7 +223,7 @@ def memmap(n: int = 500_000, limit: int = 600) -> None:
         X = np.load(path, mmap_mode="r")
         used = int(Path("/proc/self/statm").read_text().split()[5]) * resource.getpagesize()
         resource.setrlimit(resource.RLIMIT_DATA, (used + limit * 2**20, resource.RLIM_INFINITY))
-        settings = LINE_SETTINGS | {"loss": "quadratic", "n_iter": 10}
+        settings = LINE_SETTINGS | {"loss": "quadratic", "n_iter": 2}
         kept = Path(folder) / "kept.npz"
         options = {"solver": "minibatch", "max_iter": 30, "checkpoint": kept, "checkpoint_every": 10}
         whole = dictionary(settings, **(options | {"checkpoint": None})).fit(X)
@@ -263,7 +263,7 @@ def zarr(n: int = 1_000_000) -> None:
         held = files.create_array(Path(folder) / "x.zarr", shape=(n, 64), chunks=(10_000, 64), dtype="f8")
         for start in range(0, n, 10_000):
             held[start : start + 10_000] = np.concatenate([few, few])[: n - start]
-        settings = LINE_SETTINGS | {"loss": "quadratic", "n_iter": 10}
+        settings = LINE_SETTINGS | {"loss": "quadratic", "n_iter": 2}
         with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
             with distributed.Client(cluster) as client:
                 X = da.from_zarr(str(Path(folder) / "x.zarr"))
