@@ -180,8 +180,8 @@ def dc1_longer(part: Part, quick: bool) -> Numbers:
 
     def one(seed: int) -> dict:
         scene = _dc1(seed)
-        steps = {"n_epochs": 100 if quick else 1000, "learning_rate": 1e-3}
-        net = rbf_autoencoder(scene.pixels(), len(scene.endmembers), random_state=seed, **steps)
+        n_epochs, p = 100 if quick else 1000, len(scene.endmembers)
+        net = rbf_autoencoder(scene.pixels(), p, n_epochs=n_epochs, learning_rate=1e-3, random_state=seed)
         return _scores(scene, net.abundances, net.endmembers, net.reconstruction)
 
     runs = [part(f"seed {seed}", one, seed) for seed in range(1 if quick else 3)]
