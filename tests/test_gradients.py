@@ -213,12 +213,10 @@ def test_an_implicit_gradient_that_stops_short_says_so(rng):
 
 def test_a_barycenter_that_stops_short_of_its_implicit_gradient_says_so(rng):
     atoms, weights = problem(rng)
-    remedy = "stopped after 5 iterations.*Raise max_iter, or eps"
-    with (
-        pytest.warns(ConvergenceWarning, match="Implicit gradient " + remedy),
-        pytest.warns(ConvergenceWarning, match="Barycenter " + remedy),
-    ):
+    told = r"^2 inner runs of barycenter_vjp stopped short, at worst .* after 5 iterations .*Raise max_iter, or eps"
+    with pytest.warns(ConvergenceWarning, match=told) as heard:
         wt.barycenter_vjp(atoms, weights, COST, rng.random((4, 8)), eps=0.02, n_iter=None, tol=1e-10, max_iter=5)
+    assert len(heard) == 1
 
 
 # -------------------------------------------------------------------------------------------------- the papers' letters

@@ -157,7 +157,7 @@ CASES = {
     ),
     "vjp": Case(
         lambda **o: vjp(**({"max_iter": 12} | o)),
-        "stopped after 12 iterations",
+        "inner runs? of barycenter_vjp stopped short",
         [("Raise max_iter", {"max_iter": 10_000}), ("or eps", {"eps": 500.0})],
     ),
     "fit, inside": Case(
@@ -222,6 +222,14 @@ def test_what_a_warning_advises_helps(name, number):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         case.call(**options)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_run_that_falls_short_says_so_once(name):
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        CASES[name].call()
+    assert len(told) == 1, [str(w.message) for w in told]
 
 
 def test_no_remedy_is_left_untried():

@@ -60,7 +60,7 @@ from .barycenters import (
     warn_loose,
 )
 from .costs import Cost
-from .iterate import Accuracy, warn_not_converged
+from .iterate import Accuracy, said_once, warn_not_converged
 from .kernels import Kernel
 from .scaling import PLAIN, Attempt, Variant, first_right, is_right, kernels_to_try, too_fine
 
@@ -437,7 +437,7 @@ def barycenter_vjp(
         return Attempt(found, is_right(kernel.domain, numbers=found))
 
     kernels = kernels_to_try(cost, eps, domain, atoms, weights)
-    with lent_buffers():
+    with lent_buffers(), said_once("barycenter_vjp"):
         (grad_atoms, grad_weights), _ = first_right(kernels, attempt, f"barycenter_vjp ({atoms.dtype})")
     return grad_atoms, grad_weights
 
