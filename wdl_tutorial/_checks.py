@@ -129,6 +129,14 @@ def floats(**arrays: Any) -> tuple[Array, ...]:
     return found
 
 
+def steppable(**arrays: Any) -> tuple[Array, ...]:
+    """As :func:`floats`, but complex arrays stay: the complex step differentiates through the generators."""
+    given = [x for x in arrays.values() if is_array(x)]
+    if any(array_namespace(x).isdtype(x.dtype, "complex floating") for x in given):
+        return tuple(arrays.values())
+    return floats(**arrays)
+
+
 def same_backend(**arrays: Any) -> Any:
     """The one namespace of the arrays among these arguments (a GridCost is none), by their names."""
     try:

@@ -40,8 +40,8 @@ from ._checks import (
     check_not_empty,
     check_options,
     check_run,
-    floats,
     same_backend,
+    steppable,
 )
 from .costs import AnyCost, Cost, check_cost, check_symmetric
 from .iterate import Accuracy, Batch, Iteration, Plain, Run, Twin, accelerated, nth, run, warn_not_converged
@@ -158,7 +158,7 @@ def _start(atoms: Array, weights: Array, n_bins: int, log: bool) -> Array:
 
 def _checked_steps(atoms: Array, weights: Array, kernel: Any) -> tuple[Array, Array]:
     """What the generators take, as floats of one backend and with axes that fit."""
-    atoms, weights = floats(atoms=atoms, weights=weights)
+    atoms, weights = steppable(atoms=atoms, weights=weights)
     check_bins(kernel, atoms=atoms)
     if atoms.ndim < 2 or not weights.ndim or atoms.shape[-2] != weights.shape[-1]:
         raise ValueError(

@@ -38,9 +38,9 @@ from ._checks import (
     check_not_empty,
     check_options,
     check_run,
-    floats,
     is_number,
     same_backend,
+    steppable,
 )
 from .costs import AnyCost, Cost, check_cost, check_symmetric, largest_cost
 from .iterate import Accuracy, Batch, Iteration, Plain, Run, Twin, accelerated, run, warn_not_converged
@@ -154,7 +154,7 @@ def sinkhorn_steps(
     SinkhornState
     """
     check_domain(kernel, "kernel")
-    p, q = floats(p=p, q=q)
+    p, q = steppable(p=p, q=q)
     check_bins(kernel, p=p, q=q)
     p, q = stays_empty(p), stays_empty(q)
     theta, theta_q = Variant(marginal_weight).thetas(kernel.eps)
@@ -196,7 +196,7 @@ def sinkhorn_log_steps(
     SinkhornLogState
     """
     check_domain(kernel, "log")
-    p, q = floats(p=p, q=q)
+    p, q = steppable(p=p, q=q)
     check_bins(kernel, p=p, q=q)
     theta, theta_q = Variant(marginal_weight).thetas(kernel.eps)
     log_p, log_q = safe_log(p), safe_log(q)  # whose slopes are 0 at 0
