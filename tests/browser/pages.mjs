@@ -149,7 +149,8 @@ async function moveSliders(page, page_name) {
   const sliders = await page.locator("input[type=range]:not(.wdl-predict input)").all();
   for (const [index, slider] of sliders.entries()) {
     if (!(await slider.isVisible())) continue;
-    const name = `${page_name}: slider ${index + 1} (${(await slider.getAttribute("aria-label")) ?? "no aria-label"})`;
+    const label = (await slider.getAttribute("aria-label")) ?? "no aria-label";
+    const name = `${page_name}: slider ${index + 1} (${label})`;
     await slider.focus();
     await page.keyboard.press("Home");
     await page.waitForTimeout(150);

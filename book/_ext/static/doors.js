@@ -29,10 +29,14 @@ function doorNow() {
   return door;
 }
 
-/* Where this reader was last behind the door: a page beside it, an appendix say, leads back there. */
+/* Where this reader was last behind the door: a page beside it, say an appendix, leads back. */
 function lastPlace(at, pages) {
   const record = recall();
-  if (at < 0) return Math.max(0, pages.findIndex(([name]) => name === record.at));
+  if (at < 0)
+    return Math.max(
+      0,
+      pages.findIndex(([name]) => name === record.at),
+    );
   record.at = page.name;
   keep(record);
   return at;
