@@ -70,7 +70,7 @@ def solve_weights(
     start = 0.9 * start + 0.1 / atoms.shape[0]
     bent, place = _curvature(fit, atoms, start, like), to_backend(place, X)
     start, bent = xp.take(start, place, axis=0), xp.take(bent, place, axis=0)
-    options = {"tol": tol, "floor": floor, "max_iter": max_iter, "on_settled": on_settled}
+    options: dict[str, Any] = {"tol": tol, "floor": floor, "max_iter": max_iter, "on_settled": on_settled}
 
     def solved(part: slice) -> RowResult:
         ends = None

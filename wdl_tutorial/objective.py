@@ -260,15 +260,14 @@ def evaluate_rows(
     some = problem._replace(X=xp.take(problem.X, rows, axis=0), importance=xp.take(problem.importance, rows, axis=0))
     if problem.terms.accuracy.n_iter is not None:
         return evaluate_chunks(some, atoms, weights), None
-    some = some._replace(starts={})
+    starts: dict[int, Starts] = {}
+    some = some._replace(starts=starts)
     if ends is not None:
         there = xp.searchsorted(ends.rows, rows)
         held = [None if x is None else xp.take(x, there, axis=0) for x in ends.starts]
-        some.starts.update(
-            {part.start: Starts(*(x if x is None else x[part, ...] for x in held)) for part in some.parts()}
-        )
+        starts.update({part.start: Starts(*(x if x is None else x[part, ...] for x in held)) for part in some.parts()})
     total = evaluate_chunks(some, atoms, weights)
-    columns = zip(*(some.starts[part.start] for part in some.parts()))
+    columns = zip(*(starts[part.start] for part in some.parts()))
     joined = (None if column[0] is None else xp.concat(column, axis=0) for column in columns)
     return total, Ends(rows, Starts(*joined))
 
