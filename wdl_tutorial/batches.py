@@ -21,8 +21,8 @@ from .optimize import AdamState, adam_update, cosine
 from .rowwise import RowResult, minimise_rows, positive
 
 LAST_RATE = 0.03  # of the first learning rate: what the cosine of a minibatch fit ends with
-REACH = 0.02  # of the way to an atom: how far apart the gradients are whose difference is a curvature
-WINDOW = 50  # batches whose mean loss is compared with that of as many before
+REACH = 0.02  # share of the way to an atom: a curvature is the difference of gradients this far apart
+WINDOW = 50  # batches: their mean loss is compared with that of the same number before them
 KEPT_ELEMENTS = 1 << 23  # of the scalings that the rows of a converged problem keep between evaluations
 
 

@@ -78,7 +78,7 @@ from .rowwise import simplex_lattice
 from .scaling import Variant
 from .statefiles import all_or_nothing, check_writable, keep, pack, read_state, reading, unpack, write_state
 
-LOG_FLOOR = 1e-12  # what a zero becomes before its logarithm is an unconstrained variable
+LOG_FLOOR = 1e-12  # zeros become this, so that they have a logarithm
 
 
 def entropy_of(random_state: int | np.random.Generator | np.random.RandomState | None) -> int:
@@ -695,12 +695,12 @@ class WassersteinDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         for state in self._steps(fit, params, saved):
             curve.append(state.value)
             settled = self._settled(state, curve, window)
-            # where inner runs stopped short, so may have the descent, on a gradient that leads nowhere
+            # inner runs that stopped short give an inexact gradient, on which the descent may stall
             self._misled = getattr(state, "stalled", False) and len(fit.missed) > missed
             missed = len(fit.missed)
             last = settled or state.t >= self.max_iter
             value, better, mine = state.value, state.value < self._best.value, self._best.restart == restart
-            if self.warm_restart is not None:  # warm values are of different functions: the newest counts, judged cold
+            if self.warm_restart is not None:  # values from warm starts do not compare: the newest counts, from b = 1
                 value = self._cold_value(X, importance, state.params, len(curve) - 1) if last else value
                 better = mine or (last and value < self._best.value)
             if better or mine:

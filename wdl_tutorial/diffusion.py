@@ -96,7 +96,7 @@ def nearest_neighbors(X: Array, n_neighbors: int, *, search: str = "exact", rand
     n_neighbors = _count("n_neighbors", n_neighbors, n - 1, n)
     choice("search", search, ("exact", "cells"))
     check_seed(random_state)
-    centred = X - X.mean(0)  # leaves every distance as it is, and less of them to the rounding of the search
+    centred = X - X.mean(0)  # the distances stay, and their search loses fewer digits
     scale = float(np.sqrt(np.max(_row_norms(centred)))) or 1.0
     found = Neighbors(np.empty((n, n_neighbors)), np.empty((n, n_neighbors), dtype=np.int32))
     batches = _exact_batches(X, centred, n_neighbors, scale) if search == "exact" else None
@@ -318,7 +318,7 @@ def representatives(X: Array, n: int, *, random_state: int = 0) -> Representativ
     check_seed(random_state)
     rows = np.sort(np.random.default_rng(random_state).choice(len(X), size=n, replace=False, shuffle=False))
     few, nearest = np.asarray(X[rows], dtype=float), np.empty(len(X), dtype=np.int64)
-    centre = few.mean(axis=0)  # leaves every distance as it is, and less of them to rounding
+    centre = few.mean(axis=0)  # the distances stay, and rounding takes fewer of their digits
     few, step = few - centre, max(1, BLOCK // max(n, X.shape[1]))
     norms = _row_norms(few)
     for start in range(0, len(X), step):

@@ -49,7 +49,7 @@ PURPOSE = {  # of an extra, and whether a chapter stops without it
     "gpu": ("CuPy arrays on an NVIDIA GPU; never needed", False),
     "scale": ("a cluster; never needed", False),
 }
-MODULES = {  # what is imported, where it is not called as the distribution is; distributed: the half a bare dask lacks
+MODULES = {  # where the name to import is not that of the package; dask alone comes without distributed
     **{"cupy-cuda12x": "cupy", "dask": "distributed", "pillow": "PIL", "pot": "ot", "scikit-image": "skimage"},
     **{"scikit-learn": "sklearn", "sphinx-mathjax-offline": "sphinx-mathjax-offline"},
 }

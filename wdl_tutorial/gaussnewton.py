@@ -95,7 +95,8 @@ def bilinear_steps(targets: Array, model: Model, theta: Array, *, start: State |
 
     Parameters
     ----------
-    targets : array, shape (n, r)   Pixels in the coordinates of the model.
+    targets : array, shape (n, r)
+        Pixels in the coordinates of the model.
     theta : array, shape (n, p) or (n, p + n_pairs), feasible: where to start; or ``start``, an earlier state.
     """
     xp = array_namespace(targets)

@@ -76,7 +76,8 @@ def kmeans_plus_plus(
 
     Returns
     -------
-    array, shape (n_atoms, n_bins)   Rows of ``x``, distinct ones as long as there are any.
+    array, shape (n_atoms, n_bins)
+        Rows of ``x``, distinct ones as long as there are any.
     """
     xp = array_namespace(x)
     chosen = [int(rng.integers(x.shape[0]) if share is None else rng.choice(len(share), p=share))]
@@ -84,7 +85,7 @@ def kmeans_plus_plus(
     while len(chosen) < n_atoms:
         gap = to_numpy(distances(x, x[chosen[-1], :], ruler)).astype(np.float64)
         nearest = gap if nearest is None else np.minimum(nearest, gap)
-        nearest[chosen] = 0.0  # but for rounding it was: no sample twice
+        nearest[chosen] = 0.0  # exactly, not to rounding: no sample is drawn twice
         chosen.append(_draw(nearest, chosen, rng, share))
     return xp.stack([x[i, :] for i in chosen], axis=0)
 

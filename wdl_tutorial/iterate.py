@@ -92,8 +92,10 @@ def run(
 FIRST_REACH = 100.0  # iterations that the first extrapolation may stand for
 LONGEST_REACH, SHORTEST_REACH = 1e4, 1e-6
 GROWTH = 10.0  # of a row's error that an extrapolation may bring
-BACKWARDS = 0.5  # how steeply the iterations may lead back along an extrapolation, in units of how they led along it
-KEPT_BUSY = 0.85  # rows that are done are dropped when they are more than the rest of this share
+BACKWARDS = (
+    0.5  # an extrapolation is undone where the iterations then lead back along it by this share of how they led on
+)
+KEPT_BUSY = 0.85  # finished rows are dropped once fewer than this share of all rows still iterate
 
 
 class Plain(NamedTuple):
@@ -122,7 +124,7 @@ class _Memory(NamedTuple):
     jump: Array  # (rows, parts, n)   the last extrapolation
     slope: Array  # (rows,)   of where the iterations led, along it
     reach: Array  # (rows,)   the longest next extrapolation, in iterations
-    age: Array  # (rows,)   how many of the newest pairs are of the way that was not undone
+    age: Array  # (rows,)   how many of the newest pairs are newer than the last undone extrapolation
     last: tuple[Array, Array] | None  # the last iteration: by how much it changed the logs, and its end
     pairs: tuple[tuple[Array, Array], ...]  # and the differences of such pairs, oldest first
 
@@ -143,18 +145,19 @@ def accelerated(
     combined alike, are smallest. Its fixed points are the plain ones, and what is returned is a state that a plain
     iteration left. Every row has its own combination, and leaves when its error is at most ``tol``.
 
-    Plain iterations increase the dual value. An extrapolation that lowered it, or that led ten times further off, or past
-    the point where the iterations turn back, is undone, and the next one of that row a quarter as long: it decays to the
-    plain iteration, never away from the solution.
+    Plain iterations increase the dual value. An extrapolation that lowered it, or that led ten times further off, or
+    past the point where the iterations turn back, is undone, and the next one of that row a quarter as long: it decays
+    to the plain iteration, never away from the solution.
 
     Parameters
     ----------
     problem : ``problem(rows)`` is the plain iteration of these problems (None: of all), a function of log scalings, and
         of the state that they are those of, or None.
-    x : array, shape (rows, parts, n)   The error of a problem is that of the worst of its parts.
-    depth : differences of iterations that are combined.
-    every : iterations from one extrapolation, and look at the error, to the next.
-    free : a constant added to the logs of a part changes nothing, as in balanced problems: it is not extrapolated, or it
+    x : array, shape (rows, parts, n)
+        The error of a problem is that of the worst of its parts.
+    depth : differences of iterations that are combined. every : iterations from one extrapolation, and look at the
+    error, to the next. free : a constant added to the logs of a part changes nothing, as in balanced problems: it is
+    not extrapolated, or it
         would be pushed about until it takes all digits.
     """
     xp = array_namespace(x)
@@ -193,7 +196,7 @@ def _felt(change: Array, mass: Array) -> Array:
     """A change, 0 where there is no mass: there the logarithms may be -inf, and their difference no number."""
     xp = array_namespace(change)
     if on_host(change) and math.isfinite(number(xp.sum(change))):
-        return change  # all of them are numbers, and those without mass will count with weight 0
+        return change  # all are numbers: where there is no mass the weight 0 is enough
     return xp.where(mass > 0, change, xp.zeros_like(change))
 
 

@@ -121,9 +121,9 @@ def check_range(eps: float, cost: AnyCost, x: Array | None = None) -> None:
 
 
 def as_line(cost: Array) -> np.ndarray | None:
-    """The positions t of a NumPy matrix that is |t_i - t_j| on a sorted line, to rounding; None for any other.
+    """The sorted positions t whose distances |t_i - t_j| a NumPy matrix holds, to rounding; None where there are none.
 
-    The linear-time kernel then serves who never heard of :class:`LineCost`.
+    Such a matrix gets the linear-time kernel, though its user did not ask for a :class:`LineCost`.
     """
     if not is_numpy(cost) or cost.shape[0] != cost.shape[1] or cost.shape[0] < 2 * BLOCK or cost.dtype != np.float64:
         return None
@@ -367,7 +367,7 @@ class LineKernel(_Described, _KernelDomain):
     def blocks(self) -> tuple[int, int, int]:
         """Layout of the NumPy fast path: operands are (blocks, bins per block + carries, rows), results without carries.
 
-        Bins that pad the last block are ones of their own world: they exchange nothing.
+        The last block is filled up with bins that exchange nothing with the others.
         """
         return (*self._arrays[0].shape[:2], 2)
 

@@ -54,7 +54,8 @@ def solve(
     columns : array, shape (p, r) for all pixels or (n, p, r), r >= p; float64.
     targets : array, shape (n, r)
     n_simplex : how many leading entries sum to one (0: none); with it, p >= 2.
-    upper : array, shape (p,)   Upper bounds of the entries after ``n_simplex``, inf elsewhere.
+    upper : array, shape (p,)
+        Upper bounds of the entries after ``n_simplex``, inf elsewhere.
     start : array, shape (n, p), feasible. If not given (one set of columns, no ``upper`` only): the free minimiser with
         its negative entries dropped until none is left, from a linearly independent subset of the columns.
     """
@@ -197,7 +198,7 @@ def _step(shared: Array | None, search: Search, z: Array, bounds: Bounds) -> tup
     )
     wanted = _wanted(search if shared is None else search._replace(columns=shared), bounds) & ~outside[:, None]
     finished = ~outside & ~xp.any(wanted, axis=1)
-    # an accepted move makes the old verdicts of rounding void, unless it only takes back a rejected entry
+    # after an accepted move entries that were set aside for rounding are tried again, but not if it took back one of them
     forget = (~outside & ~search.rejected)[:, None]
     entered = xp.where(outside[:, None], search.entered, wanted)
     blocked = search.blocked & ~forget

@@ -160,7 +160,7 @@ def strong_wolfe(
             low = trial
         if high is None:
             still = trial.slope < 0.99 * start.slope and start.value - value < 1e-3 * abs(start.value)
-            t *= 10 if still else 2  # ten times where all is still as at the start: a first step in other units
+            t *= 10 if still else 2  # nothing moved yet: the first step was in other units
         else:
             t = _between(low, high)
             if abs(high.t - low.t) < 1e-12 * max(1.0, abs(low.t)):

@@ -277,7 +277,7 @@ def forward(
     phi, logs = layout.result("v", rows, kind), layout.result("ku", rows, kind)
     b[0] = 1.0
     if log_b is not None:
-        np.exp(layout.split(np.swapaxes(log_b, 0, 1)), out=b[0][inner])  # padding: a world of its own, any number does
+        np.exp(layout.split(np.swapaxes(log_b, 0, 1)), out=b[0][inner])  # the padding meets nothing: any number does
     for i in range(n_iter):
         kernel.columns(layout.panel(b[i]), layout.panel(kb[i]))
         np.divide(d, kb[i], out=a[inner])
