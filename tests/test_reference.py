@@ -105,3 +105,21 @@ def test_the_inventory_of_the_built_book_holds_every_name():
     data = (BUILT / "objects.inv").read_bytes().split(b"zlib.\n", 1)[1]
     names = {line.split()[0] for line in zlib.decompress(data).decode().splitlines() if " py:" in line}
     assert [name for name in wt.__all__ if f"wdl_tutorial.{name}" not in names] == []
+    assert sorted(set(described()) - names) == []
+    assert [module for module in wt._MODULES if f"wdl_tutorial.{module}" not in names] == []
+
+
+@pytest.mark.skipif(not (BUILT / "objects.inv").is_file(), reason="the book is not built: make book")
+def test_the_first_wt_name_in_the_prose_of_every_built_page_is_a_link():
+    bs4 = pytest.importorskip("bs4")
+    linked = 0
+    for page in sorted([*BUILT.glob("*.html"), *BUILT.glob("appendices/*.html")]):
+        article, seen = bs4.BeautifulSoup(page.read_text(encoding="utf-8"), "html.parser").select_one("article"), set()
+        for word in article.select("code") if article else ():
+            full = api.documented(word.get_text(), described())
+            if full is None or full in seen or word.find_parent(["pre", "h1", "h2", "h3", "dt"]):
+                continue
+            seen.add(full)
+            assert word.find_parent("a"), f"{page.name}: {full}"
+            linked += 1
+    assert linked > 50

@@ -454,7 +454,18 @@ def _check_grad(grad: Array) -> None:
 
 
 def softmax_vjp(y: Array, grad: Array) -> Array:
-    """Pull ``grad`` at y = softmax(z) back to z: y * (grad - <grad, y>) (Schmitz et al. (2018), below eq. (13))."""
+    """Pull a gradient at ``y = softmax(z)`` back to z: ``y * (grad - <grad, y>)``.
+
+    Schmitz et al. (2018), below eq. (13).
+
+    Parameters
+    ----------
+    y, grad : array, shape (..., n)
+
+    Returns
+    -------
+    array, shape (..., n)
+    """
     xp = array_namespace(y, grad)
     pulled = y * xp.where(y > 0, grad, xp.zeros_like(grad))  # an entry that underflowed to 0 stays where it is
     return pulled - y * xp.sum(pulled, axis=-1, keepdims=True)

@@ -41,15 +41,36 @@ class Books(NamedTuple):
 
 
 def tokens(text: str) -> list[str]:
-    """Lower-case words of plain letters, in the order of the text."""
+    """Lower-case words of plain letters, in the order of the text.
+
+    Parameters
+    ----------
+    text : str
+
+    Returns
+    -------
+    list of str
+    """
     return _WORD.findall(checked_text("text", text).lower())
 
 
 def vocabulary(texts: Sequence[list[str]], n_words: int, *, lengths: tuple[int, int] = (7, 8), among=None) -> list[str]:
-    """The ``n_words`` most frequent words of the given lengths that at least two of the texts use.
+    """The most frequent words of some lengths that at least two of the texts use.
 
     The paper keeps words of seven and eight letters. A word of a single text (a hero's name, as a rule) would sort the
-    books by itself. ``among``: only words of this collection. Ties go in alphabetical order.
+    books by itself. Ties go in alphabetical order.
+
+    Parameters
+    ----------
+    texts : sequence of list of str
+    n_words : int
+    lengths : sequence of int, in letters
+    among : collection of str, optional
+        Only words of this collection.
+
+    Returns
+    -------
+    list of str
     """
     n_words, texts, (shortest, longest) = integer("n_words", n_words), _listed("texts", texts), _lengths(lengths)
     count, holders = Counter[str](), Counter[str]()
@@ -83,7 +104,17 @@ def _lengths(lengths: tuple[int, int]) -> tuple[int, int]:
 
 
 def histograms(texts: Sequence[list[str]], words: Sequence[str]) -> np.ndarray:
-    """How often each text uses each word, as shares: (n_texts, n_words)."""
+    """How often each text uses each word, as shares.
+
+    Parameters
+    ----------
+    texts : sequence of list of str
+    words : sequence of str
+
+    Returns
+    -------
+    array, shape (n_texts, n_words)
+    """
     texts, words = _listed("texts", texts), names_of("words", words)
     place = {word: k for k, word in enumerate(words)}
     counts = np.zeros((len(texts), len(words)))
@@ -102,11 +133,22 @@ def histograms(texts: Sequence[list[str]], words: Sequence[str]) -> np.ndarray:
 def company_vectors(
     texts: Sequence[list[str]], words: Sequence[str], *, n_dims: int = 30, window: int = 10
 ) -> np.ndarray:
-    """A vector for each word from the words around it, (n_words, n_dims): positive mutual information, then an SVD.
+    """A vector for each word from the words around it: positive mutual information, then an SVD.
 
     The context of a word is whatever of the 500 most frequent words stands within ``window`` places of it. The entries
-    max(0, log p(word, context) / (p(word) p(context))) (Church and Hanks (1990); Levy and Goldberg (2014)) are reduced to
-    their first ``n_dims`` singular directions, weighted by the root of the singular values.
+    ``max(0, log p(word, context) / (p(word) p(context)))`` (Church and Hanks (1990); Levy and Goldberg (2014)) are
+    reduced to their first ``n_dims`` singular directions, weighted by the root of the singular values.
+
+    Parameters
+    ----------
+    texts : sequence of list of str
+    words : sequence of str
+    n_dims : int
+    window : int, in words
+
+    Returns
+    -------
+    array, shape (n_words, n_dims)
     """
     texts, words = _listed("texts", texts), names_of("words", words)
     n_dims, window = integer("n_dims", n_dims), integer("window", window)
@@ -130,7 +172,17 @@ def company_vectors(
 
 
 def word_cost(vectors: np.ndarray) -> np.ndarray:
-    """Squared distances between the words' directions, over their mean: (n_words, n_words), 0 on the diagonal."""
+    """Squared distances between the words' directions, over their mean.
+
+    Parameters
+    ----------
+    vectors : array, shape (n_words, n_dims)
+
+    Returns
+    -------
+    array, shape (n_words, n_words)
+        0 on the diagonal.
+    """
     vectors = to_numpy(as_float(vectors, name="vectors")).astype(float)
     if vectors.ndim != 2 or 0 in vectors.shape:
         raise ValueError(f"vectors must be (n_words, n_dims), one row a word; got shape {vectors.shape}.")
@@ -175,12 +227,26 @@ def _vectors_file() -> SceneFile:
 
 
 def novels_available() -> bool:
-    """True where the novels and the vectors lie on this machine."""
+    """True where the novels and the vectors lie on this machine.
+
+    Returns
+    -------
+    bool
+    """
     return all(find(file) is not None for file in (*(book for _, _, book in _catalogue()), _vectors_file()))
 
 
 def body(text: str) -> str:
-    """A Project Gutenberg text without what stands before and after the book."""
+    """A Project Gutenberg text without what stands before and after the book.
+
+    Parameters
+    ----------
+    text : str
+
+    Returns
+    -------
+    str
+    """
     text = checked_text("text", text)
     start = re.search(r"^\*\*\* ?START OF .*$", text, re.M)
     end = re.search(r"^\*\*\* ?END OF .*$", text, re.M)
@@ -188,9 +254,20 @@ def body(text: str) -> str:
 
 
 def load_novels(n_words: int = 1000, *, check_sha256: bool = True) -> Books:
-    """Fifteen novels by five authors over their most frequent words of seven and eight letters, with GloVe's vectors.
+    """Fifteen novels by five authors over their most frequent words, with GloVe's vectors.
 
-    The paper has twenty books by the same five authors and does not name them all.
+    The words have seven or eight letters. The paper has twenty books by the same five authors and does not name them
+    all.
+
+    Parameters
+    ----------
+    n_words : int
+    check_sha256 : bool
+        Refuse any other version of the files.
+
+    Returns
+    -------
+    Books
 
     Raises
     ------
@@ -219,7 +296,17 @@ def load_novels(n_words: int = 1000, *, check_sha256: bool = True) -> Books:
 
 
 def load_excerpts(n_words: int = 300) -> Books:
-    """Excerpts of the same fifteen novels, 2,500 words each, with vectors computed from the excerpts: no file is needed.
+    """Excerpts of the same fifteen novels, 2,500 words each, with vectors computed from them.
+
+    No file is needed.
+
+    Parameters
+    ----------
+    n_words : int
+
+    Returns
+    -------
+    Books
 
     Examples
     --------

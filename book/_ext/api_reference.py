@@ -247,6 +247,16 @@ def described(state, owner: str, name: str, node: Definition, path: Path) -> add
     return entry(owner, name, signature(node), content, "class")
 
 
+def page_of(environment, module: str) -> list[nodes.Node]:
+    """The module itself in the inventory, so that its name in a chapter leads to its page."""
+    domain, place = environment.get_domain("py"), f"module-{module}"
+    if module in domain.objects:
+        return []
+    target = nodes.target("", "", ids=[place], ismod=True)
+    domain.note_object(module, "module", place, location=target)
+    return [target]
+
+
 class Api(Directive):
     """``{api} wdl_tutorial.linear``: what the module offers, one entry per public name, or per name of ``:names:``."""
 
@@ -257,7 +267,9 @@ class Api(Directive):
         name = self.arguments[0]
         environment = self.state.document.settings.env
         opening = ast.get_docstring(ast.parse(source_of(name).read_text(encoding="utf-8"))) or ""
-        found = [] if "names" in self.options else render(self.state, opening.split("\n\n")[0])
+        found = page_of(environment, name)
+        if "names" not in self.options:
+            found += render(self.state, opening.split("\n\n")[0])
         environment.note_dependency(str(source_of(name)))
         for key, node, path in public(name, self.options.get("names")):
             environment.note_dependency(str(path))
