@@ -33,7 +33,7 @@ help:
 	  'make test      lint, unit tests, docstring examples, every chapter against its stored outputs' \
 	  'make book      the static book in _build/html' \
 	  'make handout   one zip for a room without a network: dist/wdl_tutorial_handout.zip' \
-	  'make scripts   the JavaScript: ESLint, types, form (needs Node.js)' \
+	  'make scripts   the JavaScript: ESLint, types, form; and the workflows (needs Node.js)' \
 	  'make browser   the built book and JupyterLab in a real browser (needs Node.js and Chromium)' \
 	  'make coverage  which lines the unit tests run: a table, and pages in build/coverage' \
 	  'make oldest    the core on the oldest versions that pyproject.toml allows' \
@@ -143,7 +143,7 @@ $(BROWSER): tests/browser/package.json
 	npm install --prefix tests/browser --no-package-lock --no-audit --no-fund --silent
 	@touch $(BROWSER)
 
-# The JavaScript, read: ESLint, the types of its JSDoc, and its form.
+# The JavaScript, read: ESLint, the types of its JSDoc, and its form; and the workflows.
 SCRIPTS := wdl_tutorial/widgets/*.js book/_ext/static/*.js tests/js/*.mjs tests/browser/*.mjs tests/browser/*.js tests/browser/*.ts
 READERS := tests/browser/node_modules/.bin
 
@@ -151,6 +151,7 @@ scripts: $(BROWSER)
 	$(READERS)/eslint --config tests/browser/eslint.config.js wdl_tutorial/widgets book/_ext/static tests/js tests/browser
 	$(READERS)/tsc -p tests/browser/jsconfig.json
 	$(READERS)/prettier --print-width 100 --log-level warn --check $(SCRIPTS)
+	node tests/browser/workflows.mjs .github/workflows/*.yml
 
 browser: $(STAMP) $(BROWSER)
 	@test -f _build/html/index.html || $(MAKE) book

@@ -7,6 +7,7 @@ import functools
 import graphlib
 import re
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -215,3 +216,32 @@ def test_only_one_module_knows_about_backends():
 def test_only_one_module_chooses_between_the_domains():
     chooses = re.compile(r'\("kernel", "log"\) if |underflow_error\(')
     assert [path.name for path in PACKAGE.rglob("*.py") if chooses.search(path.read_text())] == ["scaling.py"]
+
+
+def test_the_drawing_shows_every_room():
+    drawing = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8").split("```")[1]
+    shown = set(re.findall(r"\w+", drawing))
+    assert [name for name in ORDER if name not in shown] == []
+
+
+def test_the_workflows_call_what_the_makefile_has():
+    targets = set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M))
+    for path in [*(ROOT / ".github/workflows").glob("*.yml"), ROOT / ".ci/run", ROOT / ".pre-commit-config.yaml"]:
+        called = set(re.findall(r"(?:run:|entry:|^|=1) *make (\w+)", path.read_text(encoding="utf-8"), re.M))
+        assert called <= targets, path.name
+    assert {"test", "book", "oldest", "scripts", "lint", "quick"} <= targets
+
+
+def test_a_workflow_that_has_never_run_says_so():
+    for path in (ROOT / ".github/workflows").glob("*.yml"):
+        first, text = path.read_text(encoding="utf-8").split("\n", 1)
+        assert "not run" in first, path.name
+        jobs = re.findall(r"^  (\w+):\n(?:    .*\n|\n)*?    runs-on: (\S+)", text, re.M)
+        assert jobs, path.name
+
+
+def test_the_oldest_versions_are_the_lower_bounds():
+    path = ROOT / "tools" / "oldest.py"
+    told = subprocess.run([sys.executable, str(path)], capture_output=True, text=True, check=True).stdout.split()
+    assert "numpy==2.0" in told and "scipy==1.13" in told and len(told) == len(set(told)) > 20
+    assert all(re.fullmatch(r"[\w.-]+==[\d.]+", line) for line in told)
