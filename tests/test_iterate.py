@@ -253,6 +253,21 @@ def test_a_run_that_is_nan_from_the_start_stops_at_once(xp):
     assert found.n_iter == 3 and np.isnan(found.error) and not bool(xp.module.any(found.converged))
 
 
+def test_a_scaling_that_underflows_where_there_is_mass_ends_the_run_and_a_long_move_does_not(xp):
+    def problem(rows):
+        def plain(x, state):
+            new = x - 900.0  # of which the violation is infinite
+            lost = new < -5000.0
+            new = xp.module.where(lost, xp.module.full_like(new, -float("inf")), new)
+            return Plain(new, xp.module.ones_like(x), x[:1, :1, :1] * 0 + 1, lambda: -x[:, 0, 0], SinkhornState(x, x))
+
+        return plain
+
+    with np.errstate(all="ignore"):  # as every door does
+        found = accelerated(problem, xp.array(np.zeros((2, 1, 3))), tol=1e-9, max_iter=1000)
+    assert 3 <= found.n_iter < 20 and np.isnan(found.error) and not bool(xp.module.any(found.converged))
+
+
 def test_what_asks_for_plain_iterations_gets_them(rng):
     p, q = walk(rng, 2, 40)
     with pytest.warns(ConvergenceWarning, match="after 7 iterations"):

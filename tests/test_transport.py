@@ -431,6 +431,20 @@ def test_the_kernel_domain_refuses_to_return_nan():
         wt.sinkhorn(p, q, cost, eps=1e-4, domain="kernel")
 
 
+@pytest.mark.parametrize("eps", [2e-4, 3e-4, 4e-4, 5e-4, 5.5e-4, 6e-4, 6.5e-4, 1e-3])
+def test_two_peaks_are_solved_in_the_log_domain_where_the_kernel_domain_only_stands_still(eps):
+    # chapter 5: from eps = 5e-4 on a scaling becomes 0 in the first rounds, in bins with mass
+    x = np.linspace(0, 1, 200)
+    p, q = (wt.normalize(np.exp(-0.5 * ((x - m / 199) / (s / 199)) ** 2)) for m, s in ((50, 5), (130, 10)))
+    found = wt.sinkhorn(p, q, wt.cost_matrix(x), eps=eps)
+    assert found.converged and found.error <= 1e-9
+    try:
+        asked = wt.sinkhorn(p, q, wt.cost_matrix(x), eps=eps, domain="kernel")
+        assert asked.converged
+    except FloatingPointError:
+        assert found.domain == "log"
+
+
 def test_trust_ends_where_the_smallest_numbers_begin():
     one, yes, small = np.ones(3), np.ones(3, dtype=bool), np.array([1.0, 1e-310, 1.0])
     outer = np.array([True, False, True])

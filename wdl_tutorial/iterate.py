@@ -201,9 +201,15 @@ def _felt(change: Array, mass: Array) -> Array:
 
 
 def _violation(mass: Array, moves: Array) -> Array:
-    """At least the L1 violation of the worst part before an iteration, and so at least what the iteration leaves of it."""
+    """At least the L1 violation of the worst part before an iteration, and so at least what the iteration leaves of it.
+
+    NaN where a scaling has underflowed to 0, or overflowed, in a bin with mass: no number of iterations mends that. A move
+    that is only long may still have an infinite violation.
+    """
     xp = array_namespace(moves)
-    return xp.max(xp.sum(mass * xp.maximum(moves, xp.expm1(-moves)), axis=-1), axis=-1)
+    violation = xp.max(xp.sum(mass * xp.maximum(moves, xp.expm1(-moves)), axis=-1), axis=-1)
+    lost = ~xp.isfinite(xp.sum(mass * moves, axis=(-2, -1)))
+    return xp.where(lost, xp.full_like(violation, float("nan")), violation)
 
 
 def _remembered(memory: _Memory, step: Plain, moves: Array, depth: int) -> _Memory:
