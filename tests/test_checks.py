@@ -133,7 +133,7 @@ def test_the_shape_of_an_image_is_two_ints():
 @pytest.mark.parametrize("value", [10**400, 2**63, np.uint64(2**63)])
 def test_a_count_beyond_any_loop_is_told_that_it_is_too_large(value):
     with pytest.raises(ValueError, match=rf"^n_iter must be an integer from 1 to {sys.maxsize}; got "):
-        _checks.check_count("n_iter", value)
+        _checks.integer("n_iter", value)
 
 
 def test_a_barycenter_of_too_many_iterations_names_n_iter():

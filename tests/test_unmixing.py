@@ -315,7 +315,7 @@ def test_two_atoms_of_one_shape_mix_by_the_square_roots_of_their_masses():
     [
         (np.full((3, 4), -1.0), {}, "non-negative"),
         (np.zeros((3, 4)), {}, "some light in every row"),
-        (np.ones((3, 4)), {"n_atoms": 9}, "n_atoms must be an integer from 1 to the 3 samples"),
+        (np.ones((3, 4)), {"n_atoms": 9}, "n_atoms must be an integer from 1 to 3; got 9. Atoms start as samples"),
         (np.ones((3, 4)), {"atoms": np.ones((3, 4))}, r"atoms must have shape \(2, 4\)"),
         (np.ones((3, 4)), {"marginal_weight": -1.0}, "marginal_weight must be positive"),
         (np.ones((3, 5)), {}, "bins"),

@@ -228,11 +228,6 @@ def image_shape(name: str, value: Any, *, least: int = 1) -> tuple[int, int]:
 # ------------------------------------------------------------------------------------------- the options of the solvers
 
 
-def check_count(name: str, n: int, unless: str = "") -> int:
-    """A number of iterations, samples, steps, ...: at least 1."""
-    return integer(name, n, unless=unless)
-
-
 def check_eps(eps: float) -> float:
     """The entropic regularisation as a float."""
     return number("eps", eps, above=0, advice="It is in the units of the cost; see blur_width(eps, cost).")

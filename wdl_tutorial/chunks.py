@@ -21,10 +21,8 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from typing import Any
 
-import numpy as np
-
 from ._array import Array, is_numpy, on_host
-from ._checks import integer
+from ._checks import integer, is_integer, shown
 from ._fast import lent_buffers
 from .iterate import Heard, Sender, in_the_name_of, overheard, this_sender
 
@@ -75,9 +73,8 @@ def worker_count(n_jobs: int | None, x: Array, n_chunks: int) -> int:
     if n_jobs is None:
         n_jobs = -1 if is_numpy(x) else 1
     cores = cores_at_hand()
-    whole = isinstance(n_jobs, int | np.integer) and not isinstance(n_jobs, bool)
-    if not whole or n_jobs == 0 or n_jobs < -cores:
-        raise ValueError(f"n_jobs must be a positive number, or -1 for all {cores} cores; got {n_jobs!r}.")
+    if not is_integer(n_jobs) or n_jobs == 0 or n_jobs < -cores:
+        raise ValueError(f"n_jobs must be a positive number, or -1 for all {cores} cores; got {shown(n_jobs)}.")
     return max(1, min(n_jobs if n_jobs > 0 else cores + 1 + n_jobs, n_chunks))
 
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ._array import as_float, to_numpy
-from ._checks import number, real_array, squarable
+from ._checks import integer, number, real_array, squarable
 from .costs import LineCost, eps_for_blur, priced_gaps
 from .dictionary import WassersteinDictionary
 from .objective import wdl_objective
@@ -200,8 +200,7 @@ def unbalanced_wahu(
     True
     """
     X = _check_light(X)
-    if not isinstance(n_atoms, int | np.integer) or not 1 <= n_atoms <= len(X):
-        raise ValueError(f"n_atoms must be an integer from 1 to the {len(X)} samples; got {n_atoms!r}.")
+    n_atoms = integer("n_atoms", n_atoms, most=len(X), advice="Atoms start as samples.")
     model = wahu(
         positions,
         setting=setting,

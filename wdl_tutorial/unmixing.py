@@ -26,7 +26,6 @@ from . import __version__, linear, metrics
 from ._array import to_numpy
 from ._checks import (
     array_of,
-    check_count,
     check_seed,
     choice,
     finite,
@@ -495,7 +494,7 @@ def _lifted(x: np.ndarray) -> tuple[np.ndarray, float]:
 
 def _check_training(n: int, n_training: int, n_pixels: int) -> None:
     """As many pixels to learn from as there are atoms to learn."""
-    learned_from = min(check_count("n_training", n_training), n_pixels)
+    learned_from = min(integer("n_training", n_training), n_pixels)
     if n > learned_from:
         raise ValueError(
             f"n_endmembers={n} is more than the {learned_from} pixels that atoms are learned from (n_training={n_training}, "
