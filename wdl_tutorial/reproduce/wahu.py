@@ -80,6 +80,29 @@ def gaussians(part: Part, quick: bool) -> Numbers:
     return found | {"nmf_misfit": misfit(nmf.reconstruct(), path.X), "nmf_off": off_truth(nmf.endmembers, path)}
 
 
+PUBLIC = {"max_iter": 500, "learning_rate": 0.01, "betas": (0.9, 0.999), "schedule": "constant"}
+
+
+def _restart(seed: int, steps: int) -> dict:
+    """One descent from the paper's start: its loss, how far its atoms are off and how wide they are, and its misfit."""
+    path = datasets.make_gaussian_path()
+    options = PUBLIC | {"max_iter": steps, "tol": None, "random_state": seed}
+    model = wahu(path.positions, setting="synthetic", **options).fit(path.X)
+    away = path.positions - (model.atoms_ @ path.positions)[:, None]
+    sd = np.sqrt(np.sum(model.atoms_ * away**2, axis=1))
+    error = misfit(model.inverse_transform(model.weights_), path.X)
+    atoms = {"off": off_truth(model.atoms_, path), "narrow": sd.min(), "wide": sd.max()}
+    return atoms | {"loss": model.loss_, "misfit": error}
+
+
+def restarts(part: Part, quick: bool) -> Numbers:
+    """Fig. 2 as the public code has it: five restarts of 500 steps of Adam at .01, the one of lowest loss."""
+    runs = [part(f"restart {seed}", _restart, seed, 20 if quick else 500) for seed in range(2 if quick else 5)]
+    best = min(runs, key=lambda run: run["loss"])
+    found: Numbers = {"restarts": len(runs)} | {f"best_{key}": value for key, value in best.items() if key != "loss"}
+    return found | {"off_low": min(run["off"] for run in runs), "off_high": max(run["off"] for run in runs)}
+
+
 def salinas(part: Part, quick: bool) -> Numbers:
     """Fig. 3: 1002 pixels of Salinas A, p = 1, eps = .05, rho = .01, m = 4, the paper's start, three draws; PCA and NMF."""
     seeds = range(1 if quick else 3)
@@ -131,21 +154,23 @@ ROWS = [
         "Figure 2",
         "WaHU learns decent approximations of the atoms and reconstructs faithfully; PCA's are no histograms, NMF's are "
         "off and reconstruct poorly.",
-        "With the paper's fidelity and start: farther atom {paper_off:.1f} bins off (worst {paper_off_worst:.1f} of "
-        "{seeds} seeds), misfit {paper_misfit:.3f} (L1). With KL and the data's extremes: {ours_off:.2f} bins (worst "
-        "{ours_off_worst:.2f}), {ours_misfit:.3f}. PCA: smallest entry {pca_least:.2f}, misfit {pca_misfit:.2f}. NMF: "
-        "{nmf_off:.1f} bins, {nmf_misfit:.2f}.",
+        "The best of {restarts} restarts by its loss, after the public code's 500 steps of .01: farther atom {best_off:.1f} "
+        "bins off (restarts: {off_low:.1f} to {off_high:.1f}), misfit {best_misfit:.3f} (L1), atoms {best_narrow:.1f} and "
+        "{best_wide:.1f} bins wide (true: 5 and 10). From one start each, 140 larger steps along a cosine: {paper_off:.1f} "
+        "bins (worst of {seeds} {paper_off_worst:.1f}), {paper_misfit:.3f}. PCA: smallest entry {pca_least:.2f}, misfit "
+        "{pca_misfit:.2f}. NMF: {nmf_off:.1f} bins, {nmf_misfit:.2f}. Not in the paper, KL and the data's extremes: "
+        "{ours_off:.2f} bins (worst {ours_off_worst:.2f}), {ours_misfit:.3f}.",
         Rule(
-            between("paper_off", 0, 5, "atoms: both within 5 bins, the narrower one's width, from the paper's start"),
-            holds("misfit: at most half of NMF's", lambda found: 2 * found["paper_misfit"] <= found["nmf_misfit"]),
+            between("best_off", 0, 5, "atoms: both within 5 bins, the narrower one's width"),
+            holds("misfit: at most half of NMF's", lambda found: 2 * found["best_misfit"] <= found["nmf_misfit"]),
             between("pca_least", -np.inf, -1e-9, "PCA's atoms are negative somewhere"),
-            ahead("paper_off", ["nmf_off"], "NMF's atoms are farther off"),
+            ahead("best_off", ["nmf_off"], "NMF's atoms are farther off"),
         ),
-        "140 steps along a cosine from one start each. The public code takes 500 smaller ones and keeps the best of "
-        "five starts. The entropic fidelity is least at blurred reconstructions, so its misfit never vanishes; KL "
-        "does not blur.",
+        "Which restart is kept decides. The entropic fidelity is least at blurred reconstructions, so its "
+        "misfit never vanishes; KL does not blur.",
         gaussians,
-        said={"paper_off": 2.0, "paper_misfit": 0.12, "nmf_misfit": 0.8, "pca_least": -0.13, "nmf_off": 24.0},
+        said={"best_off": 2.0, "best_misfit": 0.12, "nmf_misfit": 0.8, "pca_least": -0.13, "nmf_off": 24.0},
+        also=(restarts,),
     ),
     Row(
         PAPER,
