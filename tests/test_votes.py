@@ -91,7 +91,7 @@ def test_the_options_are_listed_in_an_order_that_does_not_give_the_answer_away()
 
 
 def test_an_unknown_question_is_named():
-    with pytest.raises(ValueError, match="no prediction '99'; there are 0, 1, 1d"):
+    with pytest.raises(ValueError, match="no prediction of the key '99'; there are 0, 1, 1d"):
         wt.widgets.Predict("99")
 
 
@@ -128,3 +128,15 @@ def test_without_storage_votes_live_as_long_as_the_page():
     put = "const r = V.recall(); r.votes.x = { right: true }; const stored = V.keep(r);"
     asked = "return [stored, V.recall().votes.x.right, V.recall().reader === r.reader];"
     assert javascript(f"(() => {{ {put} {asked} }})()") == [False, True, True]
+
+
+@needs_node
+def test_a_reader_who_has_not_voted_yet_keeps_the_order_after_a_reload():
+    found = javascript("""(() => {
+        const kept = new Map();
+        globalThis.localStorage = { getItem: (k) => kept.get(k) ?? null, setItem: (k, v) => kept.set(k, v) };
+        const first = V.recall().reader;
+        delete globalThis.wdlRecord;  // what a page holds is gone with it
+        return [first, V.recall().reader];
+    })()""")
+    assert found[0] == found[1]

@@ -30,7 +30,7 @@ export function recall() {
   } catch {
     /* no storage, or not ours: fall through */
   }
-  globalThis.wdlRecord ??= fresh();
+  if (!globalThis.wdlRecord) keep(fresh()); // a reader's order stays, also before the first vote
   return globalThis.wdlRecord;
 }
 
