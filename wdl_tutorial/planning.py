@@ -18,6 +18,7 @@ from .unmixing import BLOCK, MANY, METHODS, unmix
 FIRST = 400  # pixels of the smaller of the two runs that are timed
 TRAINED = {"wahu": 1000, "wahu_unbalanced": 300}  # methods that learn from some pixels: from how many
 LEARNED_FROM = 50  # of them, in the runs that are timed
+COPIES = 14  # of a pixel that a fit holds besides its chunks, as was seen at 400 and at 1500 pixels
 
 
 class Estimate(NamedTuple):
@@ -105,15 +106,11 @@ def _of_trained(scene: Scene, valid: np.ndarray, method: str, run: Any, options:
     training = min(int(options.get("n_training", TRAINED[method])), n)
     plan = [(a, a), (3 * a, a), (3 * a, 3 * a)]  # pixels, and how many of them are learned from
     runs = [run(_some(scene, valid, size), options=options | {"n_training": some}) for size, some in plan]
-    followed = [
-        n,
-        n if method != "wahu" else min(n, BLOCK // 8 // scene.cube.shape[-1]),
-    ]  # its weights come block by block
-    seconds, memory = (
-        one + max(two - one, 0.0) * (upto - a) / (2 * a) + max(three - two, 0.0) * (training - a) / (2 * a)
-        for one, two, three, upto in zip(*runs, followed)
-    )
-    memory += 8.0 * (n - followed[1]) * 12  # their maps
+    (one, _), (two, _), (three, most) = runs
+    seconds = one + max(two - one, 0.0) * (n - a) / (2 * a) + max(three - two, 0.0) * (training - a) / (2 * a)
+    upto = min(n, BLOCK // 8 // scene.cube.shape[-1]) if method == "wahu" else n  # its weights come block by block
+    more = max(upto - 3 * a, 0) + max(training - 3 * a, 0)  # chunks are full by then: the rest is copies of pixels
+    memory = most + 8.0 * scene.cube.shape[-1] * COPIES * more + 8.0 * (n - upto) * 12  # and their maps
     return Estimate(max(seconds, 0.0), int(memory), method, n, tuple((s, t) for (s, _), (t, _) in zip(plan, runs)))
 
 
