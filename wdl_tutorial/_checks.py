@@ -131,10 +131,12 @@ def floats(**arrays: Any) -> tuple[Array, ...]:
 
 def steppable(**arrays: Any) -> tuple[Array, ...]:
     """As :func:`floats`, but complex arrays stay: the complex step differentiates through the generators."""
-    given = [x for x in arrays.values() if is_array(x)]
-    if any(array_namespace(x).isdtype(x.dtype, "complex floating") for x in given):
-        return tuple(arrays.values())
-    return floats(**arrays)
+    kept = {
+        name: x for name, x in arrays.items() if is_array(x) and array_namespace(x).isdtype(x.dtype, "complex floating")
+    }
+    real = [name for name in arrays if name not in kept]
+    found = kept | dict(zip(real, floats(**{name: arrays[name] for name in real})))
+    return tuple(found[name] for name in arrays)
 
 
 def same_backend(**arrays: Any) -> Any:
