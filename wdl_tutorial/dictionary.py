@@ -380,7 +380,7 @@ class WassersteinDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         OSError
             ``checkpoint`` cannot be written.
         """
-        if self.solver == "minibatch":
+        if isinstance(self.solver, str) and self.solver == "minibatch":
             return self._fit_batches(X, sample_weight)
         frame, (X, cost) = X, self._check_data(X)
         terms = self._terms(X, self.n_iter)
@@ -1030,7 +1030,7 @@ class WassersteinDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         n_atoms, n_bins = self.atoms_.shape
         each = 8 * (2 * n_bins + 2 * LATTICE + 8 * n_atoms**2)  # bytes that the work on a row takes
         found, moving, n = [], 0, 0
-        with progress(math.prod(np.shape(X)[:-1]), "Weights", "sample", shown=self.verbose) as bar:
+        with progress(math.prod(getattr(X, "shape", (0,))[:-1]), "Weights", "sample", shown=self.verbose) as bar:
             pieces = slabs(X, each * math.prod(X.shape[1:-1])) if away else [slice(None)]
             for piece in pieces:
                 rows, batch = _flat(np.asarray(X[piece]) if away else X)
