@@ -80,7 +80,7 @@ def gaussians(part: Part, quick: bool) -> Numbers:
     return found | {"nmf_misfit": misfit(nmf.reconstruct(), path.X), "nmf_off": off_truth(nmf.endmembers, path)}
 
 
-PUBLIC = {"max_iter": 500, "learning_rate": 0.01, "betas": (0.9, 0.999), "schedule": "constant"}
+PUBLIC: dict[str, Any] = {"max_iter": 500, "learning_rate": 0.01, "betas": (0.9, 0.999), "schedule": "constant"}
 
 
 def _restart(seed: int, steps: int) -> dict:
