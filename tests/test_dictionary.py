@@ -1682,3 +1682,15 @@ def test_a_fit_whose_strict_loss_has_left_the_floats_keeps_the_one_it_reached(mo
     ):
         fit = model(n_iter=None, sinkhorn_tol=1e-5, max_iter=3).fit(path())
     assert fit.loss_ == min(fit.loss_curve_)
+
+
+@pytest.mark.parametrize("ask", ["transform", "score"])
+def test_rows_of_several_lengths_are_named(ask):
+    model = wt.WassersteinDictionary(2, cost=wt.GridCost(30), eps=4.0, n_iter=2, max_iter=1, tol=None).fit(path())
+    with pytest.raises(TypeError, match=r"^X: expected an array or a list of numbers, got list"):
+        getattr(model, ask)([[1.0, 2.0], [3.0]])
+
+
+def test_a_solver_that_is_an_array_is_told_the_solvers():
+    with pytest.raises(ValueError, match=r"^solver must be 'lbfgs', 'adam' or 'minibatch'; got array"):
+        wt.WassersteinDictionary(2, cost=wt.GridCost(30), eps=4.0, solver=np.zeros(2)).fit(path())

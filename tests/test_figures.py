@@ -287,3 +287,10 @@ def test_a_triangle_shows_groups_by_marker_too(rng):
     assert [text.get_text() for text in ax.texts] == ["a", "b", "c"]
     paths = {str(points.get_paths()[0].vertices.tolist()) for points in ax.collections}
     assert len(ax.collections) == 3 and len(paths) == 3
+
+
+def test_the_wavelengths_of_a_picture_may_be_a_tensor():
+    torch = pytest.importorskip("torch")
+    scene = make_teaching_scene()
+    one, other = (figures.scene_picture(scene, rgb=rgb)[0] for rgb in ((650, 550, 450), torch.tensor([650, 550, 450])))
+    assert np.array_equal(one, other)

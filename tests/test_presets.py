@@ -120,3 +120,12 @@ def test_unequal_masses_are_what_marginal_weight_is_for(light):
 def test_settings_with_masses_that_mean_nothing_are_refused(light, changes, message):
     with pytest.raises(ValueError, match=message):
         model(**changes).fit(wt.normalize(light))
+
+
+def test_a_price_of_any_floating_type_is_that_price():
+    X = 0.1 + np.random.default_rng(0).random((5, 8))
+    one, other = (
+        wt.wahu(range(8), balanced=False, n_atoms=2, marginal_weight=kind(0.5), max_iter=2).fit(X).transform(X)
+        for kind in (float, np.longdouble)
+    )
+    assert np.array_equal(one, other)

@@ -816,6 +816,7 @@ def _rgb_bands(n_bands: int, wavelengths: Any, rgb: tuple[float, float, float] |
         asked = _host(rgb, "rgb", 1, gaps=False)
         if len(asked) != 3:
             raise ValueError(f"rgb must be three wavelengths, in nm; got {len(asked)}.")
+        rgb = tuple(asked.tolist())
     if wavelengths is None:
         if rgb is not None:
             raise ValueError("rgb names wavelengths, but the scene has none; leave rgb out.")

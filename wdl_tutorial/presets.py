@@ -122,7 +122,8 @@ def wahu(
         options |= RECOMMENDED[setting]
     if not balanced:
         options |= UNBALANCED
-        number("marginal_weight", changes.get("marginal_weight", 1.0), above=0, advice="None is balanced=True.")
+        price = changes.get("marginal_weight", options["marginal_weight"])
+        changes["marginal_weight"] = number("marginal_weight", price, above=0, advice="None is balanced=True.")
     if blur is not None:
         if "eps" in changes:
             raise ValueError(f"eps and blur are two names of one thing; got eps={changes['eps']!r} and blur={blur!r}.")
