@@ -51,7 +51,7 @@ def test_a_published_cube_is_read_with_its_pixels_in_place(name, folder, rng):
 def test_a_cube_that_is_not_here_says_where_to_fetch_it(folder):
     with pytest.raises(FileNotFoundError, match=r"alldata_ex_DC2.mat is needed .*10.5281/zenodo.8360465"):
         datasets.load_idnet_cube("DC2")
-    with pytest.raises(ValueError, match="name must be one of DC1, DC2; got 'DC3'"):
+    with pytest.raises(ValueError, match="name must be 'DC1' or 'DC2'; got 'DC3'"):
         datasets.load_idnet_cube("DC3")
 
 

@@ -219,6 +219,12 @@ def test_values_that_no_float_can_square_are_told_before_a_warning_leaks():
         wt.inspect_cube(cube)
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_the_border_of_a_field_whose_pixels_are_mixed_is_no_stripe(seed):
+    found = wt.inspect_cube(wt.datasets.make_teaching_scene(random_state=seed))
+    assert [f.name for f in found.findings if f.bands is not None and f.name != "wavelength gaps"] == ["broken bands"]
+
+
 def test_stripes_are_levelled_by_what_they_are_off_and_their_neighbours_stay():
     scene = clean(3, shape=(50, 50))
     cube = scene.cube * np.linspace(1.0, 0.4, 50)[:, None]  # in a light that fades

@@ -334,7 +334,8 @@ def _stripes(scene: Scene, sound: np.ndarray, k: int, noise: float) -> np.ndarra
     """How far each column of band ``k`` lies from its neighbours, (n_cols,), where it is a stripe; 0 where it is none.
 
     A pixel is compared with the middle of the four beside it in its row, which one stripe among them does not move. The
-    border of a field is no stripe: its two sides lie apart by as much, in opposite directions.
+    border of a field is no stripe: its two sides lie apart by as much, in opposite directions, and a column of a border
+    is like its own field, or lies between the two, where a stripe lies beyond what is on either side of it.
     """
     rows, cols = scene.cube.shape[:2]
     if cols < 5 or rows < 8 or not noise > 0:
@@ -353,7 +354,9 @@ def _stripes(scene: Scene, sound: np.ndarray, k: int, noise: float) -> np.ndarra
     count = np.isfinite(apart).sum(axis=0)
     chance = 1.86 * np.nanmedian(np.abs(apart - found), axis=0) / np.sqrt(count)  # standard error of a median
     same = (np.sign(apart) == np.sign(found)).sum(axis=0) / count
-    hit = (size > 6 * usual) & (size > 8 * chance) & (size > noise) & (same > 0.75)
+    sides = np.stack([four[:, :2].mean(axis=1), four[:, 2:].mean(axis=1)])[..., full]  # (2, rows, places)
+    beyond = np.nanmedian((np.sign(found) * (band[:, places] - sides)).min(axis=0), axis=0)
+    hit = (size > 6 * usual) & (size > 8 * chance) & (size > noise) & (same > 0.75) & (beyond > 0.25 * size)
     offsets = np.zeros(cols)
     offsets[places] = found
     hit &= size > 1.5 * _largest_beside(-offsets * np.sign(offsets[places])[:, None], places, 1)  # a border
