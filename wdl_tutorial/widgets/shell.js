@@ -484,6 +484,17 @@ class Demo {
     if (Object.keys(found).length) this.root.scrollIntoView?.({ block: "nearest" });
   }
 
+  /* Words below the demo for a few seconds: the readout would take them back with its next drawing,
+   * and its change of height asks for one.
+   */
+  #tell(words) {
+    this.root.querySelector(".wdl-told")?.remove();
+    const told = element("p", { class: "wdl-caption wdl-told", role: "status" });
+    this.root.append(told);
+    told.textContent = words;
+    setTimeout(() => told.remove(), 5000);
+  }
+
   /* The address of this page with this demo as it stands: to the clipboard, or into a field to
    * copy it from.
    */
@@ -492,7 +503,7 @@ class Demo {
     const link = location.href.split("#")[0] + (hash ? `#${hash}` : "");
     try {
       await navigator.clipboard.writeText(link);
-      this.say("The link to this state is copied.");
+      this.#tell("The link to this state is copied.");
     } catch {
       const field = element("input", {
         type: "text",
