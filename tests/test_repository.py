@@ -111,6 +111,10 @@ def test_no_tracked_file_is_large():
     assert [str(path.relative_to(ROOT)) for path in tracked() if path.stat().st_size > LIMIT] == []
 
 
+def test_no_leaving_of_a_merge_is_tracked():
+    assert [str(path.relative_to(ROOT)) for path in tracked() if path.suffix in {".orig", ".rej", ".bak"}] == []
+
+
 def test_no_path_of_one_machine_is_tracked():
     assert lines_with(r"(?<![\w.])/(?:" + "|".join(["home", "root", "tmp", "work", "Users"]) + r")/[\w.]") == []
 
