@@ -2,46 +2,12 @@
  *
  *   node doors.mjs FOLDER http|file CHROMIUM
  */
-import { createServer } from "node:http";
-import { readFile, stat } from "node:fs/promises";
-import { extname, resolve, sep } from "node:path";
-import { pathToFileURL } from "node:url";
-import { chromium } from "playwright-core";
+import { resolve } from "node:path";
+import { launch, serve } from "./chromium.mjs";
 
 const [folderArgument, scheme, executablePath] = process.argv.slice(2);
 const folder = resolve(folderArgument);
-const TYPES = {
-  ".html": "text/html",
-  ".js": "text/javascript",
-  ".css": "text/css",
-  ".json": "application/json",
-  ".svg": "image/svg+xml",
-  ".png": "image/png",
-  ".woff": "font/woff",
-  ".woff2": "font/woff2",
-};
 const CHAPTER = "11_what_is_in_this_pixel.html";
-
-async function serve() {
-  const server = createServer(async (request, response) => {
-    const path = resolve(
-      folder,
-      "." + decodeURIComponent(new URL(request.url, "http://x").pathname),
-    );
-    if (!(
-      path.startsWith(folder + sep) &&
-      (await stat(path).then(
-        (s) => s.isFile(),
-        () => false,
-      ))
-    ))
-      return response.writeHead(404).end();
-    response.writeHead(200, { "content-type": TYPES[extname(path)] ?? "application/octet-stream" });
-    response.end(await readFile(path));
-  });
-  await new Promise((done) => server.listen(0, "127.0.0.1", done));
-  return { base: `http://127.0.0.1:${server.address().port}/`, close: () => server.close() };
-}
 
 const errors = [];
 async function reader(browser, options = {}) {
@@ -313,19 +279,8 @@ async function search(browser, base) {
   return links;
 }
 
-const server =
-  scheme === "http" ? await serve() : { base: pathToFileURL(folder + sep).href, close() {} };
-const browser = await chromium.launch({
-  executablePath,
-  args: [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-  ],
-});
+const server = await serve(folder, scheme);
+const browser = await launch(executablePath);
 try {
   const { base } = server;
   const report = {

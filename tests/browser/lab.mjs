@@ -3,19 +3,13 @@
  *
  *   node lab.mjs BASE_URL TOKEN CHROMIUM [--screenshots FOLDER] notebook ...
  */
-import { chromium } from "playwright-core";
 import { join } from "node:path";
+import { launch } from "./chromium.mjs";
+import { endSessions, openNotebook, runAll } from "./jupyterlab.mjs";
 
 const [base, token, executablePath, ...rest] = process.argv.slice(2);
 const shots = rest[0] === "--screenshots" ? rest.splice(0, 2)[1] : null;
 const MOVES = 20;
-
-const api = (path, options = {}) => fetch(`${base}/api/${path}?token=${token}`, options);
-
-async function endSessions() {
-  for (const session of await (await api("sessions")).json())
-    await api(`sessions/${session.id}`, { method: "DELETE" });
-}
 
 /* What the demo beside the slider shows: its canvases, drawings and pictures. */
 const drawn = (slider) =>
@@ -81,20 +75,10 @@ async function run(context, notebook) {
   const page = await context.newPage();
   page.setDefaultTimeout(90000);
   page.on("pageerror", (error) => report.errors.push(`page error: ${error.message}`));
-  await page.goto(`${base}/lab/tree/${notebook}?token=${token}&reset`);
-  await page.waitForSelector(".jp-Notebook .jp-CodeCell");
-  await page.waitForFunction(
-    () =>
-      window.jupyterapp?.shell?.currentWidget?.sessionContext?.session?.kernel?.status === "idle",
-  );
+  await openNotebook(page, base, token, notebook);
   const start = performance.now();
-  // resolves when all are done
-  await page.evaluate(() => window.jupyterapp.commands.execute("notebook:run-all-cells"));
+  report.errors.push(...(await runAll(page)));
   report.seconds = (performance.now() - start) / 1000;
-  const failed = '.jp-OutputArea-output[data-mime-type="application/vnd.jupyter.error"]';
-  report.errors.push(
-    ...(await page.locator(failed).allTextContents()).map((text) => text.slice(-500)),
-  );
   report.cells = await page.locator(".jp-CodeCell").count();
   Object.assign(report, await moveSlider(page));
   report.dialogs = await page
@@ -105,18 +89,7 @@ async function run(context, notebook) {
   return report;
 }
 
-const browser = await chromium.launch({
-  executablePath,
-  args: [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-  ],
-});
+const browser = await launch(executablePath);
 try {
   const context = await browser.newContext({ viewport: { width: 1300, height: 900 } });
   const outside = [];
@@ -129,10 +102,10 @@ try {
   );
   const notebooks = [];
   for (const notebook of rest) {
-    await endSessions();
+    await endSessions(base, token);
     notebooks.push(await run(context, notebook));
   }
-  await endSessions();
+  await endSessions(base, token);
   console.log(JSON.stringify({ notebooks, outside }));
 } finally {
   await browser.close();

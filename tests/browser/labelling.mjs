@@ -5,18 +5,12 @@
  *
  * DIGITS are the keys to press, one answer each. The notebook's last cell shows the widget.
  */
-import { chromium } from "playwright-core";
 import { createRequire } from "node:module";
 import { join } from "node:path";
+import { launch } from "./chromium.mjs";
+import { endSessions, openNotebook, runAll } from "./jupyterlab.mjs";
 
 const [base, token, executablePath, notebook, digits, , shots] = process.argv.slice(2);
-const api = (path, options = {}) => fetch(`${base}/api/${path}?token=${token}`, options);
-
-async function endSessions() {
-  for (const session of await (await api("sessions")).json())
-    await api(`sessions/${session.id}`, { method: "DELETE" });
-}
-
 /* What the widget shows: its canvases, its words, its buttons, and how many answers the kernel
  * has dealt with.
  */
@@ -43,19 +37,12 @@ async function until(page, count) {
 }
 
 async function open(context, errors) {
-  await endSessions(); // a fresh kernel
+  await endSessions(base, token);
   const page = await context.newPage();
   page.setDefaultTimeout(120000);
   page.on("pageerror", (error) => errors.push(`page error: ${error.message}`));
-  await page.goto(`${base}/lab/tree/${notebook}?token=${token}&reset`);
-  await page.waitForSelector(".jp-Notebook .jp-CodeCell");
-  await page.waitForFunction(
-    () =>
-      window.jupyterapp?.shell?.currentWidget?.sessionContext?.session?.kernel?.status === "idle",
-  );
-  await page.evaluate(() => window.jupyterapp.commands.execute("notebook:run-all-cells"));
-  const failed = '.jp-OutputArea-output[data-mime-type="application/vnd.jupyter.error"]';
-  errors.push(...(await page.locator(failed).allTextContents()).map((text) => text.slice(-500)));
+  await openNotebook(page, base, token, notebook);
+  errors.push(...(await runAll(page)));
   await page.waitForSelector(".wdl-demo canvas");
   return page;
 }
@@ -81,18 +68,7 @@ async function scan(page) {
     .map((v) => `${v.id}: ${v.nodes[0].target}`);
 }
 
-const browser = await chromium.launch({
-  executablePath,
-  args: [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-  ],
-});
+const browser = await launch(executablePath);
 try {
   const context = await browser.newContext({ viewport: { width: 1300, height: 1000 } });
   const errors = [];
@@ -140,7 +116,7 @@ try {
     }
   }
   await page.close();
-  await endSessions();
+  await endSessions(base, token);
   console.log(JSON.stringify(report));
 } finally {
   await browser.close();

@@ -8,27 +8,15 @@
  * Over http each page is also opened in dark mode, scanned by axe-core in both, and opened with
  * JavaScript switched off, where a demo has to show its first frame.
  */
-import { createServer } from "node:http";
 import { createRequire } from "node:module";
-import { readdir, readFile, stat } from "node:fs/promises";
-import { extname, join, relative, resolve, sep } from "node:path";
-import { pathToFileURL } from "node:url";
-import { chromium } from "playwright-core";
+import { readdir } from "node:fs/promises";
+import { join, relative, resolve } from "node:path";
+import { launch, serve } from "./chromium.mjs";
 
 const [folderArgument, scheme, executablePath] = process.argv.slice(2);
 const folder = resolve(folderArgument);
 const VIEW = 'script[type="application/vnd.jupyter.widget-view+json"]';
 const LOOPBACK = new Set(["127.0.0.1", "localhost", "[::1]"]);
-const TYPES = {
-  ".html": "text/html",
-  ".js": "text/javascript",
-  ".css": "text/css",
-  ".json": "application/json",
-  ".svg": "image/svg+xml",
-  ".png": "image/png",
-  ".woff": "font/woff",
-  ".woff2": "font/woff2",
-};
 
 async function pagesBelow(directory) {
   const found = [];
@@ -39,28 +27,6 @@ async function pagesBelow(directory) {
       found.push(relative(folder, join(directory, entry.name)));
   }
   return found.sort();
-}
-
-async function serve() {
-  const server = createServer(async (request, response) => {
-    const path = resolve(
-      folder,
-      "." + decodeURIComponent(new URL(request.url, "http://x").pathname),
-    );
-    if (path.endsWith("favicon.ico")) return response.writeHead(204).end();
-    const inside = path === folder || path.startsWith(folder + sep);
-    const isFile =
-      inside &&
-      (await stat(path).then(
-        (s) => s.isFile(),
-        () => false,
-      ));
-    if (!isFile) return response.writeHead(404).end("not found");
-    response.writeHead(200, { "content-type": TYPES[extname(path)] ?? "application/octet-stream" });
-    response.end(await readFile(path));
-  });
-  await new Promise((done) => server.listen(0, "127.0.0.1", done));
-  return { base: `http://127.0.0.1:${server.address().port}/`, close: () => server.close() };
 }
 
 /* A page in a context of its own settings, with a record of what went wrong on it. */
@@ -245,21 +211,8 @@ async function search(browser, base) {
   return { page: "search.html?q=barycenter", found, ...record };
 }
 
-const server =
-  scheme === "http" ? await serve() : { base: pathToFileURL(folder + sep).href, close() {} };
-const browser = await chromium.launch({
-  executablePath,
-  args: [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--force-color-profile=srgb",
-  ],
-});
+const server = await serve(folder, scheme);
+const browser = await launch(executablePath);
 try {
   const pages = [];
   for (const name of await pagesBelow(folder))

@@ -274,14 +274,6 @@ export default demo(
         ],
       };
       const [value, colour, title] = scales[shown] ?? [null, null, "The scene"];
-      map.begin({
-        x: [0, grid.cols],
-        y: [grid.rows, 0],
-        square: true,
-        xTicks: false,
-        yTicks: false,
-        title,
-      });
       const rgb = value ? new Uint8Array(3 * grid.size) : grid.picture;
       const end = value && rgbOf(map.colour(colour));
       for (let p = 0; value && p < grid.size; p++) {
@@ -289,7 +281,7 @@ export default demo(
         const v = row < 0 ? 0 : clamp(value(row), 0, 1);
         rgb.set(row < 0 ? blank : paper.map((c, j) => c + v * (end[j] - c)), 3 * p);
       }
-      grid.paint(map, rgb);
+      grid.show(map, title, rgb);
       map.box(0, 0, grid.cols, grid.rows, { stroke: "muted" });
       grid.mark(map, k, { big: true });
     }

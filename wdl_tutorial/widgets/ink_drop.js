@@ -78,15 +78,7 @@ export default demo({ name: "ink-drop", title: "A drop of ink", keys: ["start", 
   }
 
   function drawImage() {
-    image.begin({
-      x: [0, grid.cols],
-      y: [grid.rows, 0],
-      square: true,
-      xTicks: false,
-      yTicks: false,
-      title: "Put the drop here",
-    });
-    grid.paint(image, grid.picture);
+    grid.show(image, "Put the drop here");
     grid.mark(image, ui.get("start"), { big: true });
   }
 
@@ -97,19 +89,11 @@ export default demo({ name: "ink-drop", title: "A drop of ink", keys: ["start", 
   }
 
   function drawInk(shade) {
-    ink.begin({
-      x: [0, grid.cols],
-      y: [grid.rows, 0],
-      square: true,
-      xTicks: false,
-      yTicks: false,
-      title: "Ink on the map",
-    });
     const rgb = new Uint8Array(3 * grid.size);
     const colour = inked(ink);
     for (let q = 0; q < grid.size; q++)
       rgb.set(colour(grid.rowOf[q] < 0 ? 0 : shade[grid.rowOf[q]]), 3 * q);
-    grid.paint(ink, rgb);
+    grid.show(ink, "Ink on the map", rgb);
     grid.mark(ink, ui.get("start"), { big: true });
   }
 

@@ -109,15 +109,7 @@ export default demo(
     };
 
     function drawImage(given, pixel) {
-      image.begin({
-        x: [0, grid.cols],
-        y: [grid.rows, 0],
-        square: true,
-        xTicks: false,
-        yTicks: false,
-        title: "The pixel",
-      });
-      grid.paint(image, grid.picture);
+      grid.show(image, "The pixel");
       given.forEach((a, j) =>
         grid.mark(image, queries[j], { text: a === UNSURE ? "?" : String(a + 1) }),
       );
@@ -129,16 +121,9 @@ export default demo(
       const classes = bytesOf(ui.get("classes"));
       const blank = rgbOf(map.theme.soft);
       const counts = names.map(() => 0);
-      map.begin({
-        x: [0, grid.cols],
-        y: [grid.rows, 0],
-        square: true,
-        xTicks: false,
-        yTicks: false,
-        title: "The map so far",
-      });
-      grid.paint(
+      grid.show(
         map,
+        "The map so far",
         grid.classColours((row) => classes[row] - 1, blank),
       );
       given.forEach((a, j) => {

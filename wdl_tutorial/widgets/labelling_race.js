@@ -156,15 +156,7 @@ export default demo(
     };
 
     function drawImage(clicks, shown) {
-      image.begin({
-        x: [0, grid.cols],
-        y: [grid.rows, 0],
-        square: true,
-        xTicks: false,
-        yTicks: false,
-        title: `Ask here: ${BUDGET - clicks.length} clicks left`,
-      });
-      grid.paint(image, grid.picture);
+      grid.show(image, `Ask here: ${BUDGET - clicks.length} clicks left`);
       clicks.slice(0, shown).forEach((k, j) => grid.mark(image, k, { text: String(j + 1) }));
       grid.mark(image, ui.get("cursor"), { big: true });
     }

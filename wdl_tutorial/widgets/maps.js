@@ -76,6 +76,19 @@ export class Grid {
     plot.c.restore();
   }
 
+  /* The scene and nothing else on a fresh plot: one unit a pixel, the first row above. */
+  show(plot, title, rgb = this.picture) {
+    plot.begin({
+      x: [0, this.cols],
+      y: [this.rows, 0],
+      square: true,
+      xTicks: false,
+      yTicks: false,
+      title,
+    });
+    this.paint(plot, rgb);
+  }
+
   /* A pixel as a white square with a black frame, seen on any colour; `big` for the cursor. */
   mark(plot, k, { dx = 0, dy = 0, big = false, text = "" } = {}) {
     const x = (k % this.cols) + 0.5 + dx;
