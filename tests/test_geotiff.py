@@ -66,6 +66,25 @@ def test_a_tiff_beside_an_envi_header_is_not_decoded_as_raw_pixels(asked, tmp_pa
     assert_close(scene.wavelengths, NM, atol=1e-12)
 
 
+def test_a_header_of_another_image_beside_a_tiff_is_left_alone_and_told(tmp_path, cube):
+    """As where a quick look lies beside the cube, or maps were saved under its name."""
+    write(tmp_path / "s.tif", cube[..., :3])
+    text = "ENVI\nsamples = 5\nlines = 7\nbands = 6\ndata type = 2\nwavelength = {1, 2, 3, 4, 5, 6}\n"
+    (tmp_path / "s.hdr").write_text(text)
+    scene = load_cube(tmp_path / "s.tif")
+    np.testing.assert_array_equal(scene.cube, cube[..., :3])
+    words = "s.hdr beside it is of another image (7 rows, 5 columns and 6 bands), and is left alone"
+    assert words in scene.notes
+    asked_for = (
+        r"s.hdr is of an image of 7 rows, 5 columns and 6 bands; s.tif, the only image beside it, has 7 rows, 5 columns "
+        "and 3 bands. Put the header's own data file there, or give the path of the TIFF"
+    )
+    with pytest.raises(ValueError, match=asked_for):
+        load_cube(tmp_path / "s.hdr")
+    (tmp_path / "s.hdr").write_text("BYTEORDER I\nLAYOUT BIL\n")
+    assert "s.hdr beside it is no ENVI header, and is left alone" in load_cube(tmp_path / "s.tif").notes
+
+
 def test_no_data_scale_and_offset_of_the_file_are_applied(tmp_path, cube):
     cube[0, 0] = -9999
     path = write(tmp_path / "x.tif", cube, nodata=-9999)

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from conftest import assert_close
 
-from wdl_tutorial.datasets import load_cube
+from wdl_tutorial.datasets import Geo, load_cube, make_scene
+from wdl_tutorial.results import save_cube
 
 h5py = pytest.importorskip("h5py")
 NM = np.linspace(400.0, 2400.0, 6)
@@ -143,6 +144,142 @@ def test_a_truncated_classic_file_is_one_clear_error(tmp_path, cube):
     path.write_bytes(path.read_bytes()[:300])
     with pytest.raises(ValueError, match=r"x.nc \(300 bytes\) cannot be read as a NetCDF file"):
         load_cube(path)
+
+
+# ------------------------------------------------------------------------------------------ what attributes say
+
+
+def generic(path, cube, group="", about=None, of_the_file=None, **beside):
+    """An HDF5 file of no product: a cube, arrays beside it, and attributes of the cube and of the whole."""
+    with h5py.File(path, "w") as file:
+        file[f"{group}/data"] = cube
+        file[f"{group}/data"].attrs.update(about or {})
+        file.attrs.update(of_the_file or {})
+        for name, value in beside.items():
+            file[f"{group}/{name}"] = value
+    return path
+
+
+@pytest.mark.parametrize(
+    ("about", "expected"),
+    [
+        ({"Scale_Factor": 10000.0}, (1e-4, 0.0)),  # NEON's way, as a divisor
+        ({"scale_factor": 1e-4}, (1e-4, 0.0)),  # CF's way
+        ({"scale_factor": 0.5, "add_offset": -3.0}, (0.5, -3.0)),
+        ({"scale_factor": 2.0, "add_offset": 1.0}, (2.0, 1.0)),  # CF's, as add_offset shows
+        ({"add_offset": 0.25}, (1.0, 0.25)),
+        ({"units": "percent"}, (0.01, 0.0)),
+        ({"units": "%", "scale_factor": 0.1}, (0.001, 0.0)),
+        ({"units": "reflectance"}, (1.0, 0.0)),
+    ],
+)
+def test_what_the_attributes_of_a_plain_hdf5_file_say_of_its_scale_is_applied(about, expected, tmp_path, cube):
+    scene = load_cube(generic(tmp_path / "x.h5", cube, about=about))
+    assert scene.units == "reflectance"
+    assert_close(scene.cube, cube * expected[0] + expected[1], rtol=1e-12)
+
+
+@pytest.mark.parametrize("key", ["_FillValue", "Data_Ignore_Value", "missing_value", "data ignore value", "nodata"])
+def test_the_fill_value_is_found_under_any_of_its_names(key, tmp_path, cube):
+    cube[3, 2] = -9999
+    for where in ({"about": {key: -9999}}, {"of_the_file": {key: [-9999.0]}}):
+        scene = load_cube(generic(tmp_path / "x.h5", cube, "in/side", **where))
+        assert np.argwhere(~scene.mask).tolist() == [[3, 2]]
+
+
+def test_radiance_is_scaled_and_not_called_reflectance(tmp_path, cube):
+    scene = load_cube(generic(tmp_path / "x.h5", cube, about={"units": "W m-2 sr-1 um-1", "scale_factor": 0.1}))
+    assert scene.units == "W m-2 sr-1 um-1" and not any("above 1.5" in note for note in scene.notes)
+    assert_close(scene.cube, cube / 10, rtol=1e-12)
+    assert load_cube(tmp_path / "x.h5", scale=3000).units == "reflectance"  # the caller knows better
+    with pytest.raises(TypeError, match="quantity"):
+        make_scene(cube, quantity=3)
+
+
+def test_a_scale_that_cannot_be_is_told_and_not_applied(tmp_path, cube):
+    scene = load_cube(generic(tmp_path / "x.h5", cube, about={"scale_factor": -1.0}))
+    assert "its scale factor, -1, is not positive, and is not applied" in scene.notes
+    np.testing.assert_array_equal(scene.cube, cube)
+
+
+EAST, NORTH = 500000 + 30 * (np.arange(5) + 0.5), 4000000 - 30 * (np.arange(7) + 0.5)
+PLACE = (30.0, 0.0, 500000.0, 0.0, -30.0, 4000000.0)
+
+
+@pytest.mark.parametrize(
+    ("places", "crs"),
+    [
+        ({"x": EAST, "y": NORTH, "of_the_file": {"crs_wkt": "EPSG:32611"}}, "EPSG:32611"),
+        ({"easting": EAST, "northing": NORTH, "about": {"epsg": 32611}}, "EPSG:32611"),
+        ({"about": {"GeoTransform": "500000 30 0 4000000 0 -30", "EPSG Code": "32611"}}, "EPSG:32611"),
+        ({"of_the_file": {"geotransform": [5e5, 30.0, 0.0, 4e6, 0.0, -30.0], "spatial_ref": 'X["y"]'}}, 'X["y"]'),
+        ({"about": {"map info": "{UTM, 1, 1, 500000, 4000000, 30, 30, 11, North, WGS-84}"}}, "EPSG:32611"),
+    ],
+)
+def test_the_map_of_a_plain_hdf5_file_is_read_where_it_stands(places, crs, tmp_path, cube):
+    scene = load_cube(generic(tmp_path / "x.h5", cube, "grid", **places))
+    assert scene.geo.transform == PLACE and scene.geo.crs == crs
+    assert load_cube(tmp_path / "x.h5", rows=slice(2, 5)).geo.transform == (*PLACE[:5], 4000000.0 - 60)
+
+
+def test_x_and_y_say_which_axes_they_are_of(tmp_path, cube):
+    """Bands first, or x before y: no wavelengths are needed to see it."""
+    for order in ((0, 1, 2), (2, 0, 1), (1, 0, 2), (0, 2, 1)):
+        scene = load_cube(generic(tmp_path / "x.h5", cube.transpose(order), x=EAST, y=NORTH))
+        np.testing.assert_array_equal(scene.cube, cube)
+        assert scene.geo.transform == PLACE
+    bands_first = generic(tmp_path / "x.h5", cube.transpose(2, 0, 1), x=EAST, y=NORTH)
+    np.testing.assert_array_equal(load_cube(bands_first, bands_axis=0).cube, cube)  # saying so does not turn it again
+
+
+def test_rows_that_run_north_are_not_turned_by_a_geotransform_that_says_south(tmp_path, cube):
+    """GDAL writes it of the image as it stands on paper, whatever way the rows of the file run."""
+    about = {"GeoTransform": "500000 30 0 4000000 0 -30"}
+    scene = load_cube(generic(tmp_path / "x.h5", cube, x=EAST, y=NORTH[::-1].copy(), about=about))
+    assert scene.geo.transform == (30.0, 0.0, 500000.0, 0.0, 30.0, 4000000.0 - 7 * 30)
+    exact = generic(tmp_path / "y.h5", cube, x=EAST.astype("f4"), y=(NORTH + 0.2).astype("f4"), about=about)
+    assert load_cube(exact).geo.transform == PLACE  # single precision is not the better witness
+
+
+def test_what_is_on_no_map_says_why(tmp_path, cube):
+    uneven = EAST + [0, 0, 9, 0, 0]
+    scene = load_cube(generic(tmp_path / "x.h5", cube, x=uneven, y=NORTH))
+    assert scene.geo is None and "its x and y are not evenly spaced, so it is on no map" in scene.notes
+    scene = load_cube(generic(tmp_path / "x.h5", cube, x=EAST, y=NORTH))
+    assert scene.geo.crs is None and any("give geo=" in note for note in scene.notes)
+    scene = load_cube(generic(tmp_path / "x.h5", cube, lon=np.linspace(7, 8, 5), lat=np.linspace(47, 46, 7)))
+    assert scene.geo.crs == "EPSG:4326" and any("WGS 84" in note for note in scene.notes)
+    lines = generic(tmp_path / "x.h5", cube, lines=np.arange(7.0), samples=np.arange(5.0))
+    assert load_cube(lines).geo is None
+
+
+# ------------------------------------------------------------------------------------------ a map from elsewhere
+
+
+def test_a_file_without_a_map_takes_that_of_another_file(tmp_path, cube):
+    from scipy.io import savemat
+
+    place = Geo(PLACE, "EPSG:32611")
+    savemat(tmp_path / "x.mat", {"cube": cube})
+    save_cube(make_scene(cube, geo=place), tmp_path / "full.tif")
+    save_cube(make_scene(cube, geo=place), tmp_path / "full.hdr")
+    (tmp_path / "full.img").unlink()  # a header is enough
+    scenes = [load_cube(tmp_path / "x.mat", geo=tmp_path / name) for name in ("full.tif", "full.hdr")]
+    assert [scene.geo.transform for scene in scenes] == [PLACE, PLACE]
+    assert scenes[0].geo.crs.endswith('["EPSG","32611"]]') and "the map is that of full.tif" in scenes[0].notes
+    window = load_cube(tmp_path / "x.mat", geo=place, cols=slice(2, None))
+    assert window.geo.transform == (30.0, 0.0, 500060.0, 0.0, -30.0, 4000000.0)
+
+
+def test_the_map_of_other_pixels_is_refused(tmp_path, cube):
+    np.save(tmp_path / "x.npy", cube)
+    save_cube(make_scene(cube[:6], geo=Geo(PLACE, "EPSG:32611")), tmp_path / "other.tif")
+    with pytest.raises(ValueError, match=r"other.tif has 6 rows and 5 columns, the cube has 7 and 5"):
+        load_cube(tmp_path / "x.npy", geo=tmp_path / "other.tif")
+    with pytest.raises(ValueError, match=r"x.npy carries no map itself. Give the path of a file that does, or a Geo"):
+        load_cube(tmp_path / "x.npy", geo=tmp_path / "x.npy")
+    with pytest.raises(TypeError, match="geo"):
+        load_cube(tmp_path / "x.npy", geo=3)
 
 
 # ------------------------------------------------------------------------------------------ products

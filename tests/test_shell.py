@@ -24,6 +24,8 @@ def scene():
 def written(scene, folder, kind):
     """The scene as people have it: counts, in each format."""
     counts = np.round(scene.cube * 10000).astype("i2")
+    counts[2, 3] = -9999
+    scene = scene._replace(mask=(counts != -9999).all(axis=-1))
     path = folder / f"cube.{kind}"
     if kind in ("hdr", "tif"):
         return save_cube(scene, path)[0]
@@ -31,10 +33,13 @@ def written(scene, folder, kind):
         from scipy.io import savemat
 
         savemat(path, {"cube": counts, "wavelength": scene.wavelengths})
+        save_cube(scene.drop_bands(range(1, 188)), folder / "map.tif")
     elif kind == "h5":
         h5py = pytest.importorskip("h5py")
         with h5py.File(path, "w") as file:
             file["cube"], file["wavelength"] = counts, scene.wavelengths
+            file["cube"].attrs.update({"Scale_Factor": 10000.0, "Data_Ignore_Value": -9999})
+            file.attrs.update({"GeoTransform": "500000 30 0 4000000 0 -30", "EPSG": 32733})
     else:
         netCDF4 = pytest.importorskip("netCDF4")
         with netCDF4.Dataset(path, "w") as file:
@@ -46,7 +51,7 @@ def written(scene, folder, kind):
                 file.createDimension(name, len(values))
                 file.createVariable(name, "f8", (name,))[:] = values
             file.createVariable("crs", "i4").crs_wkt = "EPSG:32733"
-            data = file.createVariable("reflectance", "i2", ("y", "x", "wavelength"))
+            data = file.createVariable("reflectance", "i2", ("y", "x", "wavelength"), fill_value=-9999)
             data.set_auto_maskandscale(False)
             data.scale_factor, data.grid_mapping = 1e-4, "crs"
             data[:] = counts
@@ -54,18 +59,24 @@ def written(scene, folder, kind):
 
 
 @pytest.mark.parametrize("kind", ["hdr", "tif", "mat", "h5", "nc"])
-def test_one_command_takes_a_cube_of_every_format_to_a_geotiff(kind, scene, tmp_path, capsys):
+def test_one_command_or_four_statements_take_a_cube_of_every_format_to_a_geotiff(kind, scene, tmp_path, capsys):
     rasterio = pytest.importorskip("rasterio")
     path, out = written(scene, tmp_path, kind), tmp_path / "maps.tif"
-    scale = ["--scale", "10000"] if kind in ("mat", "h5") else []
-    assert main(["unmix", str(path), "-n", "3", "--quiet", "--out", str(out), *scale]) in (0, 1)
+    told = ["--scale", "10000", "--fill", "-9999", "--geo", str(tmp_path / "map.tif")] if kind == "mat" else []
+    assert main(["unmix", str(path), "-n", "3", "--quiet", "--out", str(out), *told]) in (0, 1)
+    with rasterio.open(out) as file:
+        in_the_shell = file.read((1, 2, 3))
+    told = {"scale": 10000, "fill": -9999, "geo": tmp_path / "map.tif"} if kind == "mat" else {}
+    cube = wt.datasets.load_cube(path, **told)  # with the import, four statements of Python
+    found = wt.unmix(cube, "nnls", 3)
+    found.save(out, overwrite=True)
+    assert cube.units == "reflectance" and np.argwhere(~cube.mask).tolist() == [[2, 3]]
     with rasterio.open(out) as file:
         assert file.descriptions == ("endmember 1", "endmember 2", "endmember 3", "error", "valid")
         assert file.shape == (9, 8) and np.isnan(file.nodata)
-        if kind in ("hdr", "tif", "nc"):
-            assert tuple(file.transform[:6]) == GEO.transform and file.crs.to_epsg() == 32733
-        expected = wt.unmix(load_cube(path, scale=float(scale[1]) if scale else None), "nnls", 3)
-        np.testing.assert_array_equal(np.moveaxis(file.read((1, 2, 3)), 0, -1), expected.abundances)
+        assert tuple(file.transform[:6]) == GEO.transform and file.crs.to_epsg() == 32733
+        np.testing.assert_array_equal(file.read((1, 2, 3)), in_the_shell)
+        assert np.isnan(in_the_shell[:, 2, 3]).all() and np.isnan(in_the_shell).sum() == 3
     assert json.loads((tmp_path / "maps.json").read_text())["method"] == "nnls"
     shown = capsys.readouterr().out
     assert "maps.tif" in shown and "nnls: " in shown
@@ -115,7 +126,9 @@ def test_convert_mends_and_keeps_bands_and_map(scene, tmp_path):
     path = written(scene, tmp_path, "hdr")
     assert main(["convert", str(path), "--out", str(tmp_path / "x.tif")]) == 0
     again = load_cube(tmp_path / "x.tif")
-    np.testing.assert_array_equal(again.cube, scene.cube)
+    expected = scene.cube.copy()
+    expected[2, 3] = np.nan
+    np.testing.assert_array_equal(again.cube, expected)
     np.testing.assert_array_equal(again.wavelengths, scene.wavelengths)
     assert again.geo.transform == GEO.transform and again.units == "reflectance"
 
@@ -123,7 +136,7 @@ def test_convert_mends_and_keeps_bands_and_map(scene, tmp_path):
 def test_estimate_says_time_and_memory(scene, tmp_path, capsys):
     assert main(["estimate", str(written(scene, tmp_path, "tif")), "-n", "3", "--method", "fcls"]) == 0
     shown = capsys.readouterr().out
-    assert "fcls on 72 pixels: about" in shown and "of memory" in shown
+    assert "fcls on 71 pixels: about" in shown and "of memory" in shown
 
 
 @pytest.mark.parametrize(

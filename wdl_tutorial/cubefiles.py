@@ -24,7 +24,7 @@ import numpy as np
 from . import envi, geotiff, products
 from ._checks import array_of, file_path, is_integer, text
 from .rawfiles import Part, RawCube, Refused, check_memory, check_regular, kind_of, reading, turned
-from .scenes import Scene, check_dtype, make_scene, marked_bands
+from .scenes import Geo, Scene, check_dtype, make_scene, marked_bands
 
 KINDS = "an ENVI image (.hdr with its data file), a GeoTIFF, .mat, HDF5, NetCDF, .npy or .npz"
 
@@ -342,13 +342,14 @@ def read_cube(path: str | Path, *, dataset: str | None = None) -> RawCube:
     if kind is not None:
         what = "a zip archive" if kind == "zip" else kind
         raise Refused(f"{path} is {what}, which holds no cube that is read here. Give the path of {KINDS}.")
-    if envi.header_beside(path) is None:
+    header = envi.header_beside(path)
+    if header is None:
         raise Refused(f"{path} is of no known format, and has no ENVI header beside it. Give the path of {KINDS}.")
     raw = envi.read_image(path)
     if isinstance(raw, RawCube):
         return raw
     if kind_of(raw) == "tiff":
-        return geotiff.read(raw)
+        return geotiff.read(raw, envi.read_header(header))
     raise Refused(
         f"{raw}, the data file of {path.name}, is no raw image but of a format of its own. Give its own path."
     )
@@ -546,7 +547,7 @@ def _from_mat73(path: Path, dataset: str | None) -> RawCube:
             if key != name and key.rpartition("/")[0] == folder and found[0].size in shape
         }
         axes = (2, 1, 0) if turned_by_matlab else (0, 1, 2)
-        return _named(products.part_of(path, item.name, item.shape, item.dtype, axes), small, path)
+        return _named(products.part_of(path, item.name, item.shape, item.dtype, axes, axes), small, path)
 
 
 # ---------------------------------------------------------------------------------------------- a reader's own cube
@@ -564,6 +565,7 @@ def load_cube(
     bad_bands: Any = None,
     mask: Any = None,
     negative: str = "keep",
+    geo: Geo | str | Path | None = None,
     rows: slice | None = None,
     cols: slice | None = None,
     dtype: Any = np.float64,
@@ -596,6 +598,9 @@ def load_cube(
     mask : array of bool, shape (rows, cols), optional
     negative : {"keep", "clip", "raise"}
         These four as for :func:`make_scene`, beside what the file says.
+    geo : Geo, str or Path, optional
+        The map, where the file carries none, as MATLAB's cannot: a :class:`Geo`, or the path of a file of the same
+        pixels that does (a GeoTIFF, an ENVI header, or any other that is read here). It goes before the file's own.
     rows, cols : slice, optional
         Read this window only, as a file larger than memory has to be.
     dtype : numpy.float64 or numpy.float32
@@ -627,6 +632,7 @@ def load_cube(
         raise ValueError(f"bands_axis={bands_axis} is for plain arrays; the header of {path} says where its bands are.")
     raw = read_cube(path, dataset=variable if dataset is None else dataset)
     raw = raw._replace(cube=turned(raw.cube, bands_axis))
+    raw = raw if geo is None else _on_map(raw, geo)
     raw = _window(raw, rows, cols)
     n_bytes = math.prod(raw.cube.shape) * check_dtype(dtype).itemsize
     check_memory(1.1 * n_bytes, f"{path}", "Read a window (rows=slice(0, 500)), or give dtype=numpy.float32.")
@@ -647,8 +653,35 @@ def load_cube(
         geo=raw.geo,
         dtype=dtype,
         name=str(path),
+        quantity=raw.quantity if raw.quantity and scale is None else "reflectance",
     )
     return scene._replace(name=path.stem, notes=(*raw.notes, *scene.notes))
+
+
+def _on_map(raw: RawCube, geo: Any) -> RawCube:
+    """``raw`` on the map that is given, by itself or by a file of as many rows and columns."""
+    if isinstance(geo, Geo):
+        return raw._replace(geo=geo)
+    path = file_path("geo", geo)
+    shape, found = _map_of(path)
+    if found is None:
+        raise ValueError(f"geo: {path} carries no map itself. Give the path of a file that does, or a Geo.")
+    if shape != tuple(raw.cube.shape[:2]):
+        raise ValueError(
+            f"geo: {path} has {shape[0]} rows and {shape[1]} columns, the cube has {raw.cube.shape[0]} and "
+            f"{raw.cube.shape[1]}: it is the map of other pixels. Give one of the same pixels, or a Geo."
+        )
+    return raw._replace(geo=found, notes=(*raw.notes, f"the map is that of {path.name}"))
+
+
+def _map_of(path: Path) -> tuple[tuple[int, ...], Geo | None]:
+    """Rows and columns of a file, and its map; a GeoTIFF or an ENVI header need not be a cube for that."""
+    if check_regular(path).suffix.lower() == ".hdr":
+        return envi.place(path)
+    if kind_of(path) == "tiff":
+        return geotiff.place(path)
+    raw = read_cube(path)
+    return tuple(raw.cube.shape[:2]), raw.geo
 
 
 def _window(raw: RawCube, rows: slice | None, cols: slice | None) -> RawCube:

@@ -295,6 +295,12 @@ def _geo(header: Header) -> Geo | None:
     return map_geo(kept, header.path) if kept else None
 
 
+def place(path: Path) -> tuple[tuple[int, int], Geo | None]:
+    """Rows and columns that a header tells, and the map, of whatever kind its data are."""
+    header = read_header(path)
+    return (header.integer("lines", 1), header.integer("samples", 1)), _geo(header)
+
+
 def map_geo(kept: dict[str, str], path: Path) -> Geo:
     """The transform and the coordinate system that ENVI's own words say."""
     transform = _transform(kept["map info"], path) if "map info" in kept else None

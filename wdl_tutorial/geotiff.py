@@ -26,7 +26,7 @@ def _rasterio(path: Path) -> Any:
     return rasterio
 
 
-def read(path: Path) -> RawCube:
+def read(path: Path, header: envi.Header | None = None) -> RawCube:
     """A TIFF as a cube that is read part by part. The wavelengths come from the bands' tags (``wavelength``,
     ``CENTRAL_WAVELENGTH_UM``), from their descriptions ("450.2 nm"), from an ENVI header beside it, or from the
     ``METADATA.XML`` of an EnMAP product."""
@@ -41,10 +41,40 @@ def read(path: Path) -> RawCube:
     enmap = _enmap_metadata(path)
     if enmap is not None:
         raw = _as_enmap(raw, enmap)
-    header = envi.header_beside(path)
-    if header is not None:
-        raw = envi.described(raw, envi.read_header(header))
-    return raw
+    return _with_header(raw, path, header)
+
+
+def _with_header(raw: RawCube, path: Path, given: envi.Header | None) -> RawCube:
+    """What an ENVI header says of the image: the one that led here, or one beside it that is of this image."""
+    beside = envi.header_beside(path)
+    if given is None and beside is None:
+        return raw
+    try:
+        header = given or envi.read_header(beside)
+    except Refused:
+        return raw._replace(notes=(*raw.notes, f"{beside.name} beside it is no ENVI header, and is left alone"))
+    told = tuple(header.integer(key, 1, n) for key, n in zip(("lines", "samples", "bands"), raw.cube.shape))
+    if told == raw.cube.shape:
+        return envi.described(raw, header)
+    sizes = "{} rows, {} columns and {} bands"
+    if given is None:
+        words = f"{beside.name} beside it is of another image ({sizes.format(*told)}), and is left alone"
+        return raw._replace(notes=(*raw.notes, words))
+    raise Refused(
+        f"{header.path} is of an image of {sizes.format(*told)}; {path.name}, the only image beside it, has "
+        f"{sizes.format(*raw.cube.shape)}. Put the header's own data file there, or give the path of the TIFF."
+    )
+
+
+def place(path: Path) -> tuple[tuple[int, int], Geo | None]:
+    """Rows and columns, and the map, of whatever the bands hold."""
+    import warnings
+
+    rasterio = _rasterio(path)
+    with reading(path, "a GeoTIFF"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
+        with rasterio.open(path, driver="GTiff") as file:
+            return (file.height, file.width), _geo(file)
 
 
 def _check(file: Any, path: Path) -> None:
@@ -75,6 +105,7 @@ def _described(file: Any, path: Path) -> RawCube:
     named_units = file.tags().get("units", "")
     if scale is None and named_units == "reflectance":
         scale = 1.0
+    quantity = "" if named_units in ("reflectance", "as in the file", "fraction") else named_units
     return RawCube(
         Part((file.height, file.width, len(keep)), file.dtypes[0], _reader(path, keep)),
         wavelengths,
@@ -88,6 +119,7 @@ def _described(file: Any, path: Path) -> RawCube:
         _geo(file),
         file.dataset_mask() > 0 if per_dataset else None,
         tuple(notes),
+        quantity,
     )
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -47,7 +47,8 @@ def pick_wavelengths(found: dict[str, np.ndarray], shape: tuple[int, ...], path:
         return vectors[name].ravel(), unit[1] if unit else "", []
     if len(named) > 1:
         return None, "", [f"{', '.join(sorted(named))} could each be the wavelengths: give wavelengths=..."]
-    rising = [k for k, v in vectors.items() if v.size == shape[-1] and v.size > 2 and np.all(np.diff(v.ravel()) > 0)]
+    others = {k: v for k, v in vectors.items() if not _axis(k.rsplit("/", 1)[-1], None, {}).role}
+    rising = [k for k, v in others.items() if v.size == shape[-1] and v.size > 2 and np.all(np.diff(v.ravel()) > 0)]
     told = [
         f"{name!r} has one value per band: if it holds the wavelengths, give wavelengths=..." for name in sorted(rising)
     ]
@@ -115,8 +116,18 @@ def _listing(file: Any) -> str:
     return ", ".join(told[:20]) + (f", and {len(told) - 20} more" if len(told) > 20 else "") or "no dataset"
 
 
-def part_of(path: Path, name: str, shape: tuple[int, ...], dtype: Any, axes: tuple[int, int, int]) -> Part:
-    """A dataset read part by part; ``axes`` are where rows, columns and bands lie in the file."""
+def part_of(
+    path: Path,
+    name: str,
+    shape: tuple[int, ...],
+    dtype: Any,
+    axes: tuple[int, int, int],
+    shown: tuple[int, int, int] = (0, 1, 2),
+) -> Part:
+    """A dataset read part by part; ``axes`` are where rows, columns and bands lie in the file.
+
+    ``shown`` is the order in which a reader of the file sees its axes, and counts them: MATLAB turns them round.
+    """
 
     def read(rows: slice, cols: slice) -> np.ndarray:
         import h5py
@@ -127,13 +138,37 @@ def part_of(path: Path, name: str, shape: tuple[int, ...], dtype: Any, axes: tup
             return file[name][tuple(where)].transpose(axes)
 
     def turn(bands_axis: int) -> Part:
-        moved = [axis for k, axis in enumerate(axes) if k != bands_axis % 3]
-        return part_of(path, name, shape, dtype, (moved[0], moved[1], axes[bands_axis]))
+        bands = shown[bands_axis]
+        rows, cols = axes[:2] if bands == axes[2] else (axis for axis in shown if axis != bands)
+        return part_of(path, name, shape, dtype, (rows, cols, bands), shown)
 
     return Part(tuple(shape[k] for k in axes), dtype, read, turn)
 
 
 # ---------------------------------------------------------------------------------------------- any file
+
+
+class Axis(NamedTuple):
+    """One axis of an array: the coordinates along it, and whether it runs along x or y on the ground."""
+
+    name: str = ""
+    values: np.ndarray | None = None
+    role: str = ""  # "x", "y", or "" where it is neither
+    degrees: bool = False  # longitude or latitude
+
+
+_GROUND = {
+    "x": ("x", "lon", "longitude", "easting", "projection_x_coordinate"),
+    "y": ("y", "lat", "latitude", "northing", "projection_y_coordinate"),
+}
+
+
+def _axis(name: str, values: Any, says: dict[str, Any]) -> Axis:
+    """An axis by its name, or by what CF's attributes say of its coordinates."""
+    words = {name.lower(), str(says.get("standard_name", "")).lower(), str(says.get("axis", "")).lower()}
+    role = next((role for role, known in _GROUND.items() if words & set(known)), "")
+    degrees = bool(words & {"lon", "longitude", "lat", "latitude"})
+    return Axis(name, None if values is None else np.asarray(values, dtype=float).ravel(), role, degrees)
 
 
 def _generic(file: Any, path: Path, dataset: str | None) -> RawCube:
@@ -152,34 +187,33 @@ def _generic(file: Any, path: Path, dataset: str | None) -> RawCube:
             f"{dataset} in {path} has shape {item.shape} and type {item.dtype}; a cube has three axes (rows, cols, bands) "
             "of real numbers."
         )
-    attributes = {key: _plain(value) for key, value in item.attrs.items()}
-    group = dataset.rstrip("/").rsplit("/", 1)[0]
-    near = {k: v for k, v in found.items() if k.startswith(f"{group}/") and v.size <= max(item.shape)} or found
-    vectors = {
-        k: _values(v, path) for k, v in near.items() if v.ndim >= 1 and v.size in item.shape and v.dtype.kind in "iuf"
-    }
-    dims = _dimensions(item)
-    wavelengths, units, told = pick_wavelengths(vectors, item.shape, path)
-    if wavelengths is None and near is not found:
-        far = {
-            k: _values(v, path)
-            for k, v in found.items()
-            if v.ndim >= 1 and v.size in item.shape and v.dtype.kind in "iuf"
-        }
-        wavelengths, units, told = pick_wavelengths(far, item.shape, path)
-    units = _unit_of(found, wavelengths, path) or units
+    group = item.name.rsplit("/", 1)[0]
+    near = {k: v for k, v in found.items() if k.rsplit("/", 1)[0] == group and k != item.name}
+    says = {_key(k): _plain(_values(v, path)) for k, v in near.items() if v.size == 1} | _said(item)
+    lists = {k: v for k, v in says.items() if isinstance(v, np.ndarray) and v.dtype.kind in "iuf"}
+    wavelengths, units, told = pick_wavelengths(lists | _vectors(near, item, path), item.shape, path)
+    if wavelengths is None:
+        wavelengths, units, told = pick_wavelengths(lists | _vectors(found, item, path), item.shape, path)
+    says["units"] = str(_plain(item.attrs.get("units", item.attrs.get("Units", ""))))  # of the cube, not of its group
     return _with_conventions(
-        item.name,
-        item.shape,
-        item.dtype,
-        attributes,
-        dims,
+        item,
+        says,
+        _along(item, found, near, path),
         wavelengths,
-        units,
+        _unit_of(found, wavelengths, path) or units,
         told,
         path,
-        lambda name: found.get(name),
+        lambda name: next((_said(found[k]) for k in (f"{group}/{name}", f"/{name}") if k in found), {}),
     )
+
+
+def _vectors(among: dict[str, Any], item: Any, path: Path) -> dict[str, np.ndarray]:
+    """The arrays that are as long as an axis of ``item``."""
+    return {
+        k: _values(v, path)
+        for k, v in among.items()
+        if v.ndim and v.size in item.shape and v.size == max(v.shape) and v.dtype.kind in "iuf"
+    }
 
 
 def _values(item: Any, path: Path) -> np.ndarray:
@@ -191,103 +225,208 @@ def _unit_of(found: dict[str, Any], wavelengths: np.ndarray | None, path: Path) 
     if wavelengths is None:
         return ""
     for item in found.values():
-        if (
-            item.size == wavelengths.size
-            and item.dtype.kind in "iuf"
-            and "units" in dict(item.attrs).keys() | {"Units"}
-        ):
+        if item.size == wavelengths.size and item.dtype.kind in "iuf" and {"units", "Units"} & set(item.attrs):
             if np.array_equal(_values(item, path).ravel(), wavelengths):
                 return str(_plain(item.attrs.get("units", item.attrs.get("Units", ""))))
     return ""
 
 
-def _dimensions(item: Any) -> list[tuple[str, np.ndarray | None]]:
-    """The name and the coordinates of each axis, where a NetCDF file has them."""
-    found = []
+def _said(item: Any) -> dict[str, Any]:
+    """What a dataset and the groups around it say in attributes, the nearest first; names as :func:`_key` has them."""
+    own: dict[str, Any] = {}
+    for name in item.attrs:
+        try:
+            own[_key(name)] = _plain(item.attrs[name])
+        except (OSError, TypeError):  # of a type that NumPy does not have
+            continue
+    return own if item.name == "/" else _said(item.parent) | own
+
+
+def _key(name: str) -> str:
+    """``Scale_Factor``, ``scale factor`` and ``scale_factor`` are one name, and so are ``_FillValue`` and ``fillvalue``."""
+    return re.sub(r"[\s_-]+", "_", name.rsplit("/", 1)[-1]).strip("_").lower()
+
+
+def _along(item: Any, found: dict[str, Any], near: dict[str, Any], path: Path) -> list[Axis]:
+    """The axes of a dataset: by HDF5's dimension scales, else by x and y beside it that are as long as two of them."""
+    axes = []
     for axis in item.dims:
         scale = axis[0] if len(axis) else None
-        name = "" if scale is None else str(scale.name).rsplit("/", 1)[-1]
-        numbers = (
-            scale is not None
-            and scale.dtype.kind in "iuf"
-            and not str(_plain(scale.attrs.get("NAME", ""))).startswith("This is a netCDF dimension but not")
-        )
-        found.append((name, np.asarray(scale[()], dtype=float) if numbers else None))
-    return found
+        if scale is None:
+            axes.append(Axis(str(axis.label)))
+            continue
+        hollow = str(_plain(scale.attrs.get("NAME", ""))).startswith("This is a netCDF dimension but not")
+        values = None if hollow or scale.dtype.kind not in "iuf" else scale[()]
+        axes.append(_axis(scale.name.rsplit("/", 1)[-1], values, {k: _plain(v) for k, v in scale.attrs.items()}))
+    if any(axis.role for axis in axes):
+        return axes
+    lines = [_axis(k.rsplit("/", 1)[-1], v, _said(found[k])) for k, v in _vectors(near or found, item, path).items()]
+    return _fitted(axes, [line for line in lines if line.role], item.shape)
+
+
+def _fitted(axes: list[Axis], lines: list[Axis], shape: tuple[int, ...]) -> list[Axis]:
+    """``axes`` with the one x and the one y among ``lines`` on those that are as long; y before x where both orders fit."""
+    if sorted(line.role for line in lines) != ["x", "y"]:
+        return axes
+    x, y = sorted(lines, key=lambda line: line.role)
+    fits = [
+        (i, j) for i in range(3) for j in range(3) if i != j and (shape[i], shape[j]) == (y.values.size, x.values.size)
+    ]
+    if not fits:
+        return axes
+    i, j = min(fits, key=lambda pair: (pair[0] > pair[1], abs(pair[0] - pair[1]), pair))
+    return [y if k == i else x if k == j else axis for k, axis in enumerate(axes)]
 
 
 def _plain(value: Any) -> Any:
-    """An attribute as a number or text."""
-    value = value.ravel()[0] if isinstance(value, np.ndarray) and value.size == 1 else value
+    """An attribute as a number or text, or as the array that it is."""
+    value = np.ravel(value)[0] if isinstance(value, np.ndarray) and value.size == 1 else value
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
 
 
+def _number(says: dict[str, Any], *keys: str) -> float | None:
+    """The first of these entries that is a number."""
+    for key in keys:
+        try:
+            return float(says[key])
+        except (KeyError, TypeError, ValueError):
+            continue
+    return None
+
+
 def _with_conventions(
-    name: str,
-    shape: tuple[int, ...],
-    dtype: Any,
-    attributes: dict[str, Any],
-    dims: list[tuple[str, np.ndarray | None]],
+    item: Any,
+    says: dict[str, Any],
+    along: list[Axis],
     wavelengths: np.ndarray | None,
     units: str,
     told: list[str],
     path: Path,
-    other: Callable[[str], Any],
+    mapping: Callable[[str], dict[str, Any]],
 ) -> RawCube:
-    """A cube with CF's attributes (``scale_factor``, ``add_offset``, ``_FillValue``), axes and map."""
-    axes = _axes(shape, dims, wavelengths)
-    factor, offset = float(attributes.get("scale_factor", 1.0)), float(attributes.get("add_offset", 0.0))
-    fills = [attributes[key] for key in ("_FillValue", "missing_value") if key in attributes]
-    scale = 1.0 / factor if (factor, offset) != (1.0, 0.0) and factor > 0 else None
-    unit = str(attributes.get("units", "")).strip().lower()
-    if scale is None and unit == "reflectance":
-        scale = 1.0
+    """A cube with its axes, its map, and what attributes say of its scale, its unit and its fill: CF's, NEON's, ENVI's."""
+    axes = _axes(item.shape, along, wavelengths)
+    scale, offset, quantity, notes = _scaling(says, item.dtype)
+    fills = (_number(says, key) for key in _FILLS)
+    words = mapping(str(says.get("grid_mapping", "")).split(":")[0].strip())
+    geo, where = _cf_geo(along, axes, says, words, path)
     return RawCube(
-        part_of(path, name, shape, dtype, axes),
+        part_of(path, item.name, item.shape, item.dtype, axes),
         wavelengths,
         units,
         scale,
-        offset if scale is not None else 0.0,
-        tuple(dict.fromkeys(float(v) for v in fills if isinstance(v, int | float | np.number))),
-        geo=_cf_geo(dims, axes, attributes, other),
-        notes=tuple(told),
+        offset,
+        tuple(dict.fromkeys(fill for fill in fills if fill is not None)),
+        geo=geo,
+        notes=(*told, *notes, *where),
+        quantity=quantity,
     )
 
 
-def _axes(shape: tuple[int, ...], dims: list, wavelengths: np.ndarray | None) -> tuple[int, int, int]:
-    """Where rows, columns and bands lie: the axis whose coordinates are the wavelengths holds the bands."""
-    names = [name.lower() for name, _ in dims] if dims else [""] * 3
+_FILLS = ("fillvalue", "fill_value", "missing_value", "data_ignore_value", "ignore_value", "no_data_value", "nodata")
+_FACTORS = ("scale_factor", "scalefactor", "reflectance_scale_factor")
+
+
+def _scaling(says: dict[str, Any], dtype: np.dtype) -> tuple[float | None, float, str, list[str]]:
+    """Scale and offset of the values, what they are then, and what was guessed: ``value = offset + file / scale``.
+
+    CF's ``scale_factor`` multiplies. Elsewhere a factor above 1 is what reflectance was multiplied by to be kept as an
+    integer (NEON, ENVI), since no reflectance is thousands of times what its file holds.
+    """
+    factor, offset, notes = _number(says, *_FACTORS), _number(says, "add_offset") or 0.0, []
+    by_cf = "add_offset" in says or "ncproperties" in says or str(says.get("conventions", "")).upper().startswith("CF")
+    if factor is not None and not 0 < factor < np.inf:
+        factor, notes = None, [f"its scale factor, {factor:g}, is not positive, and is not applied"]
+    if factor is not None and factor > 1 and not by_cf:
+        factor, notes = 1.0 / factor, [f"values are divided by its scale factor, {factor:g}"]
+    factor = None if (factor or 1.0, offset) == (1.0, 0.0) else factor or 1.0
+    unit = str(says.get("units", "")).strip()
+    about = f"{unit} {says.get('standard_name', '')} {says.get('long_name', '')}".lower()
+    if unit.lower() in ("%", "percent"):
+        factor, offset = 0.01 * (factor or 1.0), 0.01 * offset
+    elif unit.lower() not in ("", "1", "none", "fraction", "dimensionless") and not re.search(
+        "reflectance|unitless", about
+    ):
+        return None if factor is None else 1.0 / factor, offset, unit, notes
+    elif factor is None and (unit.lower() == "reflectance" or ("reflectance" in about and dtype.kind == "f")):
+        factor = 1.0
+    return None if factor is None else 1.0 / factor, offset, "", notes
+
+
+def _axes(shape: tuple[int, ...], along: list[Axis], wavelengths: np.ndarray | None) -> tuple[int, int, int]:
+    """Where rows, columns and bands lie: by x and y, by an axis that is called bands, by the length of the wavelengths."""
+    roles = [axis.role for axis in along]
+    if roles.count("x") == roles.count("y") == 1:
+        rows, cols = roles.index("y"), roles.index("x")
+        return rows, cols, 3 - rows - cols
+    names = [axis.name.lower() for axis in along] or [""] * 3
     by_name = [
         k for k, name in enumerate(names) if name and (looks_like_wavelengths(name) or name in ("band", "bands"))
     ]
     by_size = [k for k, n in enumerate(shape) if wavelengths is not None and n == wavelengths.size]
     bands = by_name[0] if len(by_name) == 1 else by_size[0] if len(by_size) == 1 else 2
     rows, cols = (k for k in range(3) if k != bands)
-    if names[rows] in ("x", "lon", "longitude", "easting") and names[cols] in ("y", "lat", "latitude", "northing"):
-        rows, cols = cols, rows
     return rows, cols, bands
 
 
 def _cf_geo(
-    dims: list, axes: tuple[int, int, int], attributes: dict[str, Any], other: Callable[[str], Any]
-) -> Geo | None:
-    """The map of a CF grid: evenly spaced coordinates of the pixels' middles, and the WKT of its grid mapping."""
-    mapping = other(f"/{attributes.get('grid_mapping', '')}")
-    words = {} if mapping is None else {key: _plain(value) for key, value in mapping.attrs.items()}
-    crs = next((str(words[key]) for key in ("crs_wkt", "spatial_ref") if words.get(key)), None)
-    y, x = (dims[k][1] if k < len(dims) else None for k in axes[:2])
-    transform = None
-    if x is not None and y is not None and x.size > 1 and y.size > 1:
-        dx, dy = (x[-1] - x[0]) / (x.size - 1), (y[-1] - y[0]) / (y.size - 1)
-        even = all(np.allclose(np.diff(v), d, rtol=1e-3, atol=0) for v, d in ((x, dx), (y, dy)))
-        transform = (dx, 0.0, x[0] - dx / 2, 0.0, dy, y[0] - dy / 2) if even and dx and dy else None
-    if transform is not None and words.get("GeoTransform"):
-        given = [float(part) for part in str(words["GeoTransform"]).split()]  # GDAL's order: c a b f d e
-        if len(given) == 6:
-            transform = (given[1], given[2], given[0], given[4], given[5], given[3])
-    if transform is None:
+    along: list[Axis], axes: tuple[int, int, int], says: dict[str, Any], mapping: dict[str, Any], path: Path
+) -> tuple[Geo | None, list[str]]:
+    """The map: evenly spaced middles of pixels, GDAL's ``GeoTransform``, ENVI's ``map info``; and its coordinate system."""
+    if isinstance(says.get("map_info"), str):
+        from .envi import map_geo
+
+        text = says["map_info"].strip().removeprefix("{").removesuffix("}")
+        system = says.get("coordinate_system_string")
+        return map_geo({"map info": text} | ({"coordinate system string": system} if system else {}), path), []
+    words, notes = says | mapping, []
+    rows, cols = (along[k] for k in axes[:2]) if along else (Axis(), Axis())
+    given = _six(words.get("geotransform"))
+    transform = _from_middles(rows, cols) if (rows.role, cols.role) == ("y", "x") else None
+    if transform is None and rows.role and cols.role and rows.values is not None and cols.values is not None:
+        notes.append("its x and y are not evenly spaced, so it is on no map")
+    elif given is not None and (transform is None or _meet(given, transform, rows.values.size, cols.values.size)):
+        transform = given  # the exact one; but where rows run the other way than it says, coordinates are right
+    crs = _crs(words)
+    if crs is None and transform is not None and rows.degrees and cols.degrees:
+        crs, notes = "EPSG:4326", [*notes, "longitude and latitude are taken for those of WGS 84"]
+    if crs is None and transform is not None:
+        notes.append("it says no coordinate system that is read here (crs_wkt, spatial_ref, EPSG): give geo=...")
+    return (None if transform is None else Geo(transform, crs)), notes
+
+
+def _from_middles(rows: Axis, cols: Axis) -> tuple[float, ...] | None:
+    """The transform of pixels whose middles are evenly spaced along both axes."""
+    x, y = cols.values, rows.values
+    if x is None or y is None or min(x.size, y.size) < 2:
         return None
-    return Geo(tuple(float(v) for v in transform), crs)
+    dx, dy = (x[-1] - x[0]) / (x.size - 1), (y[-1] - y[0]) / (y.size - 1)
+    even = all(d and np.allclose(np.diff(v), d, rtol=1e-3, atol=0) for v, d in ((x, dx), (y, dy)))
+    return tuple(float(v) for v in (dx, 0.0, x[0] - dx / 2, 0.0, dy, y[0] - dy / 2)) if even else None
+
+
+def _meet(first: tuple[float, ...], second: tuple[float, ...], rows: int, cols: int) -> bool:
+    """Whether two transforms put the corners of an image on the same ground, to half a pixel."""
+    near, far = ([(t[2] + k * cols * t[0], t[5] + k * rows * t[4]) for t in (first, second)] for k in (0, 1))
+    return bool(np.allclose([near[0], far[0]], [near[1], far[1]], rtol=0, atol=0.5 * abs(first[0])))
+
+
+def _six(value: Any) -> tuple[float, ...] | None:
+    """``GeoTransform``, six numbers or their text in GDAL's order (c a b f d e), in rasterio's."""
+    try:
+        parts = value.replace(",", " ").split() if isinstance(value, str) else np.ravel(value)
+        c, a, b, f, d, e = (float(part) for part in parts)
+    except (TypeError, ValueError):
+        return None
+    return (a, b, c, d, e, f) if a * e != b * d else None
+
+
+def _crs(words: dict[str, Any]) -> str | None:
+    """A coordinate system, as WKT or by its number."""
+    texts = [words[key] for key in ("crs_wkt", "spatial_ref", "crs") if isinstance(words.get(key), str)]
+    named = next((text.strip() for text in texts if "[" in text or text.upper().startswith("EPSG:")), None)
+    numbered = re.search(r"(\d{4,6})(\.0)?$", str(words.get("epsg_code", words.get("epsg", ""))).strip())
+    return named or (f"EPSG:{numbered[1]}" if numbered else None)
 
 
 def read_classic(path: Path, dataset: str | None) -> RawCube:
@@ -301,7 +440,9 @@ def read_classic(path: Path, dataset: str | None) -> RawCube:
             )
     with reading(path, "a NetCDF file"), netcdf_file(path, "r", mmap=False) as file:
         arrays = {name: np.array(v.data) for name, v in file.variables.items()}
-        about = {name: (v.dimensions, dict(v._attributes)) for name, v in file.variables.items()}
+        about = {name: {_key(k): _plain(a) for k, a in v._attributes.items()} for name, v in file.variables.items()}
+        dims = {name: v.dimensions for name, v in file.variables.items()}
+        whole = {_key(key): _plain(value) for key, value in file._attributes.items()} | {"conventions": "CF"}
     cubes = [name for name, value in arrays.items() if value.ndim == 3 and value.dtype.kind in "iuf"]
     name = dataset.strip("/") if dataset is not None else cubes[0] if len(cubes) == 1 else None
     if name not in arrays:
@@ -309,23 +450,24 @@ def read_classic(path: Path, dataset: str | None) -> RawCube:
         raise Refused(f"{path} holds no single cube, or none called {dataset!r}: {shapes}. Name it with dataset=...")
     if arrays[name].ndim != 3:
         raise Refused(f"{name} in {path} has shape {arrays[name].shape}; a cube has three axes (rows, cols, bands).")
-    shape = arrays[name].shape
-    wavelengths, units, told = pick_wavelengths({k: v for k, v in arrays.items() if v.ndim == 1}, shape, path)
-    for key, value in arrays.items():
-        if wavelengths is not None and np.array_equal(value.ravel(), wavelengths):
-            units = str(_plain(about[key][1].get("units", units)))
-    dims = [(d, arrays[d].astype(float) if d in arrays and arrays[d].ndim == 1 else None) for d in about[name][0]]
-    attributes = {key: _plain(value) for key, value in about[name][1].items()}
-    maps = {f"/{key}": _Attributes(value[1]) for key, value in about.items()}
-    raw = _with_conventions(name, shape, arrays[name].dtype, attributes, dims, wavelengths, units, told, path, maps.get)
-    return raw._replace(cube=arrays[name].transpose(_axes(shape, dims, wavelengths)))
+    lines = {key: value for key, value in arrays.items() if value.ndim == 1}
+    wavelengths, units, told = pick_wavelengths(lines, arrays[name].shape, path)
+    for key, value in lines.items():
+        if wavelengths is not None and np.array_equal(value, wavelengths):
+            units = str(about[key].get("units", units))
+    along = [_axis(d, lines.get(d), about.get(d, {})) for d in dims[name]]
+    item = _Variable(name, arrays[name].shape, arrays[name].dtype)
+    says = whole | {"units": ""} | about[name]
+    raw = _with_conventions(item, says, along, wavelengths, units, told, path, lambda key: about.get(key, {}))
+    return raw._replace(cube=arrays[name].transpose(_axes(item.shape, along, wavelengths)))
 
 
-class _Attributes:
-    """What a classic variable says of itself, asked as h5py is asked."""
+class _Variable(NamedTuple):
+    """What is asked of h5py's datasets, of a classic variable."""
 
-    def __init__(self, attrs: dict[str, Any]):
-        self.attrs = attrs
+    name: str
+    shape: tuple[int, ...]
+    dtype: np.dtype
 
 
 # ---------------------------------------------------------------------------------------------- products

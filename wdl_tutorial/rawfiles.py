@@ -58,6 +58,7 @@ class RawCube(NamedTuple):
     geo: Geo | None = None
     mask: np.ndarray | None = None  # (rows, cols) True where the file says the pixel is valid
     notes: tuple[str, ...] = ()  # what the file says that was left alone
+    quantity: str = ""  # the unit of the scaled values, where the file names one that is not reflectance's
 
 
 class Part:

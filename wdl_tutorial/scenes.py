@@ -314,6 +314,7 @@ def make_scene(
     band_names: Sequence[str] | None = None,
     geo: Geo | None = None,
     dtype: Any = np.float64,
+    quantity: str = "reflectance",
 ) -> Scene:
     """A scene from an array of yours, mended in the open as :func:`load_cube` mends a file.
 
@@ -357,6 +358,8 @@ def make_scene(
     geo : Geo, optional
     dtype : numpy.float64 or numpy.float32
         The latter for half the memory.
+    quantity : str
+        What the scaled values are, for ``units`` of the scene: "W m-2 sr-1 um-1". What is not reflectance may exceed 1.5.
 
     Returns
     -------
@@ -394,7 +397,9 @@ def make_scene(
         notes.append("bands are sorted by wavelength")
     if not order.size:
         raise ValueError(f"{source} holds no valid pixel: {'; '.join(notes)}. Check its fill value and its bands.")
-    out, valid = _mend_pixels(cube, order, fills, seen, (scale, offset, negative), dtype, source, notes)
+    most = 1.5 if scale is not None and quantity == "reflectance" else np.inf
+    out, valid = _mend_pixels(cube, order, fills, seen, (scale, offset, negative, most), dtype, source, notes)
+    quantity = text("quantity", quantity)
     if scale is None:
         notes.append("no scale is known; values are as in the file")
     return Scene(
@@ -402,7 +407,7 @@ def make_scene(
         cube=out,
         wavelengths=None if nm is None else nm[order],
         mask=None if valid.all() else valid,
-        units="as in the file" if scale is None else "reflectance",
+        units="as in the file" if scale is None and quantity == "reflectance" else quantity,
         notes=tuple(notes),
         geo=geo,
         fwhm=None if width is None else width[order],
@@ -549,13 +554,13 @@ def _mend_pixels(
     order: np.ndarray,
     fills: tuple[float, ...],
     seen: np.ndarray | None,
-    rule: tuple[float | None, float, str],
+    rule: tuple[float | None, float, str, float],
     dtype: np.dtype,
     source: str,
     notes: list[str],
 ) -> tuple[np.ndarray, np.ndarray]:
     """The cube in its new order, scaled, and which pixels are valid; slab by slab, so that little lies beside it."""
-    scale, offset, negative = rule
+    scale, offset, negative, most = rule
     out = np.empty((*cube.shape[:2], order.size), dtype=dtype)
     valid = np.ones(cube.shape[:2], dtype=bool)
     whole = np.array_equal(order, np.arange(cube.shape[-1]))
@@ -586,8 +591,8 @@ def _mend_pixels(
                 black = good & ~(block > 0).any(axis=-1)  # nothing but negative values: fill, or the border
                 block[black], good = np.nan, good & ~black
                 count["black"] += int(black.sum())
-        if scale is not None:
-            above = block > 1.5
+        if most < np.inf:
+            above = block > most
             count["above"] += int(above.sum())
             highest = max(highest, float(block[above].max(initial=-np.inf)))
         count["holed"] += int(holed.sum())

@@ -88,6 +88,7 @@ def _cube_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--fill", type=float, nargs="*", help="values that mean no data")
     parser.add_argument("--units", help="of the wavelengths: nm or um")
     parser.add_argument("--drop", type=int, nargs="*", help="bands to leave out, 0-based")
+    parser.add_argument("--geo", help="a file of the same pixels whose map this one lies on, where it carries none")
     parser.add_argument("--float32", action="store_true", help="half the memory")
 
 
@@ -157,6 +158,7 @@ def _loaded(given: argparse.Namespace) -> Scene:
         scale=given.scale,
         fill=given.fill or None,
         units=given.units,
+        geo=given.geo,
         dtype=np.float32 if given.float32 else np.float64,
     )
     return scene.drop_bands(given.drop) if given.drop else scene
