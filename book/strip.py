@@ -1,7 +1,8 @@
 """Keep text outputs only in the chapters: ``python book/strip.py book/*.ipynb`` (or ``make strip``).
 
 Images, widget views and widget state go: they are made again by whoever runs or builds the book, they would drown every
-diff, and nbval compares text. Execution counts become 1, 2, 3 ...: nbval does not check a cell that has none.
+diff, and nbval compares text. So do progress bars, which tell how fast a machine was. Execution counts become 1, 2,
+3 ...: nbval does not check a cell that has none.
 
 ``--execute`` runs each chapter first, from a clean kernel and without any real scene, so that what is stored is the
 same on every machine (``make outputs``).
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -31,6 +33,13 @@ def strip_output(output: dict) -> None:
             del data[mime]
 
 
+def is_bar(output: dict) -> bool:
+    """Whether an output is a progress bar that a notebook shows while somebody looks on."""
+    return "application/vnd.jupyter.widget-view+json" in output.get("data", {}) and bool(
+        re.search(r"\d+%\|", "".join(output["data"].get("text/plain", "")))
+    )
+
+
 def strip_notebook(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
     """Strip ``notebook`` in place and return it: text outputs, counted cells, no machine's own metadata."""
     notebook["metadata"] = {key: notebook.metadata[key] for key in KEPT_NOTEBOOK_METADATA if key in notebook.metadata}
@@ -45,6 +54,7 @@ def strip_notebook(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
         ran = cell.execution_count is not None
         count += ran
         cell["execution_count"] = count if ran else None
+        cell["outputs"] = [output for output in cell.outputs if not is_bar(output)]
         for output in cell.outputs:
             if "data" in output:
                 strip_output(output)

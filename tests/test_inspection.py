@@ -77,7 +77,7 @@ def test_bands_and_pixels_are_named_by_their_numbers():
     assert found["dead bands"].bands.tolist() == [12] and found["broken bands"].bands.tolist() == [30]
     assert set(found["stripes"].bands.tolist()) == {20, 21, 22, 23}
     assert np.argwhere(found["fill"].pixels).tolist() == [[r, c] for r in range(3) for c in range(2)]
-    assert "-9999 (6 pixels)" in found["fill"].words and "image: 7." in found["stripes"].words
+    assert "-9999 (6 pixels)" in found["fill"].words and "image: 7 (0-based)." in found["stripes"].words
 
 
 def test_mending_takes_out_what_was_found_and_says_so():
@@ -232,7 +232,7 @@ def test_stripes_are_levelled_by_what_they_are_off_and_their_neighbours_stay():
     cube[:, 17, 60:90] += 0.06
     cube[:, 41, 60:90] -= 0.05
     found = wt.inspect_cube(scene._replace(cube=cube))
-    assert "17, 41." in found["stripes"].words and found["stripes"].bands.tolist() == list(range(60, 90))
+    assert "17, 41 (0-based)." in found["stripes"].words and found["stripes"].bands.tolist() == list(range(60, 90))
     mended = found.mend("stripes")
     assert "stripes" not in wt.inspect_cube(mended)
     np.testing.assert_allclose(mended.cube[:, [17, 41]], before[:, [17, 41]], atol=0.02)

@@ -115,12 +115,44 @@ def test_a_deprecated_name_says_what_to_write_and_until_when():
 def test_a_bar_of_work_that_settles_early_ends_full(capsys):
     with progress(100, "work", "step", shown=True) as bar:
         bar.update(10)
-    assert (bar.n, bar.total) == (10, 10)
-    assert "10/10" in capsys.readouterr().err.split("\r")[-1]
+    assert "100%" in (told := capsys.readouterr().err.split("\r")[-1]) and "10/10 " in told
     with pytest.raises(KeyboardInterrupt), progress(100, "work", "step", shown=True) as bar:
         bar.update(10)
         raise KeyboardInterrupt
-    assert bar.total == 100  # that one was not done
+    assert "10/100 " in capsys.readouterr().err.split("\r")[-1]  # that one was not done
+
+
+LOOKED_AT = """
+from wdl_tutorial import iterate
+iterate.PATIENCE = {patience}
+with iterate.progress(4, "work", "step", shown=None) as bar:
+    for _ in iterate.ticked(range(4), bar):
+        pass
+"""
+
+
+def test_a_notebook_shows_a_bar_for_what_takes_long_while_somebody_looks_on_and_stores_none_otherwise():
+    """nbclient and nbval, which make the book and test it, forbid questions, as here."""
+    manager = pytest.importorskip("jupyter_client.manager")
+    pytest.importorskip("ipywidgets")
+    kernels, client = manager.start_new_kernel(kernel_name="python3")
+
+    def shown(patience, allowed):
+        sent = []
+        code = LOOKED_AT.format(patience=patience)
+        reply = client.execute_interactive(code, allow_stdin=allowed, timeout=60, output_hook=sent.append)
+        assert reply["content"]["status"] == "ok"
+        return [m["content"] for m in sent if m["msg_type"] not in ("status", "execute_input")]
+
+    try:
+        assert shown(0.0, False) == [] == shown(60.0, True)
+        texts = [
+            content["data"]["text/plain"] for content in shown(0.0, True) if "text/plain" in content.get("data", {})
+        ]
+        assert len(texts) == 1 and texts[0].startswith("work:   0%|")
+    finally:
+        client.stop_channels()
+        kernels.shutdown_kernel(now=True)
 
 
 # ------------------------------------------------------------------------------------------------------ extrapolation

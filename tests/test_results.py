@@ -11,6 +11,7 @@ import pytest
 
 import wdl_tutorial as wt
 from wdl_tutorial.datasets import Geo, load_cube, load_library
+from wdl_tutorial.results import save_cube
 
 PLACE = (30.0, 2.0, 5e5, 2.0, -30.0, 4e6)
 
@@ -128,8 +129,6 @@ def test_gdal_s_own_command_line_reads_the_maps(name, found, tmp_path):
 def test_the_recipe_for_files_larger_than_memory_gives_the_map_of_the_whole(tmp_path):
     """The page of recipes: windows of a file, unmixed with the endmembers of the first, each where it lies."""
     rasterio = pytest.importorskip("rasterio")
-    from wdl_tutorial.results import save_cube
-
     scene = wt.datasets.make_bilinear_scene(shape=(12, 9), random_state=0)._replace(geo=Geo(PLACE, "EPSG:32733"))
     save_cube(scene, tmp_path / "big.tif")
     found = wt.unmix(load_cube(tmp_path / "big.tif", rows=slice(0, 6)), "nnls", 3)
@@ -144,8 +143,6 @@ def test_the_recipe_for_files_larger_than_memory_gives_the_map_of_the_whole(tmp_
 
 
 def test_a_cube_saved_in_every_format_comes_back_to_the_bit(tmp_path):
-    from wdl_tutorial.results import save_cube
-
     scene = wt.datasets.make_bilinear_scene(shape=(6, 5), random_state=0)._replace(geo=Geo(PLACE, "EPSG:32733"))
     mask = np.ones((6, 5), dtype=bool)
     mask[1, 2] = False
@@ -160,3 +157,20 @@ def test_a_cube_saved_in_every_format_comes_back_to_the_bit(tmp_path):
             np.testing.assert_allclose(again.geo.transform, PLACE, rtol=1e-12)
             np.testing.assert_array_equal(again.fwhm, scene.fwhm)
             assert again.units == "reflectance"
+
+
+def test_people_count_from_one_and_code_from_zero_and_says_so(tmp_path):
+    """Endmembers have names, and bands without a wavelength those that a GIS gives them; what is handed back is an index."""
+    rng = np.random.default_rng(0)
+    spectra = np.vstack([np.linspace(0.2, 0.8, 12), np.linspace(0.9, 0.1, 12), np.full(12, 1e-4)])
+    cube = rng.dirichlet([0.4] * 3, (12, 12)) @ spectra + 1e-3 * rng.random((12, 12, 12))
+    cube[..., 4] = 0.5
+    with pytest.warns(UserWarning, match="^endmember 3 is darker than 1 % of the brightest"):
+        found = wt.unmix(cube, "nnls", endmembers=spectra)
+    named = {f.name: f.words for f in found.report().findings}
+    assert named["number"].startswith("endmember 3 differs from") and named["used"].startswith("endmember ")
+    assert "band 4 (0-based)" in named["residual"]
+    assert wt.inspect_cube(cube)["dead bands"].words.startswith("1 of them (0-based: 4) hold one value")
+    save_cube(wt.datasets.make_scene(cube), tmp_path / "x.hdr")
+    assert wt.datasets.load_cube(tmp_path / "x.hdr").band_names[:2] == ("band 1", "band 2")
+    assert wt.datasets.load_cube(tmp_path / "x.hdr").drop_bands(4).band_names[4] == "band 6"

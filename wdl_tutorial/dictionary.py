@@ -707,7 +707,7 @@ class WassersteinDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
                 best = Best(value, state.params, restart) if better else self._best
                 self._keep(X, best, list(curve), converged=settled and not self._misled)
             bar.update(1 if state.t else 0)
-            bar.set_postfix_str(f"loss {state.value:.6g}", refresh=False)
+            bar.tell(f"loss {state.value:.6g}")
             if self.checkpoint is not None and (last or state.t % self.checkpoint_every == 0):
                 keep(self.checkpoint, lambda: self._save_checkpoint(fit, state, curve, restart))  # noqa: B023
             if self.callback is not None:
@@ -879,7 +879,7 @@ class WassersteinDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
                 last = t + 1 == self.max_iter
                 self.converged_ = self.tol is not None and not still_falls(self.loss_curve_, self.tol, at_the_end=last)
                 bar.update(1)
-                bar.set_postfix_str(f"loss {self.loss_:.6g}", refresh=False)
+                bar.tell(f"loss {self.loss_:.6g}")
                 if self.checkpoint is not None and (last or self.converged_ or (t + 1) % self.checkpoint_every == 0):
                     keep(self.checkpoint, lambda: self._save_batches(mark))
                 if self.callback is not None:

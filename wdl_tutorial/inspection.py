@@ -305,11 +305,11 @@ def _bands(name: str, which: np.ndarray, words: str, scene: Scene, mend: str | N
     places = np.flatnonzero(which)
     if not places.size:
         return None
-    listed = _runs(places)
+    where = f"0-based: {_runs(places)}"
     if scene.wavelengths is not None:
-        ends = f" ({scene.wavelengths[places[0]]:g} to {scene.wavelengths[places[-1]]:g} nm)" if places.size > 1 else ""
-        listed += ends or f" ({scene.wavelengths[places[0]]:g} nm)"
-    return Seen(name, f"{places.size} of them, {listed}, {words}", bands=places, mend=mend)
+        nm = scene.wavelengths[places]
+        where += f"; {nm[0]:g} nm" if places.size == 1 else f"; {nm[0]:g} to {nm[-1]:g} nm"
+    return Seen(name, f"{places.size} of them ({where}) {words}", bands=places, mend=mend)
 
 
 def _runs(places: np.ndarray) -> str:
@@ -326,7 +326,9 @@ def _striped(scene: Scene, sound: np.ndarray, noise: np.ndarray) -> Seen | None:
     if not places.size:
         return None
     listed = ", ".join(str(c) for c in columns[:8]) + (", ..." if columns.size > 8 else "")
-    words = f"bands {_runs(places)} have columns that lie apart from their neighbours along the image: {listed}."
+    words = (
+        f"bands {_runs(places)} have columns that lie apart from their neighbours along the image: {listed} (0-based)."
+    )
     return Seen("stripes", f"{words} Level them.", bands=places, mend="level", offsets=offsets)
 
 

@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any, NamedTuple
@@ -454,19 +454,72 @@ def deprecated(name: str, instead: str, *, until: str) -> None:
 PATIENCE = 3.0  # seconds after which a run shows a bar by itself
 
 
+class Bar:
+    """A progress bar that is made once it is wanted: tqdm's, of the terminal or of the notebook."""
+
+    def __init__(self, total: int, what: str, unit: str, *, wait: float):
+        self.n, self._words, self._wait, self._start = 0, "", wait, time.time()
+        self._about: dict[str, Any] = {"total": total, "desc": what, "unit": unit}
+        self._bar: Any = None
+        self.update(0)
+
+    def update(self, n: int = 1) -> None:
+        """Count ``n`` more."""
+        self.n += n
+        if self._bar is not None:
+            self._bar.update(n)
+        elif time.time() - self._start >= self._wait:
+            from tqdm.auto import tqdm
+
+            self._bar = tqdm(**self._about, postfix=self._words)
+            self._bar.start_t = self._start
+            self._bar.update(self.n)
+
+    def tell(self, words: str) -> None:
+        """Write ``words`` behind the bar, where it is drawn next."""
+        self._words = words
+        if self._bar is not None:
+            self._bar.set_postfix_str(words, refresh=False)
+
+    def close(self, *, full: bool) -> None:
+        """Leave the bar as it is; ``full``: what has settled is done, not a tenth done."""
+        self.update(0)
+        if self._bar is not None:
+            self._bar.total = self.n if full else self._bar.total
+            self._bar.refresh()
+            self._bar.close()
+
+
 @contextmanager
-def progress(total: int, what: str, unit: str, *, shown: bool | None) -> Iterator[Any]:
-    """A progress bar that ends full where the work ends early: what has settled is done, not a tenth done.
+def progress(total: int, what: str, unit: str, *, shown: bool | None) -> Iterator[Bar]:
+    """A progress bar that ends full where the work ends early.
 
-    ``shown`` is True, False, or None: in a terminal, for what takes longer than :data:`PATIENCE` seconds.
+    ``shown`` is True, False, or None: where somebody looks on, for what takes longer than :data:`PATIENCE` seconds.
     """
-    from tqdm.auto import tqdm
-
-    wait = 0.0 if shown else PATIENCE
-    disable = not sys.stderr.isatty() if shown is None else not shown
-    start = time.monotonic()
-    with tqdm(total=total, desc=what, unit=unit, disable=disable, delay=wait) as bar:
+    wanted = somebody_looks_on() if shown is None else shown
+    bar = Bar(total, what, unit, wait=math.inf if not wanted else 0.0 if shown else PATIENCE)
+    full = False
+    try:
         yield bar
-        bar.total = bar.n
-        if time.monotonic() - start > wait:
-            bar.refresh()
+        full = True
+    finally:
+        bar.close(full=full)
+
+
+def ticked(items: Iterable[Any], bar: Any) -> Iterator[Any]:
+    """The items, each counted on the bar once what was done with it is done."""
+    for item in items:
+        yield item
+        bar.update()
+
+
+def somebody_looks_on() -> bool:
+    """Whether a person sees what is printed: in a terminal, or in a notebook that could be asked a question.
+
+    A front end allows ``input()``; what executes notebooks by themselves (nbclient, nbval) does not, and what they store
+    shall not hang on how fast a machine is.
+    """
+    if sys.stderr.isatty():
+        return True
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    return bool(getattr(getattr(shell, "kernel", None), "_allow_stdin", False))

@@ -198,4 +198,5 @@ def _each(values: Any, n: int) -> Any:
 
 
 def _band_names(nm: Any, n: int) -> list[str]:
-    return [f"band {k}" if nm is None else f"{nm[k]:g} nm" for k in range(n)]
+    """What a file calls its bands; those without a wavelength are counted from 1, as every GIS counts them."""
+    return [f"band {k + 1}" if nm is None else f"{nm[k]:g} nm" for k in range(n)]

@@ -10,6 +10,7 @@ import numpy as np
 
 from ._checks import finite, generator_of, integer, number
 from .histograms import normalize
+from .iterate import progress, ticked
 from .presets import wahu
 from .scenes import Scene, as_scene, valid_pixels
 from .unmixing import _lifted, _positions
@@ -74,7 +75,7 @@ def select(
     n_splits: int = 3,
     worth: float = 0.05,
     random_state: int = 0,
-    verbose: bool = False,
+    verbose: bool | None = None,
     **options: Any,
 ) -> Selection:
     """How many atoms should WaHU learn, and how local should their weights be?
@@ -104,8 +105,8 @@ def select(
     worth : float, in (0, 1)
         What an atom more has to gain, as a share of the misfit.
     random_state : int
-    verbose : bool
-        Show a bar.
+    verbose : bool, optional
+        Show a bar. Not given: in a terminal or a notebook, for what takes more than a few seconds.
     **options : any
         Of :func:`wdl_tutorial.wahu`: ``setting``, ``blur``, ``recommended``, ``max_iter``, ...
 
@@ -128,8 +129,6 @@ def select(
     >>> found.n_atoms, found.verdict  # two are worth it; three may be
     (2, 'cannot tell')
     """
-    from tqdm.auto import tqdm
-
     atoms = tuple(sorted({integer("n_atoms", n) for n in _listed("n_atoms", n_atoms)}))
     localities = tuple(sorted({number("locality", v, least=0) for v in _listed("locality", locality)}))
     n_splits, worth = integer("n_splits", n_splits, least=2), number("worth", worth, above=0, below=1)
@@ -139,12 +138,13 @@ def select(
     errors = np.empty((len(atoms), len(localities), n_splits, sizes[1]))
     plan = list(itertools.product(range(n_splits), range(len(atoms)), range(len(localities))))
     orders, seeds = [rng.permutation(len(p)) for _ in range(n_splits)], rng.integers(2**31, size=n_splits)
-    for s, i, j in tqdm(plan, desc="select", disable=not verbose):
-        learn, held = orders[s][: sizes[0]], orders[s][sizes[0] : sum(sizes)]
-        changes = {"n_atoms": atoms[i], "locality": localities[j], "random_state": int(seeds[s])}
-        model = wahu(_positions(scene), **(options | changes)).fit(p[np.sort(learn)])
-        rebuilt = model.inverse_transform(model.transform(p[held]))
-        errors[i, j, s] = 0.5 * np.abs(rebuilt - p[held]).sum(axis=1)
+    with progress(len(plan), "select", "fit", shown=verbose) as bar:
+        for s, i, j in ticked(plan, bar):
+            learn, held = orders[s][: sizes[0]], orders[s][sizes[0] : sum(sizes)]
+            changes = {"n_atoms": atoms[i], "locality": localities[j], "random_state": int(seeds[s])}
+            model = wahu(_positions(scene), **(options | changes)).fit(p[np.sort(learn)])
+            rebuilt = model.inverse_transform(model.transform(p[held]))
+            errors[i, j, s] = 0.5 * np.abs(rebuilt - p[held]).sum(axis=1)
     return _chosen(errors, atoms, localities, worth)
 
 

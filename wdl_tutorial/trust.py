@@ -13,7 +13,7 @@ from . import linear, metrics
 from ._array import as_float, to_numpy
 from ._checks import generator_of, integer, number, shown, squarable
 from .histograms import continuum_removed, normalize
-from .iterate import ConvergenceWarning, warn
+from .iterate import ConvergenceWarning, progress, ticked, warn
 from .scenes import Scene
 from .unmixing import Unmixing, one_by_one, several, unmix
 
@@ -217,7 +217,7 @@ class Doubt(NamedTuple):
             f"{len(self.runs)} runs; the median doubt is {np.median(self.map[valid]):.3f}, and {share:.0%} of the pixels "
             "are disputed by more than 0.1.",
             f"Most disputed material: {self.materials[int(spread.argmax())]} (on average {spread.max():.3f}); most disputed "
-            f"pixel: row {worst[0]}, column {worst[1]} ({self.map[worst]:.2f}).",
+            f"pixel: row {worst[0]}, column {worst[1]} (0-based; {self.map[worst]:.2f}).",
             f"Farthest apart: {self.names[j]} and {self.names[i]} (mean difference {gap:.3f}).",
         ]
         methods = {run.method for run in self.runs}
@@ -246,7 +246,7 @@ def doubt(
     *,
     random_state: int | Sequence[int] = (0, 1, 2),
     mask: Any = None,
-    verbose: bool = False,
+    verbose: bool | None = None,
     **options: Any,
 ) -> Doubt:
     """Unmix a scene several times, by several methods and seeds, and map where the answers disagree.
@@ -264,8 +264,8 @@ def doubt(
         The seeds; each method runs once with each.
     mask : array of bool, shape (rows, cols), optional
         As for :func:`wdl_tutorial.unmix`, and so is ``n_endmembers``.
-    verbose : bool
-        Show a progress bar.
+    verbose : bool, optional
+        Show a progress bar, counted in runs. Not given: in a terminal or a notebook, for more than a few seconds.
     **options : any
         Of all the methods, such as ``endmembers=``.
 
@@ -286,8 +286,6 @@ def doubt(
     >>> found.map.shape, len(found.runs)
     ((10, 10), 4)
     """
-    from tqdm.auto import tqdm
-
     given, seeds = several(methods, random_state)
     if "pca" in given:
         raise ValueError('"pca" has components of both signs, which are no fractions. Leave it out.')
@@ -296,7 +294,8 @@ def doubt(
     plan = [(method, seed, chosen) for method, chosen in given.items() for seed in seeds]
     run = functools.partial(unmix, scene, n_endmembers=n_endmembers, mask=mask, verbose=False)
     calls = [functools.partial(run, method=m, random_state=seed, **(options | chosen)) for m, seed, chosen in plan]
-    runs = one_by_one(tqdm(calls, desc="doubt", disable=not verbose))
+    with progress(len(calls), "doubt", "run", shown=verbose) as bar:
+        runs = one_by_one(ticked(calls, bar))
     if len(runs) < len(plan) or runs[-1].interrupted:
         runs = [one for one in runs if not one.interrupted]  # an unfinished fit differs for no reason of the scene's
         if len(runs) < 2:
@@ -428,7 +427,8 @@ def report(found: Unmixing, *, others: Sequence[Unmixing] = ()) -> Report:
     if found.method != "pca":
         m = found.endmembers
         vca = found.indices is not None and found.settings["options"].get("corners", "vca") == "vca"
-        findings += [_is_light(found), _outside(x, m, noise), _superfluous(m, noise), _unused(a, found.names)]
+        findings += [_is_light(found), _outside(x, m, noise), _superfluous(m, noise, found.names)]
+        findings += [_unused(a, found.names)]
         findings += [_beside_nnls(x, a, m), _brightness(x, a, found.names)]
         findings += _seeds(found, x, others, vca)
     kept = tuple(f for f in findings if f is not None)
@@ -533,7 +533,7 @@ def _misfit(found: Unmixing, x: np.ndarray, rebuilt: np.ndarray, noise: np.ndarr
     if verdict != USE:
         bands = np.abs((x - rebuilt).mean(axis=0))
         k = int(bands.argmax())
-        where = f"band {k}" if found.wavelengths is None else f"{found.wavelengths[k]:g} nm"
+        where = f"band {k} (0-based)" if found.wavelengths is None else f"{found.wavelengths[k]:g} nm"
         words += f" It is largest at {where}: the model misses something there; look at error and at that band."
     return Finding("residual", verdict, part, words)
 
@@ -565,7 +565,7 @@ def superfluous(m: np.ndarray, noise: np.ndarray) -> tuple[float, int]:
     -------
     distance : float, in times the noise
     number : int
-        Of that endmember.
+        Of that endmember, from 0.
     """
     ratios = []
     for k, spectrum in enumerate(m):
@@ -576,13 +576,13 @@ def superfluous(m: np.ndarray, noise: np.ndarray) -> tuple[float, int]:
     return ratios[k], k
 
 
-def _superfluous(m: np.ndarray, noise: np.ndarray) -> Finding | None:
+def _superfluous(m: np.ndarray, noise: np.ndarray, names: Sequence[str]) -> Finding | None:
     """An endmember that the others can mix to within the noise is none."""
     if len(m) < 2:
         return None
     ratio, k = superfluous(m, noise)
     verdict = DO_NOT if ratio < 0.8 else LOOK if ratio < 1.0 else USE
-    words = f"endmember {k} (0-based) differs from a mixture of the others by {ratio:.1f} times the noise."
+    words = f"{names[k]} differs from a mixture of the others by {ratio:.1f} times the noise."
     if verdict != USE:
         words += " There are more endmembers than materials: ask for fewer."
     return Finding("number", verdict, ratio, words)

@@ -15,7 +15,7 @@ import inspect
 import platform
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -296,7 +296,7 @@ def _check_pixels(scene: Scene) -> None:
         )
     if dark:
         raise ValueError(
-            f"scene: {dark} valid pixels are all zeros (the first is number {first}), which have no "
+            f"scene: {dark} valid pixels are all zeros (the first is pixel {first}, 0-based), which have no "
             "direction to compare. Mask them: Scene(name, cube, mask=cube.any(axis=-1)), or mask=... of unmix."
         )
     squarable("scene", np.array([top]))
@@ -439,7 +439,7 @@ def _nnls(scene, n, seed, verbose, endmembers=None, snr_db=None, corners="vca") 
     length = np.linalg.norm(found.endmembers, axis=1)
     if length.min() < 0.01 * length.max():
         warn(
-            f"endmember {int(length.argmin())} (0-based) is darker than 1 % of the brightest: NNLS divided by its sum gives "
+            f"{_called(found)[int(length.argmin())]} is darker than 1 % of the brightest: NNLS divided by its sum gives "
             "such a shade whatever noise is left. Leave it out, as the sum carries the shade, or use fcls.",
         )
     return found
@@ -704,7 +704,7 @@ def unmix(
     random_state : int
         Seed of every draw.
     verbose : bool, optional
-        Show a progress bar. Not given: in a terminal, for what takes more than a few seconds.
+        Show a progress bar. Not given: in a terminal or a notebook, for what takes more than a few seconds.
     **options : any
         Of the method. ``endmembers`` may be an array, shape (n_endmembers, n_bands), a :class:`Spectra` whose bands are
         those of the scene, or names: of the scene's own endmembers, or of :func:`load_usgs_sample`, which is then
@@ -747,7 +747,7 @@ def unmix(
     below = np.flatnonzero((learned.endmembers < 0).all(axis=1)) if name != "pca" else np.empty(0, int)
     if below.size:
         warn(
-            f"endmember {below[0]} (0-based) is negative in every band (about {np.median(learned.endmembers[below[0]]):g}): "
+            f"{_called(learned)[below[0]]} is negative in every band (about {np.median(learned.endmembers[below[0]]):g}): "
             "pixels of fill were not masked. Give mask=..., or load_cube(..., fill=...).",
         )
     settings = _settings(scene, name, n, random_state, options)
@@ -792,7 +792,6 @@ def _finished(
         "seconds": time.perf_counter() - start,
     }
     valid = valid_pixels(scene)
-    n = len(learned.endmembers)
     return Unmixing(
         method,
         scene.to_map(abundances),
@@ -801,7 +800,7 @@ def _finished(
         learned.model,
         None if bundle is None else scene.to_map(bundle),
         scene.wavelengths,
-        names or learned.names or tuple(f"endmember {k + 1}" for k in range(n)),
+        names or _called(learned),
         scene.units,
         scene.geo,
         valid.reshape(scene.cube.shape[:2]),
@@ -811,6 +810,11 @@ def _finished(
         scene,
         learned._replace(fitted=None),
     )
+
+
+def _called(learned: Learned) -> tuple[str, ...]:
+    """What people call the endmembers: by the names they came with, or counted from 1."""
+    return learned.names or tuple(f"endmember {k + 1}" for k in range(len(learned.endmembers)))
 
 
 def _shown(
@@ -934,8 +938,8 @@ def _check_same(scene: Scene, wavelengths: np.ndarray, whose: str) -> None:
     if far.max() > _tolerance(mine):
         k = int(far.argmax())
         raise ValueError(
-            f"{whose} have as many bands as the scene, but other ones: band {k} lies at {theirs[k]:g} nm there and at "
-            f"{mine[k]:g} nm here. Bring them to its bands: library.resample(scene.wavelengths)."
+            f"{whose} have as many bands as the scene, but other ones: band {k} (0-based) lies at {theirs[k]:g} nm, "
+            f"and at {mine[k]:g} nm in the scene. Bring them to its bands: library.resample(scene.wavelengths)."
         )
 
 
@@ -1034,7 +1038,7 @@ def compare(
     n_endmembers: int | None = None,
     *,
     random_state: int | Sequence[int] = 0,
-    verbose: bool = False,
+    verbose: bool | None = None,
 ) -> Comparison:
     """Several methods on one scene and the same seeds, measured alike.
 
@@ -1051,8 +1055,8 @@ def compare(
     n_endmembers : int, optional
     random_state : int or sequence of int
         One run of every method for each seed.
-    verbose : bool
-        Show a progress bar.
+    verbose : bool, optional
+        Show a bar for each run; not given, as :func:`unmix`.
 
     Returns
     -------
@@ -1092,7 +1096,7 @@ def several(methods: Any, random_state: Any) -> tuple[dict[Any, dict[str, Any]],
     return {name: {} for name in found}, seeds
 
 
-def one_by_one(calls: Sequence[Callable[[], Unmixing]]) -> list[Unmixing]:
+def one_by_one(calls: Iterable[Callable[[], Unmixing]]) -> list[Unmixing]:
     """What the calls return, until Ctrl-C: then what there is by now, the last of them perhaps of an unfinished fit."""
     done: list[Unmixing] = []
     for call in calls:

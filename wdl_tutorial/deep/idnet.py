@@ -818,7 +818,7 @@ class IDNet(BaseEstimator):
                     if self.checkpoint is not None and (last or len(losses) % self.checkpoint_every == 0):
                         run = Run(seed, losses, best, {})
                         keep_run(self.checkpoint, identity, run, self.model_, optimizer, device)
-                    bar.set_postfix(loss=f"{losses[-1]:.4g}")
+                    bar.tell(f"loss {losses[-1]:.4g}")
                     bar.update(1)
         except KeyboardInterrupt:
             if best is None:

@@ -311,7 +311,7 @@ class SpectralVAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
                     if self.checkpoint is not None and (last or len(losses) % self.checkpoint_every == 0):
                         run = Run(seed, losses, best, {"kls": torch.from_numpy(np.array(kls))})
                         keep_run(self.checkpoint, identity, run, networks, optimizer, x.device)
-                    bar.set_postfix(loss=f"{losses[-1]:.4g}", used=int((kls[-1] > 0.05).sum()))
+                    bar.tell(f"loss {losses[-1]:.4g}, {int((kls[-1] > 0.05).sum())} latents used")
                     bar.update(1)
         except KeyboardInterrupt:
             if best is None:
