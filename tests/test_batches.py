@@ -203,6 +203,24 @@ def test_a_loss_that_only_trembles_no_longer_falls():
     assert still_falls(falling, 1e-6, at_the_end=True) and not still_falls(falling, 0.6, at_the_end=False)
 
 
+def test_inner_runs_that_stop_short_are_told_here_too(X):
+    # was silent, and with other numbers LinAlgError: gradients that are off teach curvatures of noise
+    cost = wt.LineCost(np.linspace(0, 1, X.shape[1]), power=2)
+    options = {
+        "n_iter": None,
+        "sinkhorn_max_iter": 5,
+        "solver": "minibatch",
+        "batch_size": 10,
+        "max_iter": 3,
+        "tol": None,
+    }
+    model = wt.WassersteinDictionary(3, cost=cost, eps=2e-3, random_state=0, **options)
+    with pytest.warns(wt.ConvergenceWarning, match=r"inner runs of fit stopped short.*sinkhorn_max_iter"):
+        model.fit(X)
+    with pytest.warns(wt.ConvergenceWarning, match=r"inner runs of partial_fit stopped short"):
+        model.partial_fit(X[:10])
+
+
 def test_a_fit_whose_loss_still_falls_says_so(X):
     with pytest.warns(wt.ConvergenceWarning, match="after 3 batches with loss .* still fell from batch to batch"):
         model(max_iter=3, tol=1e-6).fit(X)

@@ -142,6 +142,18 @@ def test_curvatures_are_bent_up_where_they_are_flat_or_hold_no_number(xp):
     assert_close(found[3], np.eye(2), atol=1e-12)
 
 
+def test_a_curvature_of_noise_alone_still_gives_a_step(xp):
+    # one direction of 1e14, beside which rounding has left the others 0 or less: was LinAlgError
+    steep = np.array([[-0.8, 0.3, 0.5], [0.6, -0.2, -0.4], [1.0, 1.0, -2.0], [0.0, 1.0, -1.0]])
+    hessian = 1e14 * steep[:, :, None] * steep[:, None, :] - 1e-3 * np.eye(3)
+    slope = np.array([[0.3, 0.06, 0.02], [-1.0, 0.0, 1.0], [0.0, 0.0, 0.0], [1.0, -1.0, 0.0]])
+    step = xp.numpy(best_step(xp.array(EVEN), xp.array(slope), xp.array(hessian)))
+    assert np.isfinite(step).all()
+    assert_close(step.sum(axis=1), np.zeros(4), atol=1e-12)
+    assert (EVEN + step >= -1e-12).all()
+    assert ((slope * step).sum(axis=1) <= 1e-12).all()
+
+
 @pytest.mark.parametrize(("n", "limit"), [(1, 200), (2, 200), (3, 200), (4, 200), (10, 200), (300, 200)])
 def test_the_lattice_is_on_the_simplex_and_as_fine_as_allowed(n, limit):
     points = simplex_lattice(n, limit)

@@ -824,7 +824,7 @@ class WassersteinDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         if self.checkpoint is not None:
             check_writable(self.checkpoint)
             mark = self._fingerprint(X, chance)
-        with said_once("fit", "sinkhorn_") as missed, all_or_nothing(self, but=lambda: self._batches is not None):
+        with said_once("fit", "sinkhorn_"), all_or_nothing(self, but=lambda: self._batches is not None):
             _check_feature_names(self, frame if not away else None, reset=True)
             self.__dict__.pop("atoms_", None)
             self._entropy, self._batches, self.weights_ = entropy_of(self.random_state), None, None
@@ -847,7 +847,6 @@ class WassersteinDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
                     "fell from batch to batch. Raise max_iter; tol=None runs max_iter batches without this test.",
                     ConvergenceWarning,
                 )
-            del missed[:]  # the weights of a batch are solved roughly, on purpose
         return self
 
     def _check_rows(self, X: Any, sample_weight: Array | None) -> np.ndarray | None:
@@ -932,14 +931,13 @@ class WassersteinDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
                 "Go on with the same bins and settings, or start afresh: sklearn.base.clone(model)."
             )
         importance = check_importance(sample_weight, X)
-        with said_once("partial_fit", "sinkhorn_") as missed, all_or_nothing(self):
+        with said_once("partial_fit", "sinkhorn_"), all_or_nothing(self):
             _check_feature_names(self, frame, reset=not fitted)
             if not fitted:
                 self._entropy = entropy_of(self.random_state)
             if self._batches is None:
                 self.loss_curve_ = []
             self.weights_ = self._take_batch(X, importance, cost)
-            del missed[:]
         return self
 
     def _take_batch(self, X: Array, importance: Array, cost: AnyCost) -> Array:

@@ -21,6 +21,7 @@ Function = Callable[
 
 SHORTEST = 0.01  # a row whose steps must be cut below this share, even downhill, has nothing left to gain
 FLATTEST = 1e-4  # of a row's largest curvature: less is taken for that
+ROUNDING = 100.0  # epsilons of a row's largest curvature: less than that is no digit of it
 
 
 class RowResult(NamedTuple):
@@ -185,7 +186,9 @@ def _learnt(s: RowState, move: Array, grad: Array, finite: Array) -> Array:
     one = xp.ones_like(was)
     fall = bent[:, :, None] * bent[:, None, :] / xp.where(good, was, one)[:, None, None]
     rise = change[:, :, None] * change[:, None, :] / xp.where(good, seen, one)[:, None, None]
-    return xp.where(good[:, None, None], s.hessian - fall + rise, s.hessian)
+    learnt = s.hessian - fall + rise
+    good = good & xp.all(xp.all(xp.isfinite(learnt), axis=2), axis=1)  # a move too short to divide by is no lesson
+    return xp.where(good[:, None, None], learnt, s.hessian)
 
 
 def best_step(x: Array, grad: Array, hessian: Array) -> Array:
@@ -198,6 +201,11 @@ def best_step(x: Array, grad: Array, hessian: Array) -> Array:
     eye = xp.eye(m, dtype=x.dtype, device=device(x))[None, :, :]
     places = xp.arange(m, device=device(x))[None, :]
     tiny = 1e-12 * (xp.max(grad, axis=1) - xp.min(grad, axis=1))
+    # noisy gradients teach curvatures so steep that rounding leaves the others none, or less than none
+    curvatures = xp.linalg.eigvalsh(hessian)
+    least = ROUNDING * xp.finfo(x.dtype).eps * curvatures[:, -1]
+    lift = xp.where(curvatures[:, 0] < least, least, xp.zeros_like(least))
+    hessian = hessian + lift[:, None, None] * eye
     d, free, done = xp.zeros_like(x), xp.ones_like(x), xp.zeros_like(tiny, dtype=xp.bool)
     for _ in range(3 * m):
         slope = grad + _times(hessian, d)
