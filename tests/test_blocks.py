@@ -162,6 +162,35 @@ def test_every_solver_gives_the_bits_of_one_process_where_its_chunks_go_to_two_w
     assert np.array_equal(alone.weights_, spread.weights_)
 
 
+def test_unmixing_on_two_workers_gives_the_bits_of_one_process(client):
+    made = wt.datasets.make_bilinear_scene(shape=(12, 9), n_endmembers=3, random_state=0)
+    cube = made.cube[:, :, ::8]
+    lazy = da.from_array(cube, chunks=(5, 9, cube.shape[2]))
+    options = {"max_iter": 2, "n_training": 40, "n_iter": 20, "chunk_size": 16}
+    with dask.config.set(scheduler="sync"):
+        alone = wt.unmix(lazy, "wahu", 3, n_jobs=1, **options)
+    with joblib.parallel_config(backend="dask"):
+        spread = wt.unmix(lazy, "wahu", 3, n_jobs=2, **options)
+    assert np.array_equal(spread.endmembers, alone.endmembers)
+    assert np.array_equal(spread.abundances, alone.abundances)
+    assert np.array_equal(spread.reconstruction, alone.reconstruction)
+
+
+def test_the_wrappers_of_dask_ml_take_the_dictionary_as_it_is(X):
+    wrappers = pytest.importorskip("dask_ml.wrappers")
+    lazy, parts = da.from_array(X, chunks=(30, 20)), [X[start : start + 30] for start in range(0, 120, 30)]
+    ours = minibatch()
+    for part in parts:
+        ours.partial_fit(part)
+    # without a meta they would try a row of zeros, which is no histogram
+    fed = wrappers.Incremental(minibatch(), shuffle_blocks=False, transform_meta=np.empty((0, 3))).fit(lazy)
+    assert np.array_equal(fed.estimator_.atoms_, ours.atoms_) and fed.estimator_.n_iter_ == 4
+    weights = np.concatenate([ours.transform(part) for part in parts])
+    assert np.array_equal(fed.transform(lazy).compute(scheduler="sync"), weights)
+    spread = wrappers.ParallelPostFit(ours, transform_meta=np.empty((0, 3))).transform(lazy)
+    assert is_dask(spread) and np.array_equal(spread.compute(scheduler="sync"), weights)
+
+
 def killed_while(client, work):
     """The result of ``work()`` while one of the workers is killed."""
     pids = client.run(os.getpid)

@@ -125,6 +125,8 @@ class Best(NamedTuple):
     restart: int
 
 
+MANY = 1024  # samples, from which on L-BFGS scales weights by how many there are; fits of fewer keep their numbers
+EVENED = 8.0  # the root of the number of samples whose weights' logits would be as they are
 LATTICE = 200  # barycenters at most among which a sample finds the nearest
 COLD_TOL = 1e-9  # of the loss that a converged fit ends with
 
@@ -147,7 +149,7 @@ class _Fit:
         self.told = self.told or announce_slow(total.domain, self.problem)
         free = self.model.free_mass
         grad_atoms = atoms * total.grad_atoms if free else softmax_vjp(atoms, total.grad_atoms)
-        grad_weights = float(self.model.weight_scale) * softmax_vjp(weights, total.grad_weights)
+        grad_weights = self.model._zeta(weights) * softmax_vjp(weights, total.grad_weights)
         return total.value, (grad_atoms, grad_weights)
 
     def refresh(self, params: Params) -> None:
@@ -206,7 +208,7 @@ class WassersteinDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         To start from; "random" (uniform on the simplex) if not given, "near" by the distance to each first atom.
     weight_scale : float
         zeta of section 3.1: multiplies the weights' logits, so that a solver moves weights faster (> 1) or slower than
-        atoms.
+        atoms. Above 1024 samples L-BFGS takes it times ``sqrt(n_samples) / 8``, lest its steps grow in number with them.
     warm_restart : int, optional
         Every so many steps L-BFGS forgets its memory, and the barycenters' iterations start from the scalings they last
         reached, not from 1 (section 4.2): a few ``n_iter`` then add up to many. Within a restart those scalings are
@@ -795,11 +797,20 @@ class WassersteinDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         xp = array_namespace(atoms, weights)
         floor = max(LOG_FLOOR, float(xp.finfo(atoms.dtype).smallest_normal))
         logs = tuple(xp.log(xp.clip(x, min=floor)) for x in (atoms, weights))
-        return logs[0], logs[1] / float(self.weight_scale)
+        return logs[0], logs[1] / self._zeta(weights)
 
     def _unlog(self, params: Params) -> tuple[Array, Array]:
         atoms = array_namespace(params[0]).exp(params[0]) if self.free_mass else softmax(params[0])
-        return atoms, softmax(float(self.weight_scale) * params[1])
+        return atoms, softmax(self._zeta(params[1]) * params[1])
+
+    def _zeta(self, rows: Array) -> float:
+        """The scale of the logits of these rows' weights.
+
+        In a mean over n samples the curvature along a weight is a 1/n-th of that along an atom. L-BFGS, which knows ten
+        directions, would need more steps the larger n is; a scale that grows with the root of n gives the curvature back.
+        """
+        n, zeta = rows.shape[0], float(self.weight_scale)
+        return zeta * math.sqrt(n) / EVENED if self.solver == "lbfgs" and n > MANY else zeta
 
     def _keep(self, X: Array, best: Best, curve: list[float], *, converged: bool) -> None:
         """Make the best so far what the estimator holds: whatever stops the fit, this is what it leaves."""
@@ -1204,6 +1215,7 @@ class WassersteinDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
             "restart": restart,
             "curve": curve,
             "entropy": self._entropy,
+            "zeta": self._zeta(fit.problem.X),
             "warm": pack(fit.warm, arrays),
             "starts": pack([(first, tuple(held)) for first, held in (fit.problem.starts or {}).items()], arrays),
             "state": pack(tuple(state), arrays),
@@ -1236,6 +1248,8 @@ class WassersteinDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         kind = AdamState if self.solver == "adam" else LBFGSState
         with reading(str(self.checkpoint), "checkpoint"):
             state, best = kind(*unpack(held["state"], arrays, X)), Best(*unpack(held["best"], arrays, X))
+            ratio = float(held.get("zeta", self.weight_scale)) / self._zeta(X)  # that of version 0.1 knew no n
+            state, best = (_rescaled(state, ratio), _rescaled(best, ratio)) if ratio != 1.0 else (state, best)
             warm, curve, converged = unpack(held["warm"], arrays, X), held["best_curve"], held["converged"]
             starts = {first: Starts(*ends) for first, ends in unpack(held.get("starts", {"list": []}), arrays, X)}
             saved = _Saved(int(held["restart"]), state, held["curve"], int(held["entropy"]), warm, starts)
@@ -1248,6 +1262,19 @@ class WassersteinDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         self.domain_ = domain
         self._keep(X, best, curve, converged=converged)
         return saved
+
+
+def _rescaled(state: Any, ratio: float) -> Any:
+    """A state of L-BFGS, or the best so far, in weights' logits of another scale: ``ratio`` times as large."""
+
+    def times(params: Params, by: float) -> Params:
+        return params[0], by * params[1]
+
+    state = state._replace(params=times(state.params, ratio))
+    if isinstance(state, Best):
+        return state
+    steps, changes = ([times(x, by) for x in held] for held, by in ((state.steps, ratio), (state.changes, 1 / ratio)))
+    return state._replace(grads=times(state.grads, 1 / ratio), steps=tuple(steps), changes=tuple(changes))
 
 
 class _Saved(NamedTuple):
