@@ -154,7 +154,7 @@ def minibatch(seeds: int = 5, n: int = 100_000, steps: int = 400) -> None:
                 X = np.load(Path(folder) / "x.npy", mmap_mode="r")
                 held = mixtures(1000, 1000 + seed, atoms, settings, rare=0.02)
                 start = time.process_time()
-                model = dictionary(settings, solver="minibatch", max_iter=batches, random_state=seed, **loss).fit(X)
+                model = dictionary(settings, solver="minibatch", init="extremes", max_iter=batches, random_state=seed, **loss).fit(X)
                 seconds.append(time.process_time() - start)
             best = with_atoms(dictionary(settings, **loss), atoms).score(held, tol=1e-6)
             ratios.append(model.score(held, tol=1e-6) / best)

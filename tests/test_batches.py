@@ -77,11 +77,33 @@ def test_the_order_within_a_batch_does_not_matter(X):
 
 
 def test_a_fit_is_partial_fits_on_its_draws(X):
-    whole, parts = model(max_iter=4).fit(X), model(max_iter=4)
+    whole = model(max_iter=4).fit(X)
+    start = model(max_iter=1, learning_rate=1e-300).fit(X).atoms_
+    parts = model(max_iter=4, init_atoms=start)
     for t in range(4):
         rng = np.random.default_rng(np.random.SeedSequence(0, spawn_key=(1, t)))
         parts.partial_fit(X[some_rows(X, 16, rng)])
-    assert np.array_equal(whole.atoms_, parts.atoms_) and whole.loss_curve_ == parts.loss_curve_
+    assert_close(parts.atoms_, whole.atoms_, atol=1e-10)
+    assert parts.loss_curve_ == pytest.approx(whole.loss_curve_, rel=1e-8)
+
+
+def test_a_material_that_the_first_batch_lacks_is_among_the_first_atoms():
+    rare = wt.normalize(np.concatenate([samples(300), gaussian(24, 23, 1)[None].repeat(6, axis=0)]) + 1e-9)
+    first = model(init="extremes", max_iter=1, learning_rate=1e-300).fit(rare).atoms_
+    assert np.abs(first - rare[-1]).sum(axis=1).min() < 1e-6
+
+
+def test_l_bfgs_takes_as_many_steps_for_many_samples_as_for_few():
+    """The rule is exact: a sample thrice over, from weights thrice over, changes the curvature that L-BFGS sees by nothing."""
+
+    def curve(times, n=500):
+        held = np.tile(samples(n), (times, 1))
+        start = np.tile(np.random.default_rng(0).dirichlet([1.0, 1.0], n), (times, 1))
+        options = {"solver": "lbfgs", "init_atoms": ATOMS[::-1], "init_weights": start, "max_iter": 8}
+        return model(**options).fit(held).loss_curve_
+
+    three, twelve = curve(3), curve(12)
+    assert twelve == pytest.approx(three, rel=1e-6)
 
 
 def test_a_step_goes_down_the_gradient_of_the_smallest_loss_of_its_batch(X):

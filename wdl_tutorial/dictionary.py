@@ -127,6 +127,7 @@ class Best(NamedTuple):
 
 MANY = 1024  # samples, from which on L-BFGS scales weights by how many there are; fits of fewer keep their numbers
 EVENED = 8.0  # the root of the number of samples whose weights' logits would be as they are
+FIRST = 10  # batches' worth of samples that the first atoms of a fit on minibatches are found among
 LATTICE = 200  # barycenters at most among which a sample finds the nearest
 COLD_TOL = 1e-9  # of the loss that a converged fit ends with
 
@@ -191,9 +192,9 @@ class WassersteinDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         Heavy ball of the barycenter iterations (Algorithm 5).
     domain : {"auto", "kernel", "log"}
     solver : {"lbfgs", "adam", "minibatch"}
-        L-BFGS has a strong Wolfe line search. "minibatch": atoms from ``max_iter`` random batches whose weights are solved.
-        It takes as long for a million samples as for a thousand, and samples that lie elsewhere: memory maps, arrays of
-        zarr, h5py and Dask.
+        L-BFGS has a strong Wolfe line search. "minibatch": atoms from ``max_iter`` random batches whose weights are solved,
+        the first atoms from ten times as many samples as a batch has. It takes as long for a million samples as for a
+        thousand, and samples that lie elsewhere: memory maps, arrays of zarr, h5py and Dask.
     learning_rate : float
     betas : pair of float
     schedule : {"constant", "cosine"}
@@ -835,7 +836,7 @@ class WassersteinDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         if self.checkpoint is not None:
             check_writable(self.checkpoint)
             mark = self._fingerprint(X, chance)
-        with said_once("fit", "sinkhorn_"), all_or_nothing(self, but=lambda: self._batches is not None):
+        with said_once("fit", "sinkhorn_"), all_or_nothing(self, but=lambda: hasattr(self, "atoms_")):
             _check_feature_names(self, frame if not away else None, reset=True)
             self.__dict__.pop("atoms_", None)
             self._entropy, self._batches, self.weights_ = entropy_of(self.random_state), None, None
@@ -882,9 +883,11 @@ class WassersteinDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         done = self._batches.t if self._batches else 0
         with progress(self.max_iter, "Wasserstein dictionary", "batch", shown=self.verbose) as bar:
             bar.update(done)
+            if not done:  # what is rare is rarely in one batch
+                many, cost = self._check_data(self._drawn(X, FIRST * self.batch_size, chance, (2,)))
+                self._begin_batches(many, check_importance(None, many), cost)
             for t in range(done, self.max_iter):
-                rng = np.random.default_rng(np.random.SeedSequence(self._entropy, spawn_key=(1, t)))
-                batch, cost = self._check_data(take(X, some_rows(X, self.batch_size, rng, chance)))
+                batch, cost = self._check_data(self._drawn(X, self.batch_size, chance, (1, t)))
                 weights = self._take_batch(batch, check_importance(None, batch), cost)
                 last = t + 1 == self.max_iter
                 self.converged_ = self.tol is not None and not still_falls(self.loss_curve_, self.tol, at_the_end=last)
@@ -896,6 +899,11 @@ class WassersteinDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
                     self.callback(t + 1, self.loss_curve_[-1], self.atoms_, weights)
                 if self.converged_:
                     return
+
+    def _drawn(self, X: Any, size: int, chance: np.ndarray | None, key: tuple[int, ...]) -> Array:
+        """Random rows of X: for one ``key`` the same ones in every fit from one seed."""
+        rng = np.random.default_rng(np.random.SeedSequence(self._entropy, spawn_key=key))
+        return take(X, some_rows(X, size, rng, chance))
 
     def partial_fit(self, X: Array, y: None = None, *, sample_weight: Array | None = None) -> WassersteinDictionary:
         """One step of the atoms on a batch whose weights are solved: for data as they come.
