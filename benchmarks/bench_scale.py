@@ -1,6 +1,7 @@
 """From a laptop to a cluster: what is shipped, what a pixel costs, how much memory is taken, and what minibatches find.
 
-    python benchmarks/bench_scale.py [shipped] [transform] [minibatch] [scenes] [memmap] [zarr] [unmix] [killed] [land]
+    python benchmarks/bench_scale.py [shipped] [transform] [minibatch] [steps] [scenes] [memmap] [zarr] [unmix] [killed]
+                                     [land]
 
 Without arguments: shipped and transform, half a minute. The others take from one to fifteen minutes each. Seconds are of
 CPU, over all threads of the process. `benchmarks/two_hosts.sh` runs "shipped" between two network namespaces.
@@ -148,19 +149,53 @@ def minibatch(seeds: int = 5, n: int = 100_000, steps: int = 400) -> None:
         ("line, quadratic", line, steps // 2),
     ):
         ratios, seconds = [], []
+        X, options = save(mixtures(n, 0, atoms, settings, rare=0.02)), {"init": "extremes", "max_iter": batches} | loss
         for seed in range(seeds):
-            with tempfile.TemporaryDirectory() as folder:
-                np.save(Path(folder) / "x.npy", mixtures(n, seed, atoms, settings, rare=0.02))
-                X = np.load(Path(folder) / "x.npy", mmap_mode="r")
-                held = mixtures(1000, 1000 + seed, atoms, settings, rare=0.02)
-                start = time.process_time()
-                model = dictionary(settings, solver="minibatch", init="extremes", max_iter=batches, random_state=seed, **loss).fit(X)
-                seconds.append(time.process_time() - start)
-            best = with_atoms(dictionary(settings, **loss), atoms).score(held, tol=1e-6)
-            ratios.append(model.score(held, tol=1e-6) / best)
+            held = mixtures(500, 1000 + seed, atoms, settings, rare=0.02)
+            start = time.process_time()
+            model = dictionary(settings, solver="minibatch", random_state=seed, **options).fit(X)
+            seconds.append(time.process_time() - start)
+            best = with_atoms(dictionary(settings, **loss), atoms).score(held)
+            ratios.append(model.score(held) / best)
+            print(f"  seed {seed}: {ratios[-1]:.3f}, {seconds[-1]:.0f} CPU s", flush=True)
         print(
             f"minibatch, {name}, {n} pixels, {batches} batches: held-out loss over that of the true atoms: median "
             f"{np.median(ratios):.3f}, worst {max(ratios):.3f} of {seeds} seeds; {np.median(seconds):.0f} CPU s",
+            flush=True,
+        )
+
+
+def steps(largest: int = 20_000, target: float = 0.1) -> None:
+    """Steps of L-BFGS to one loss, by the number of pixels: as it is, and with the weights' scale of version 0.1."""
+    x = np.arange(32)
+    bump = lambda mean, sd: np.exp(-0.5 * ((x - mean) / sd) ** 2)  # noqa: E731
+    two, odd = bump(15, 1.5) + 0.5 * bump(22, 1.5), 0.3 * bump(3, 1.0) + bump(19, 1.0)
+    atoms = wt.normalize(np.stack([bump(6, 2.0), two, bump(26, 2.5), odd]) + 0.005)
+    settings = {"cost": wt.GridCost(32), "eps": 4.0, "n_iter": 10}
+
+    def count(X: np.ndarray, seed: int, scale: float) -> str:
+        reached: list[int] = []
+
+        def callback(t, value, *_):
+            if value < target:
+                reached.append(t)
+                raise KeyboardInterrupt
+
+        options = {"loss": "kl_reverse", "max_iter": 60, "random_state": seed, "weight_scale": scale}
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", wt.ConvergenceWarning)
+            dictionary(settings, callback=callback, **options).fit(X)
+        return str(reached[0]) if reached else "more than 60"
+
+    for n in (200, 1000, 2000, 20_000, 100_000):
+        if n > largest:
+            continue
+        seeds = range(3 if n <= 2000 else 1)
+        data = [mixtures(n, seed, atoms, settings) for seed in seeds]
+        found = ", ".join(count(X, seed, 1.0) for X, seed in zip(data, seeds))
+        before = count(data[0], 0, 8 / n**0.5) if 1024 < n <= 2000 else "not run" if n > 2000 else "the same"
+        print(
+            f"steps of L-BFGS to a loss of {target:g}, n={n}: {found}; by the scale of version 0.1: {before}",
             flush=True,
         )
 

@@ -94,7 +94,7 @@ def test_a_material_that_the_first_batch_lacks_is_among_the_first_atoms():
 
 
 def test_l_bfgs_takes_as_many_steps_for_many_samples_as_for_few():
-    """The rule is exact: a sample thrice over, from weights thrice over, changes the curvature that L-BFGS sees by nothing."""
+    """The rule is exact: samples said four times over leave the curvature that L-BFGS sees as it was."""
 
     def curve(times, n=500):
         held = np.tile(samples(n), (times, 1))
