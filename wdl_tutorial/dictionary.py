@@ -128,6 +128,8 @@ class Best(NamedTuple):
 MANY = 1024  # samples, from which on L-BFGS scales weights by how many there are; fits of fewer keep their numbers
 EVENED = 8.0  # the root of the number of samples whose weights' logits would be as they are
 FIRST = 10  # batches' worth of samples that the first atoms of a fit on minibatches are found among
+TRIES = 5  # draws of them, of which the best is taken
+DRAWN = ("kmeans++", "data", "random")  # the rules that draw
 LATTICE = 200  # barycenters at most among which a sample finds the nearest
 COLD_TOL = 1e-9  # of the loss that a converged fit ends with
 
@@ -192,9 +194,9 @@ class WassersteinDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         Heavy ball of the barycenter iterations (Algorithm 5).
     domain : {"auto", "kernel", "log"}
     solver : {"lbfgs", "adam", "minibatch"}
-        L-BFGS has a strong Wolfe line search. "minibatch": atoms from ``max_iter`` random batches whose weights are solved,
-        the first atoms from ten times as many samples as a batch has. It takes as long for a million samples as for a
-        thousand, and samples that lie elsewhere: memory maps, arrays of zarr, h5py and Dask.
+        L-BFGS has a strong Wolfe line search. "minibatch": atoms from ``max_iter`` random batches whose weights are solved;
+        the first are the best of five draws by ``init`` among ten batches' worth of samples. It takes as long for a million
+        samples as for a thousand, and samples that lie elsewhere: memory maps, arrays of zarr, h5py and Dask.
     learning_rate : float
     betas : pair of float
     schedule : {"constant", "cosine"}
@@ -883,9 +885,8 @@ class WassersteinDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         done = self._batches.t if self._batches else 0
         with progress(self.max_iter, "Wasserstein dictionary", "batch", shown=self.verbose) as bar:
             bar.update(done)
-            if not done:  # what is rare is rarely in one batch
-                many, cost = self._check_data(self._drawn(X, FIRST * self.batch_size, chance, (2,)))
-                self._begin_batches(many, check_importance(None, many), cost)
+            if not done:
+                self._begin_on(*self._check_data(self._drawn(X, FIRST * self.batch_size, chance, (2,))))
             for t in range(done, self.max_iter):
                 batch, cost = self._check_data(self._drawn(X, self.batch_size, chance, (1, t)))
                 weights = self._take_batch(batch, check_importance(None, batch), cost)
@@ -984,7 +985,24 @@ class WassersteinDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         self._keep_batch(state, [*self.loss_curve_, state.value])
         return xp.take(weights, back, axis=0)
 
-    def _begin_batches(self, X: Array, importance: Array, cost: AnyCost) -> AdamState:
+    def _begin_on(self, X: Array, cost: AnyCost) -> None:
+        """The first atoms of a fit: of several draws that by which some of these samples have the least loss.
+
+        From ten batches' worth of samples, since what is rare is rarely in one. (As MiniBatchKMeans of scikit-learn does.)
+        """
+        importance, terms = check_importance(None, X), self._terms(X, self.n_iter)
+        some = X[::FIRST, :]
+        share, found = check_importance(None, some), []
+        for draw in range(TRIES if self.init_atoms is None and self.init in DRAWN else 1):
+            begun = self._begin_batches(X, importance, cost, draw)
+            atoms = self._unlog((begun.params[0], begun.params[0]))[0]
+            rows = _times(some, 1 / self.mass_)
+            with problem_for(rows, share, cost, terms, self.n_atoms, self.chunk_size, self.n_jobs) as problem:
+                values = self._solve(problem, atoms, self.batch_tol, self.batch_max_iter).value
+            found.append((float(array_namespace(values).sum(share * values)), begun))
+        self._batches = min(found, key=lambda one: one[0])[1]
+
+    def _begin_batches(self, X: Array, importance: Array, cost: AnyCost, draw: int = 0) -> AdamState:
         """The first atoms, from the first batch; or those that are there."""
         xp = array_namespace(X)
         self.n_features_in_ = X.shape[1]
@@ -995,7 +1013,7 @@ class WassersteinDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
                     "at first, or init_atoms."
                 )
             self.mass_ = float(xp.mean(xp.sum(X, axis=1))) if self.free_mass else 1.0
-            rng = np.random.default_rng(np.random.SeedSequence(self._entropy).spawn(1)[0])
+            rng = np.random.default_rng(np.random.SeedSequence(self._entropy, spawn_key=(0, draw) if draw else (0,)))
             atoms = self._first_atoms(_times(X, 1 / self.mass_), importance, cost, rng)
         else:
             atoms = _times(self.atoms_, 1 / self.mass_)
