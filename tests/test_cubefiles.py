@@ -474,7 +474,7 @@ def test_a_bomb_is_refused_by_what_it_declares_and_other_arrays_are_not_read(tmp
         write(tmp_path / name, np.repeat(cube, 100, axis=0))
         with pytest.raises(ValueError, match=r"takes .* of memory, and 0.001 MB are free"):
             load_cube(tmp_path / name)
-    with pytest.raises(ValueError, match=r"slice\(0, 500\)"):
+    with pytest.raises(ValueError, match=r"Read a window, rows=slice\(0, \d+\)"):
         load_cube(write_envi(tmp_path, np.repeat(cube, 100, axis=0)))
 
 
@@ -495,6 +495,20 @@ def test_a_window_of_every_format_is_the_crop_of_the_whole(tmp_path, cube):
         write(tmp_path / name, cube)
         part = load_cube(tmp_path / name, rows=slice(1, 3), cols=slice(None, None, 3))
         np.testing.assert_array_equal(part.cube, cube[1:3, ::3])
+
+
+@pytest.mark.parametrize(
+    ("free", "remedy"),
+    [
+        (400, r"Read a window, rows=slice\(0, 1\) \(--rows in a shell\), or give dtype=numpy.float32\."),
+        (200, r"shell\)\.$"),
+    ],
+)
+def test_what_is_larger_than_memory_says_which_window_is_not(free, remedy, tmp_path, cube, monkeypatch):
+    monkeypatch.setattr(rawfiles, "memory_available", lambda: free)
+    np.save(tmp_path / "x.npy", cube)
+    with pytest.raises(ValueError, match=rf"x.npy takes .* of memory, and .* are free. .*{remedy}"):
+        load_cube(tmp_path / "x.npy")
 
 
 def test_the_older_name_of_dataset_still_works_but_not_both(tmp_path, cube):

@@ -29,13 +29,39 @@ def test_memory_is_foretold_within_half(method, scene):
 
 def test_the_time_of_a_whole_scene_follows_from_two_parts(scene, monkeypatch):
     """On a clock that sees this process alone: other work on the machine is not foretold."""
-    monkeypatch.setattr(planning.time, "perf_counter", time.process_time)
+    monkeypatch.setattr(planning, "ENOUGH", 0.0)
     found = wt.estimate_run(scene, "nnls", 3)
     start = time.process_time()
     wt.unmix(scene, "nnls", 3)
     spent = time.process_time() - start
     assert spent / 3 < found.seconds < 3 * spent
     assert [size for size, _ in found.timed] == [752, 2256]
+
+
+def test_parts_grow_until_one_takes_a_second():
+    """What is shorter is chance; the first call of a size counts only where it is long by itself."""
+    asked = []
+
+    def run(size):
+        asked.append(size)
+        return 0.2 + 0.001 * size
+
+    assert planning._grown(run, 100, 100_000) == [(100, 0.2 + 0.1), (300, 0.5), (900, 1.1)] and asked == [
+        100,
+        100,
+        300,
+        300,
+        900,
+    ]
+    assert np.isclose(planning._at(planning._grown(run, 100, 100_000), 100_000), 100.2)
+    assert planning._at(planning._grown(run, 100, 400), 400) == 0.2 + 0.4  # the whole, which is not followed further
+    asked.clear()
+    assert planning._grown(run, 5000, 100_000)[-1] == (15_000, 15.2) and asked == [5000, 15_000]
+
+
+def test_time_that_others_had_the_processor_is_not_foretold():
+    seconds, found = planning._seconds(lambda: time.sleep(0.3) or "done")
+    assert seconds < 0.1 and found == "done"
 
 
 def test_a_small_scene_is_timed_whole():
@@ -70,16 +96,27 @@ def test_memory_of_a_large_cube_does_not_grow_with_its_pixels():
     assert peak / 1.5 < found.bytes < 1.5 * peak < 8 * cube.size * 3
 
 
-def test_a_method_that_learns_from_some_pixels_is_timed_on_fewer_of_them():
-    scene = wt.datasets.make_bilinear_scene(shape=(20, 20), random_state=0).crop(slice(None), slice(None))
+def test_a_method_that_learns_from_some_pixels_is_timed_on_fewer_of_them(monkeypatch):
+    scene = wt.datasets.make_bilinear_scene(shape=(30, 30), random_state=0)
     asked = []
 
-    def run(part, *, options):
-        asked.append((part.cube.shape[1], options["n_training"]))
-        pixels, training = asked[-1]
-        return 1.0 + 0.01 * pixels + 0.1 * training, 5.0 * pixels
+    class Found:
+        def apply(self, part):
+            asked.append(("apply", part.cube.shape[1]))
 
-    found = planning._of_trained(scene, np.arange(400), "wahu", run, {"n_training": 300})
-    assert asked == [(50, 50), (150, 50), (150, 150)]
-    assert np.isclose(found.seconds, 1.0 + 0.01 * 400 + 0.1 * 300)
-    assert found.bytes == 750 + 8 * 188 * planning.COPIES * (250 + 150)
+    def run(size, *, n_training):
+        assert n_training == size
+        asked.append(("learn", size))
+        return Found()
+
+    def clock(call):
+        found = call()
+        kind, size = asked[-1]
+        return (1.0 + 0.11 * size if kind == "learn" else 0.5 + 0.01 * size), found
+
+    monkeypatch.setattr(planning, "_seconds", clock)
+    monkeypatch.setattr(planning, "_traced", lambda call, values, seconds: 5.0 * values)
+    found = planning._of_trained(scene, np.arange(900), "wahu", run, {"n_training": 300})
+    assert asked == [("learn", 50), ("learn", 150), ("apply", 150), ("apply", 450)]
+    assert np.isclose(found.seconds, 1.0 + 0.11 * 300 + 0.01 * 600)
+    assert found.bytes == 5 * 150 * 188 + 8 * 188 * planning.COPIES * (750 + 150)

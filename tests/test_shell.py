@@ -82,6 +82,17 @@ def test_one_command_or_four_statements_take_a_cube_of_every_format_to_a_geotiff
     assert "maps.tif" in shown and "nnls: " in shown
 
 
+def test_a_window_is_unmixed_where_it_lies(scene, tmp_path, capsys):
+    rasterio = pytest.importorskip("rasterio")
+    path, out = written(scene, tmp_path, "tif"), tmp_path / "maps.tif"
+    main(["unmix", str(path), "-n", "3", "--quiet", "--rows", "4:", "--cols", "1:7", "--out", str(out)])
+    with rasterio.open(out) as file:
+        assert file.shape == (5, 6) and tuple(file.transform[:6]) == (30.0, 0.0, 5e5 + 30, 0.0, -30.0, 4e6 - 120)
+    with pytest.raises(SystemExit):
+        main(["unmix", str(path), "--rows", "four"])
+    assert "must be FIRST:END, such as 0:500; got 'four'" in capsys.readouterr().err
+
+
 def test_doubt_is_a_band_of_the_maps(scene, tmp_path, capsys):
     path = written(scene, tmp_path, "hdr")
     main(["unmix", str(path), "-n", "3", "--doubt", "--quiet", "--out", str(tmp_path / "maps.hdr")])

@@ -23,7 +23,7 @@ import numpy as np
 
 from . import envi, geotiff, products
 from ._checks import array_of, file_path, is_integer, text
-from .rawfiles import Part, RawCube, Refused, check_memory, check_regular, kind_of, reading, turned
+from .rawfiles import Part, RawCube, Refused, check_memory, check_regular, fitting, kind_of, reading, turned
 from .scenes import Geo, Scene, check_dtype, make_scene, marked_bands
 
 KINDS = "an ENVI image (.hdr with its data file), a GeoTIFF, .mat, HDF5, NetCDF, .npy or .npz"
@@ -635,7 +635,7 @@ def load_cube(
     raw = raw if geo is None else _on_map(raw, geo)
     raw = _window(raw, rows, cols)
     n_bytes = math.prod(raw.cube.shape) * check_dtype(dtype).itemsize
-    check_memory(1.1 * n_bytes, f"{path}", "Read a window (rows=slice(0, 500)), or give dtype=numpy.float32.")
+    check_memory(1.1 * n_bytes, f"{path}", fitting(n_bytes, raw.cube.shape[0], check_dtype(dtype)))
     bad = np.zeros(raw.cube.shape[-1], dtype=bool) if raw.good_bands is None else ~raw.good_bands
     given = wavelengths is not None
     scene = make_scene(

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import functools
 import time
 import tracemalloc
 import warnings
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,12 +13,14 @@ import numpy as np
 from ._checks import choice
 from .rawfiles import gigabytes, memory_available
 from .scenes import Scene, as_scene, valid_pixels
-from .unmixing import BLOCK, MANY, METHODS, unmix
+from .unmixing import BLOCK, MANY, METHODS, Unmixing, unmix
 
-FIRST = 400  # pixels of the smaller of the two runs that are timed
+FIRST = 400  # pixels of the smallest run that is timed
+ENOUGH = 1.0  # seconds that the longest run takes at least, where there are pixels for it: less is mostly chance
 TRAINED = {"wahu": 1000, "wahu_unbalanced": 300}  # methods that learn from some pixels: from how many
-LEARNED_FROM = 50  # of them, in the runs that are timed
+LEARNED_FROM = 50  # of them, in the smallest run that is timed
 COPIES = 14  # of a pixel that a fit holds besides its chunks, as was seen at 400 and at 1500 pixels
+SLOW = 20.0  # seconds: what takes longer is not run again under the tracer of memory, which slows it
 
 
 class Estimate(NamedTuple):
@@ -51,11 +53,12 @@ def estimate_run(
 ) -> Estimate:
     """How long will ``unmix`` take on this machine, and how much memory? Told without running it whole.
 
-    Two runs on parts of the scene, of some hundred pixels and of some more, are timed, and a straight line through them
-    is followed to the number of pixels; "wahu", which learns from ``n_training`` of them, is timed on fewer, and both
-    its costs are followed. Memory is what those runs allocate, likewise; where pixels are unmixed block by block it does
-    not grow with them. Where the parts are not typical of
-    the scene, or a fit stops early, it takes another time.
+    Parts of the scene are timed, each three times as large as the last, until one takes a second or is the whole, and a
+    straight line through the last two is followed to the number of pixels. "wahu" learns from ``n_training`` of them:
+    learning, and unmixing with what was learned, are followed by themselves. Where other work takes the processor
+    meanwhile only this process's own time counts, so that what is foretold is of a machine that does nothing else.
+    Memory is what a small part allocates, likewise; where pixels are unmixed block by block it does not grow with them.
+    Where the parts are not typical of the scene, or a fit stops early, it takes another time.
 
     Parameters
     ----------
@@ -81,37 +84,75 @@ def estimate_run(
         choice("method", method, tuple(METHODS))
     scene = as_scene(scene)
     valid = np.flatnonzero(valid_pixels(scene))
-    run = functools.partial(_timed, method=method, n=n_endmembers, seed=random_state)
+    fixed = {"method": method, "n_endmembers": n_endmembers, "random_state": random_state, "verbose": False}
+
+    def run(size: int, **more: Any) -> Unmixing:
+        return unmix(_some(scene, valid, size), **fixed, **(options | more))
+
     if method in TRAINED and valid.size > 3 * LEARNED_FROM:
         return _of_trained(scene, valid, method, run, options)
     n, bands = valid.size, scene.cube.shape[-1]
     first = min(n, max(FIRST, 4 * bands))
-    sizes = sorted({first, min(3 * first, n)})
-    run(_some(scene, valid, first), options=options, memory=False)  # the first call imports
-    runs = [run(_some(scene, valid, size), options=options) for size in sizes]
-    seconds, memory = runs[-1]
-    if sizes[-1] < n:
-        seconds += max(seconds - runs[0][0], 0.0) * (n - sizes[1]) / (sizes[1] - sizes[0])
-        share = memory / (sizes[1] * bands)  # bytes for each value of the pixels
+    timed = _grown(lambda size: _seconds(lambda: run(size))[0], first, n)
+    size = min(3 * first, n)
+    memory = _traced(lambda: run(size), size * bands, dict(timed)[size])
+    if size < n:
+        share = memory / (size * bands)  # bytes for each value of the pixels
         memory = share * n * bands
         if _by_blocks(method, scene, options):
             maps = 8.0 * n * (2 * (n_endmembers or 4) + 3)
             memory = min(memory, share * BLOCK / 8 + maps)
-    return Estimate(seconds, int(memory), method, n, tuple((s, t) for s, (t, _) in zip(sizes, runs)))
+    return Estimate(_at(timed, n), int(memory), method, n, tuple(timed))
 
 
-def _of_trained(scene: Scene, valid: np.ndarray, method: str, run: Any, options: dict[str, Any]) -> Estimate:
-    """Of a method that learns from some pixels and unmixes all: what a pixel more costs of either kind, from three runs."""
-    n, a = valid.size, LEARNED_FROM
+def _of_trained(
+    scene: Scene, valid: np.ndarray, method: str, run: Callable[..., Unmixing], options: dict[str, Any]
+) -> Estimate:
+    """Of a method that learns from some pixels and unmixes all: what a pixel more costs of either kind."""
+    a, n, bands = LEARNED_FROM, valid.size, scene.cube.shape[-1]
     training = min(int(options.get("n_training", TRAINED[method])), n)
-    plan = [(a, a), (3 * a, a), (3 * a, 3 * a)]  # pixels, and how many of them are learned from
-    runs = [run(_some(scene, valid, size), options=options | {"n_training": some}) for size, some in plan]
-    (one, _), (two, _), (three, most) = runs
-    seconds = one + max(two - one, 0.0) * (n - a) / (2 * a) + max(three - two, 0.0) * (training - a) / (2 * a)
-    upto = min(n, BLOCK // 8 // scene.cube.shape[-1]) if method == "wahu" else n  # its weights come block by block
-    more = max(upto - 3 * a, 0) + max(training - 3 * a, 0)  # chunks are full by then: the rest is copies of pixels
-    memory = most + 8.0 * scene.cube.shape[-1] * COPIES * more + 8.0 * (n - upto) * 12  # and their maps
-    return Estimate(max(seconds, 0.0), int(memory), method, n, tuple((s, t) for (s, _), (t, _) in zip(plan, runs)))
+    learned: list[Unmixing] = []
+
+    def learn(size: int) -> float:
+        seconds, found = _seconds(lambda: run(size, n_training=size))
+        learned[:] = [found]
+        return seconds
+
+    def apply(size: int) -> float:
+        part = _some(scene, valid, size)
+        return _seconds(lambda: learned[0].apply(part))[0]
+
+    fits = _grown(learn, a, training)
+    rest = _grown(apply, 3 * a, n) if n > training else [(n, 0.0)]
+    seconds = _at(fits, training) + max(_at(rest, n) - _at(rest, training), 0.0)
+    small = min(3 * a, training)
+    most = _traced(lambda: run(small, n_training=small), small * bands, fits[-1][1])
+    upto = min(n, BLOCK // 8 // bands) if method == "wahu" else n  # its weights come block by block
+    more = max(upto - small, 0) + max(training - small, 0)  # chunks are full by then: the rest is copies of pixels
+    memory = most + 8.0 * bands * COPIES * more + 8.0 * (n - upto) * 12  # and their maps
+    return Estimate(seconds, int(memory), method, n, (*fits, *rest))
+
+
+def _grown(run: Callable[[int], float], first: int, most: int) -> list[tuple[int, float]]:
+    """Sizes and seconds of runs, each three times as large as the last, until one takes :data:`ENOUGH` or is the whole."""
+    size, timed = min(first, most), list[tuple[int, float]]()
+    while True:
+        seconds = run(size)
+        if seconds < ENOUGH:
+            seconds = run(size)  # the first call of a size imports, and is given its memory
+        timed.append((size, seconds))
+        if size == most or (len(timed) > 1 and seconds >= ENOUGH):
+            return timed
+        size = min(3 * size, most)
+
+
+def _at(timed: list[tuple[int, float]], n: int) -> float:
+    """Seconds at ``n`` on the straight line through the last two runs."""
+    last, seconds = timed[-1]
+    if n == last or len(timed) == 1:
+        return seconds
+    before, less = timed[-2]
+    return seconds + max(seconds - less, 0.0) * (n - last) / (last - before)
 
 
 def _by_blocks(method: Any, scene: Scene, options: dict[str, Any]) -> bool:
@@ -128,23 +169,27 @@ def _some(scene: Scene, valid: np.ndarray, size: int) -> Scene:
     return scene._replace(cube=cube, mask=None, labels=None, abundances=None, extra=None)
 
 
-def _timed(
-    scene: Scene, *, method: Any, n: int | None, seed: int, options: dict[str, Any], memory: bool = True
-) -> tuple[float, float]:
-    """Seconds of a run, and bytes at its peak; the clock runs without the tracer, which slows it."""
+def _seconds(call: Callable[[], Any]) -> tuple[float, Any]:
+    """What a call takes and gives. Time in which other work had the processor does not count."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        start = time.perf_counter()
-        unmix(scene, method, n, random_state=seed, verbose=False, **options)
-        seconds = time.perf_counter() - start
-        tracing = tracemalloc.is_tracing()
-        if not tracing:
-            tracemalloc.start()
-        before = tracemalloc.get_traced_memory()[0]
-        tracemalloc.reset_peak()
-        if memory and seconds < 20:
-            unmix(scene, method, n, random_state=seed, verbose=False, **options)
-        peak = tracemalloc.get_traced_memory()[1] - before
-        if not tracing:
-            tracemalloc.stop()
-    return seconds, float(max(peak, 3 * scene.cube.size * 8))
+        wall, own = time.perf_counter(), time.process_time()
+        found = call()
+        return min(time.perf_counter() - wall, time.process_time() - own), found
+
+
+def _traced(call: Callable[[], Any], values: int, seconds: float) -> float:
+    """Bytes at the peak of a call on so many values, which takes so long without the tracer."""
+    least = 3.0 * values * 8
+    if seconds > SLOW:
+        return least
+    tracing = tracemalloc.is_tracing()
+    if not tracing:
+        tracemalloc.start()
+    before = tracemalloc.get_traced_memory()[0]
+    tracemalloc.reset_peak()
+    _seconds(call)
+    peak = tracemalloc.get_traced_memory()[1] - before
+    if not tracing:
+        tracemalloc.stop()
+    return max(float(peak), least)

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .rawfiles import Part, RawCube, Refused, reading
+from .rawfiles import Part, RawCube, Refused, check_memory, reading
 from .scenes import Geo
 
 _NAMES = re.compile(
@@ -438,6 +438,8 @@ def read_classic(path: Path, dataset: str | None) -> RawCube:
             raise Refused(
                 f"{path} is NetCDF in its 64-bit data format (CDF-5). Save it as NetCDF-4: nccopy -k nc4 IN OUT."
             )
+    remedy = "Save it as NetCDF-4, of which windows are read: nccopy -k nc4 IN OUT."
+    check_memory(2.0 * path.stat().st_size, f"{path}, which is read whole,", remedy)
     with reading(path, "a NetCDF file"), netcdf_file(path, "r", mmap=False) as file:
         arrays = {name: np.array(v.data) for name, v in file.variables.items()}
         about = {name: {_key(k): _plain(a) for k, a in v._attributes.items()} for name, v in file.variables.items()}

@@ -173,6 +173,14 @@ def check_memory(n_bytes: float, what: str, remedy: str) -> None:
         raise Refused(f"{what} takes {gigabytes(n_bytes)} of memory, and {gigabytes(have)} are free. {remedy}")
 
 
+def fitting(n_bytes: int, n_rows: int, dtype: np.dtype) -> str:
+    """What to do about a cube that takes so many bytes: a window of a tenth of the memory there is, or half precision."""
+    have = memory_available() or n_bytes
+    rows = min(n_rows, max(1, int(0.1 * have / n_bytes * n_rows)))
+    halved = ", or give dtype=numpy.float32" if dtype.itemsize == 8 and 0.6 * n_bytes < have else ""
+    return f"Read a window, rows=slice(0, {rows}) (--rows in a shell){halved}."
+
+
 def gigabytes(n_bytes: float) -> str:
     return f"{n_bytes / 1e9:.3g} GB" if n_bytes >= 1e8 else f"{n_bytes / 1e6:.3g} MB"
 

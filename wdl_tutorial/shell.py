@@ -87,9 +87,19 @@ def _cube_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--scale", type=float, help="reflectance = file / scale")
     parser.add_argument("--fill", type=float, nargs="*", help="values that mean no data")
     parser.add_argument("--units", help="of the wavelengths: nm or um")
+    parser.add_argument("--rows", type=_part, help="a window, such as 0:500: these rows, 0-based, without the last")
+    parser.add_argument("--cols", type=_part, help="likewise the columns")
     parser.add_argument("--drop", type=int, nargs="*", help="bands to leave out, 0-based")
     parser.add_argument("--geo", help="a file of the same pixels whose map this one lies on, where it carries none")
     parser.add_argument("--float32", action="store_true", help="half the memory")
+
+
+def _part(text: str) -> slice:
+    """``0:500`` as a slice."""
+    try:
+        return slice(*(int(end) if end else None for end in text.split(":", 1)))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"must be FIRST:END, such as 0:500; got {text!r}") from None
 
 
 def _run_arguments(parser: argparse.ArgumentParser) -> None:
@@ -159,6 +169,8 @@ def _loaded(given: argparse.Namespace) -> Scene:
         fill=given.fill or None,
         units=given.units,
         geo=given.geo,
+        rows=given.rows,
+        cols=given.cols,
         dtype=np.float32 if given.float32 else np.float64,
     )
     return scene.drop_bands(given.drop) if given.drop else scene
