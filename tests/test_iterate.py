@@ -255,6 +255,31 @@ def test_no_extrapolation_leads_away_where_components_hardly_talk(rng):
     assert worst < 1e-4
 
 
+@pytest.mark.parametrize("seed", [88, 183, 307])
+def test_a_row_that_jumps_beyond_the_floats_goes_back_and_the_others_go_on(xp, seed):
+    # it ended as NaN, and the batch with it: domain="kernel" raised, and "auto" took the log domain for nothing
+    draw = np.random.default_rng(seed)
+    cost = wt.cost_matrix(np.sort(draw.random(6)), power=1.5)
+    atoms, weights = wt.normalize(draw.random((4, 6)) ** 20), draw.dirichlet(np.ones(4), 3)
+    given, options = (xp.array(atoms), xp.array(weights), xp.array(cost / cost.max())), {"eps": 0.02}
+    found = wt.barycenter(*given, **options, domain="kernel")
+    plain = wt.barycenter(atoms, weights, cost / cost.max(), **options, domain="log", acceleration=None)
+    assert bool(xp.module.all(found.converged)) and wt.barycenter(*given, **options).domain == "kernel"
+    assert_close(found.histogram, plain.histogram, atol=1e-8)
+
+
+@pytest.mark.parametrize("seed", [46, 83, 121, 212])
+def test_lumps_that_drift_apart_at_a_constant_speed_are_not_slower_than_plain(seed):
+    # three times slower: what was extrapolated was the rounding of changes that did not change, or led back
+    draw = np.random.default_rng(seed)
+    x, (p, q) = np.sort(draw.random(9)), wt.normalize(draw.random((2, 9)) ** 5)
+    found, plain = (
+        wt.sinkhorn(p, q, wt.cost_matrix(x, power=1), eps=4e-4, domain="log", acceleration=a) for a in ("auto", None)
+    )
+    assert found.converged and plain.converged and found.n_iter < 0.8 * plain.n_iter
+    assert_close(found.plan, plain.plan, atol=1e-7)
+
+
 def test_an_extrapolation_that_lowers_the_dual_value_is_undone():
     # a map whose changes are no guide: where they point, it is worse
     asked = []
@@ -272,6 +297,22 @@ def test_an_extrapolation_that_lowers_the_dual_value_is_undone():
 
     accelerated(problem, np.zeros((1, 1, 1)), tol=1e-30, max_iter=60, free=False)
     assert max(np.abs(asked)) > 10 and abs(asked[-1] - 1.0) < 0.5  # it jumped far, and came back
+
+
+def test_a_jump_to_where_no_mass_is_left_is_undone_and_not_called_converged():
+    # an iteration that finds no mass has no violation either: what tells is the dual value
+    def problem(rows):
+        def plain(x, state):
+            here = float(x[0, 0, 0])
+            new = x + (0.01 * 0.999**here if here < 30.0 else 0.0 if here > 40.0 else 0.5 * (30.0 - here))
+            mass = np.ones_like(x) if here < 40.0 else np.zeros_like(x)
+            dual = lambda: np.array([-abs(float(new[0, 0, 0]) - 30.0)])  # noqa: E731
+            return Plain(new, mass, np.ones((1, 1, 1)), dual, SinkhornState(new[:, 0], new[:, 0]))
+
+        return plain
+
+    found = accelerated(problem, np.zeros((1, 1, 1)), tol=1e-12, max_iter=3000, free=False)
+    assert found.converged.all() and abs(float(found.state.u[0, 0]) - 30.0) < 0.02
 
 
 def test_a_run_that_is_nan_from_the_start_stops_at_once(xp):

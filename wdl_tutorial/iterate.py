@@ -95,6 +95,7 @@ GROWTH = 10.0  # of a row's error that an extrapolation may bring
 BACKWARDS = (
     0.5  # an extrapolation is undone where the iterations then lead back along it by this share of how they led on
 )
+SLOW = 0.01  # share by which the moves of an iteration differ from the last ones where components drift
 KEPT_BUSY = 0.85  # finished rows are dropped once fewer than this share of all rows still iterate
 
 
@@ -174,9 +175,10 @@ def accelerated(
         if n_iter % every and n_iter < max_iter:
             continue
         errors, dual = _violation(step.mass, moves), step.dual()
+        fine = dual >= memory.dual - _rounding(x, step, dual)  # NaN is not
         trace.append((n_iter, number(xp.max(xp.where(waiting, errors, xp.zeros_like(errors))))))
         broken = xp.any(waiting & xp.isnan(errors) & ~(memory.error < float("inf")))  # and no way back
-        gone = waiting & ((errors <= tol) | broken | (n_iter == max_iter))
+        gone = waiting & ((fine & (errors <= tol)) | broken | (n_iter == max_iter))
         if bool(xp.any(gone)):
             left.append(_take((rows, errors, state), xp.nonzero(gone)[0]))
             waiting = waiting & ~gone
@@ -184,10 +186,10 @@ def accelerated(
             if not busy.shape[0]:
                 break
             if busy.shape[0] < KEPT_BUSY * rows.shape[0]:
-                held = (rows, waiting, x, memory, errors, dual, step._replace(state=None))
-                rows, waiting, x, memory, errors, dual, step = _take(held, busy)
+                held = (rows, waiting, x, memory, errors, dual, fine, step._replace(state=None))
+                rows, waiting, x, memory, errors, dual, fine, step = _take(held, busy)
                 plain = problem(rows)
-        x, memory = _extrapolated(x, memory, step, errors, dual, free)
+        x, memory = _extrapolated(x, memory, step, errors, dual, fine, free)
         state = None
     return _gathered(left, n_iter, tol, trace)
 
@@ -212,6 +214,13 @@ def _violation(mass: Array, moves: Array) -> Array:
     return xp.where(lost, xp.full_like(violation, float("nan")), violation)
 
 
+def _rounding(x: Array, step: Plain, dual: Array) -> Array:
+    """How far the dual value may be off: it is a difference of large terms."""
+    xp = array_namespace(x)
+    terms = xp.sum(step.mass * xp.abs(_felt(x, step.mass)), axis=(-2, -1))
+    return 2.0**8 * float(xp.finfo(x.dtype).eps) * (xp.abs(dual) + terms)
+
+
 def _remembered(memory: _Memory, step: Plain, moves: Array, depth: int) -> _Memory:
     """The memory with the difference of this iteration from the last one."""
     if memory.last is None:
@@ -221,52 +230,70 @@ def _remembered(memory: _Memory, step: Plain, moves: Array, depth: int) -> _Memo
 
 
 def _extrapolated(
-    x: Array, memory: _Memory, step: Plain, errors: Array, dual: Array, free: bool
+    x: Array, memory: _Memory, step: Plain, errors: Array, dual: Array, fine: Array, free: bool
 ) -> tuple[Array, _Memory]:
     """Where to go on from after the iteration that ended at ``x``, in every row: further on, or back."""
     xp = array_namespace(x)
     assert memory.last is not None  # the iteration that ended at x
     (moves, logs), pairs, age = memory.last, memory.pairs, memory.age
     weighted = step.mass * moves
-    terms = xp.sum(step.mass * xp.abs(_felt(x, step.mass)), axis=(-2, -1))  # that the dual value is a difference of
-    rounding = 2.0**8 * float(xp.finfo(x.dtype).eps) * (xp.abs(dual) + terms)
-    better = (errors <= GROWTH * memory.error) & (dual >= memory.dual - rounding)  # NaN is not
+    better = fine & (errors <= GROWTH * memory.error)
     better = better & (row_products([weighted], [memory.jump])[:, 0, 0] >= -BACKWARDS * memory.slope)
     if not bool(xp.all(better)):
         on = better[:, None, None]
         x, age = xp.where(on, x, memory.back), xp.where(better, age, xp.full_like(age, -1.0))
         if not bool(xp.all(xp.isfinite(errors))):
-            moves, logs, weighted = (xp.where(on, a, b) for a, b in ((moves, 0.0 * x), (logs, x), (weighted, 0.0 * x)))
+            none = xp.zeros_like(x)
+            moves, logs, weighted = (xp.where(on, a, b) for a, b in ((moves, none), (logs, x), (weighted, none)))
+            step = step._replace(mass=xp.where(on, step.mass, none))
             pairs = tuple(tuple(xp.where(on, a, xp.zeros_like(a)) for a in pair) for pair in pairs)
-    share = _combination(pairs, age, moves, step)
+    share, changing = _combination(pairs, age, moves, step)
     reach = xp.where(better, 2.0 * memory.reach, memory.reach / 4.0)
     reach = xp.clip(reach, min=SHORTEST_REACH, max=LONGEST_REACH)
     share = share / xp.clip(xp.sum(xp.abs(share), axis=1) / reach, min=1.0)[:, None]
     jump = row_blend(-share, [end for _, end in pairs]) if pairs else xp.zeros_like(x)
-    if free:
-        total = xp.sum(step.mass, axis=-1, keepdims=True)
-        total = xp.where(total > 0, total, xp.ones_like(total))
-        jump = jump - xp.sum(step.mass * jump, axis=-1, keepdims=True) / total
+    jump = _centred(jump, step.mass) if free else jump
     slope = row_products([weighted], [jump])[:, 0, 0]
+    steady = changing <= float(xp.finfo(x.dtype).eps) ** 0.5  # or slow, and ever faster
+    drifts = (age > 0) & (steady | ((changing <= SLOW) & (slope < 0)))
+    if bool(xp.any(drifts)):  # on as they go
+        on = reach[:, None, None] * moves
+        jump = xp.where(drifts[:, None, None], _centred(on, step.mass) if free else on, jump)
+        slope = row_products([weighted], [jump])[:, 0, 0]
     error = xp.where(better, errors, xp.full_like(errors, float("inf")))
     dual = xp.where(better, dual, xp.full_like(dual, -float("inf")))  # what follows is plain: nothing to undo
     return x + jump, _Memory(x, error, dual, jump, slope, reach, age, (moves, logs), pairs)
 
 
-def _combination(pairs: tuple[tuple[Array, Array], ...], age: Array, moves: Array, step: Plain) -> Array:
-    """The shares (rows, depth) of the pairs that leave least of the moves."""
+def _centred(jump: Array, mass: Array) -> Array:
+    """A jump without the constants that are free."""
+    xp = array_namespace(jump)
+    total = xp.sum(mass, axis=-1, keepdims=True)
+    return jump - xp.sum(mass * jump, axis=-1, keepdims=True) / xp.where(total > 0, total, xp.ones_like(total))
+
+
+def _combination(pairs: tuple[tuple[Array, Array], ...], age: Array, moves: Array, step: Plain) -> tuple[Array, Array]:
+    """The shares (rows, depth) of the pairs that leave least of the moves; and by which share of them the moves change.
+
+    Where that is rounding, it holds no direction: components that hardly exchange mass drift at a constant speed.
+    """
     xp, depth = array_namespace(age), len(pairs)
     if not pairs:
-        return xp.zeros((age.shape[0], 0), dtype=age.dtype, device=device(age))
-    gram, right = row_gram(step.mass * step.factor, [change for change, _ in pairs], moves)
+        return xp.zeros((age.shape[0], 0), dtype=age.dtype, device=device(age)), xp.ones_like(age)
+    weight = step.mass * step.factor
+    gram, right = row_gram(weight, [change for change, _ in pairs], moves)
     older = xp.arange(depth - 1, -1, -1, dtype=age.dtype, device=device(age))  # than how many others
     known = older[None, :] < age[:, None]
     gram = xp.where(known[:, :, None] & known[:, None, :], gram, xp.zeros_like(gram))
     right = xp.where(known, right, xp.zeros_like(right))
     info = xp.finfo(age.dtype)
-    ridge = 2.0**12 * float(info.eps) * xp.linalg.trace(gram) + float(info.smallest_normal)
+    changed, moved = xp.linalg.trace(gram), row_products([weight * moves], [moves])[:, 0, 0]
+    ridge = 2.0**12 * float(info.eps) * changed + float(info.smallest_normal)
     eye = xp.eye(depth, dtype=age.dtype, device=device(age))
-    return xp.linalg.solve(gram + ridge[:, None, None] * eye, right[:, :, None])[:, :, 0]
+    share = xp.linalg.solve(gram + ridge[:, None, None] * eye, right[:, :, None])[:, :, 0]
+    return share, xp.where(
+        moved > 0, xp.sqrt(changed / xp.where(moved > 0, moved, xp.ones_like(moved))), xp.ones_like(moved)
+    )
 
 
 def _take(tree: Any, rows: Array) -> Any:
