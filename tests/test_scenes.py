@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from conftest import assert_close
 
-from wdl_tutorial import scenes
+from wdl_tutorial import blocks
 from wdl_tutorial.datasets import Geo, Scene, make_scene
 
 NM = np.linspace(400.0, 2400.0, 50)
@@ -171,7 +171,7 @@ def test_the_caller_s_array_is_not_touched(counts):
 def test_slab_by_slab_is_the_same_as_at_once(counts, monkeypatch):
     counts[4, 4, 5], counts[..., 7], counts[9, 9] = -7, -7, 0
     whole = make_scene(counts, NM[::-1], fill=-7, scale=1e4)
-    monkeypatch.setattr(scenes, "SLAB", 1)
+    monkeypatch.setattr(blocks, "SLAB", 1)
     parts = make_scene(counts, NM[::-1], fill=-7, scale=1e4)
     np.testing.assert_array_equal(whole.cube, parts.cube)
     np.testing.assert_array_equal(whole.mask, parts.mask)

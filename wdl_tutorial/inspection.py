@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ._checks import finite, generator_of, integer, squarable
-from .scenes import Scene, as_scene, check_maps, slabs, valid_pixels
+from .scenes import Scene, as_scene, check_maps, slabs_of, valid_pixels
 
 WATER = ((1340.0, 1450.0), (1790.0, 1960.0), (2480.0, 2600.0))  # nm, where water vapour takes the light
 SOME = 20_000  # pixels from which noise and neighbours are estimated
@@ -174,7 +174,7 @@ def _counted(scene: Scene, valid: np.ndarray) -> dict[str, Any]:
     facts |= {key: np.zeros(bands, dtype=np.int64) for key in ("low", "zero", "least", "most")}
     top, bottom, n = np.full(bands, -np.inf), np.full(bands, np.inf), 0
     facts["values"] = {}
-    for rows in slabs(scene.cube.shape):
+    for rows in slabs_of(scene.cube):
         part = np.asarray(scene.cube[rows], dtype=float)
         here = valid[rows]
         finite = np.isfinite(part)
@@ -269,7 +269,7 @@ def _saturated(scene: Scene, facts: dict[str, Any]) -> Seen | None:
     """The highest value of all, held many times over, in several bands of a pixel: the sensor had no higher one."""
     ceiling = float(facts["top"].max())
     hit = np.zeros(scene.cube.shape[:2], dtype=bool)
-    for rows in slabs(scene.cube.shape):
+    for rows in slabs_of(scene.cube):
         at_top = np.asarray(scene.cube[rows]) == ceiling
         hit[rows] = (at_top.sum(axis=-1) >= 2) & facts["valid"][rows] & ~facts["fill"][rows]
     if ceiling <= 0 or not hit.any():

@@ -156,9 +156,9 @@ def accelerated(
         of the state that they are those of, or None.
     x : array, shape (rows, parts, n)
         The error of a problem is that of the worst of its parts.
-    depth : differences of iterations that are combined. every : iterations from one extrapolation, and look at the
-    error, to the next. free : a constant added to the logs of a part changes nothing, as in balanced problems: it is
-    not extrapolated, or it
+    depth : differences of iterations that are combined.
+    every : iterations from one extrapolation, and look at the error, to the next.
+    free : a constant added to the logs of a part changes nothing, as in balanced problems: it is not extrapolated, or it
         would be pushed about until it takes all digits.
     """
     xp = array_namespace(x)

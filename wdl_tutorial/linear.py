@@ -1266,6 +1266,27 @@ def estimate_n_endmembers(
     return _count_stable(X, top, n_repeats, finite_number("tolerance", tolerance, least=0), rng)
 
 
+def unpredicted(X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """What do the other bands not predict of each band? By least squares: mostly its noise.
+
+    NumPy only.
+
+    Parameters
+    ----------
+    X : array, shape (n_pixels, n_bands)
+        More pixels than bands.
+
+    Returns
+    -------
+    left : array, shape (n_pixels, n_bands)
+    gram : array, shape (n_bands, n_bands)
+        ``X.T @ X``.
+    """
+    gram = X.T @ X
+    inverse = np.linalg.inv(gram + 1e-14 * np.trace(gram) * np.eye(X.shape[1]))  # the ridge is for exact dependence
+    return (X @ inverse) / np.diag(inverse), gram  # the residual of every band's regression, in one product
+
+
 def _count_hysime(X: np.ndarray) -> EndmemberCount:
     n_pixels, n_bands = X.shape
     if n_pixels <= n_bands:
@@ -1279,9 +1300,7 @@ def _count_hysime(X: np.ndarray) -> EndmemberCount:
             f'"hysime" takes directions of noise for signal with fewer than 6 pixels a band; got {n_pixels} pixels, '
             f'{n_bands} bands. Give it more pixels, or use method="heldout".',
         )
-    gram = X.T @ X
-    inverse = np.linalg.inv(gram + 1e-14 * np.trace(gram) * np.eye(n_bands))  # the ridge is for exact dependence
-    noise = (X @ inverse) / np.diag(inverse)  # the residual of every band's regression, in one product
+    noise, gram = unpredicted(X)
     variance = (noise**2).sum(axis=0) / (n_pixels - n_bands + 1)
     signal = X - noise
     correlation = signal.T @ signal / n_pixels

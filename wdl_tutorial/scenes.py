@@ -13,9 +13,7 @@ import numpy as np
 
 from ._array import as_float, to_numpy
 from ._checks import array_of, choice, number, real_array, text, texts
-from .blocks import elsewhere
-
-SLAB = 1 << 24  # bytes of float64 that are worked on at once
+from .blocks import elsewhere, slabs
 
 
 class Geo(NamedTuple):
@@ -457,10 +455,9 @@ def _check_mask(mask: Any, shape: tuple[int, int]) -> np.ndarray | None:
     return valid_pixels(given).reshape(shape)
 
 
-def slabs(shape: tuple[int, ...], itemsize: int = 8) -> Iterator[slice]:
-    """Slices of rows that hold about SLAB bytes each."""
-    rows = max(1, SLAB // max(1, itemsize * math.prod(shape[1:])))
-    yield from (slice(start, min(start + rows, shape[0])) for start in range(0, shape[0], rows))
+def slabs_of(cube: Any) -> Iterator[slice]:
+    """Slices of rows of a cube, wherever it lies, on which the work takes what it may: four floats for each value."""
+    return slabs(cube, 4 * 8 * math.prod(cube.shape[1:]))
 
 
 def _part(cube: Any, rows: slice, fills: tuple[float, ...]) -> tuple[np.ndarray, np.ndarray]:
@@ -505,7 +502,7 @@ def _kept_bands(
     found, nonzero = np.zeros(bands, dtype=bool), np.zeros(bands, dtype=bool)
     dark_found = np.zeros(bands, dtype=bool)
     any_lit = False
-    for rows in slabs(cube.shape):
+    for rows in slabs_of(cube):
         part, missing = _part(cube, rows, fills)
         holds = ~missing if seen is None else ~missing & seen[rows][..., None]
         light = holds & (part != 0)
@@ -567,7 +564,7 @@ def _mend_pixels(
     count: Counter[str] = Counter()
     constant: Counter[float] = Counter()
     lowest, highest = np.inf, -np.inf
-    for rows in slabs(cube.shape):
+    for rows in slabs_of(cube):
         part, missing = _part(cube, rows, fills)
         if not whole:
             part, missing = part[..., order], missing[..., order]

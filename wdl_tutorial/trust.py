@@ -466,9 +466,7 @@ def band_noise(x: np.ndarray) -> np.ndarray:
     if n < 3 * bands:
         steps = np.median(np.abs(np.diff(x, 2, axis=1)), axis=0) / 0.6745 / np.sqrt(6)
         return np.r_[steps[:1], steps, steps[-1:]]
-    gram = x.T @ x
-    inverse = np.linalg.inv(gram + 1e-14 * np.trace(gram) * np.eye(bands))
-    left = (x @ inverse) / np.diag(inverse)
+    left, _ = linear.unpredicted(x)
     return np.sqrt((left**2).sum(axis=0) / (n - bands + 1))
 
 

@@ -35,12 +35,11 @@ from ._checks import (
     shown,
     squarable,
 )
-from .blocks import slabs
 from .histograms import area_fractions, band_widths, normalize
 from .iterate import ConvergenceWarning, progress, warn
 from .libraries import Spectra, load_usgs_sample
 from .presets import RECOMMENDED, SETTINGS, MassDictionary, unbalanced_wahu, wahu  # noqa: F401  (their first home)
-from .scenes import Geo, Scene, as_scene, check_maps, valid_pixels
+from .scenes import Geo, Scene, as_scene, check_maps, slabs_of, valid_pixels
 
 BLOCK = 1 << 24  # bytes of float64 pixels that are unmixed at once
 FULL_FIT = 20_000  # training pixels above which atoms are learned from minibatches
@@ -245,9 +244,8 @@ def _blocks(scene: Scene) -> Iterator[tuple[slice, np.ndarray]]:
 
 def _blocks_elsewhere(scene: Scene) -> Iterator[tuple[slice, np.ndarray]]:
     """The same of a cube of zarr, h5py or Dask, whose rows are read once, some at a time."""
-    _, n_cols, n_bands = scene.cube.shape
-    valid, start = valid_pixels(scene).reshape(-1, n_cols), 0
-    for rows in slabs(scene.cube, 4 * 8 * n_cols * n_bands):
+    valid, start = valid_pixels(scene).reshape(scene.cube.shape[:2]), 0
+    for rows in slabs_of(scene.cube):
         x = np.asarray(scene.cube[rows], dtype=float)[valid[rows]]
         if len(x):
             yield slice(start, start + len(x)), x
@@ -858,7 +856,7 @@ def _told(value: Any) -> Any:
 def fingerprint(scene: Scene) -> str:
     """The sha256 of the pixels of a scene, its mask and its wavelengths: the same scene has the same."""
     found = hashlib.sha256(repr((scene.cube.shape, scene.cube.dtype.str)).encode())
-    for rows in slabs(scene.cube, 8 * int(np.prod(scene.cube.shape[1:]))):
+    for rows in slabs_of(scene.cube):
         found.update(np.ascontiguousarray(scene.cube[rows]).data)
     found.update(valid_pixels(scene).tobytes())
     found.update(b"" if scene.wavelengths is None else np.asarray(scene.wavelengths, dtype=float).tobytes())
