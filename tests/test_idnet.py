@@ -197,7 +197,7 @@ def test_drawn_labels_take_the_posterior_at_a_fresh_draw_and_not_at_the_label(mo
     torch.manual_seed(3)
     drawn = idnet.supervised_bound(model, labels, draw, gamma, drawn=True, **options)
     torch.manual_seed(3)
-    at = torch.distributions.Dirichlet(gamma).rsample()
+    at = torch.distributions.Dirichlet(gamma).rsample() + 1e-16
     for n in range(4):
         g = gamma[n].detach().numpy()
         moved = stats.dirichlet.logpdf(at[n].detach().numpy(), g) - stats.dirichlet.logpdf(
@@ -205,6 +205,14 @@ def test_drawn_labels_take_the_posterior_at_a_fresh_draw_and_not_at_the_label(mo
         )
         # -log q(a) of the ratio (26) and (1 + beta) log q(a) of (29): beta of them are left
         assert (drawn - given)[n].item() == pytest.approx(4.5 * moved, rel=1e-8)
+
+
+def test_drawn_labels_have_a_finite_gradient_where_a_draw_is_the_smallest_number_there_is():
+    torch.manual_seed(0)
+    gamma = torch.tensor([100.0, 0.01, 0.01]).expand(2000, 3).clone().requires_grad_()
+    assert (torch.distributions.Dirichlet(gamma).sample() < 1e-37).any()
+    (54 * idnet.label_log_density(None, gamma, drawn=True)).sum().backward()  # the preset's label weight on Samson
+    assert torch.isfinite(gamma.grad).all()
 
 
 def test_without_the_label_term_where_the_labels_are_taken_changes_nothing(model, problem):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from sklearn.cluster import KMeans
 
+import wdl_tutorial as wt
 from wdl_tutorial import datasets, metrics
 
 torch = pytest.importorskip("torch")
@@ -111,3 +112,20 @@ def test_it_learns_under_no_grad_and_leaves_the_global_generators_alone(rng):
         losses = rbf_autoencoder(mixed(rng), 2).losses
     assert losses[-1] < losses[0]
     assert torch.equal(before, torch.random.get_rng_state())
+
+
+def test_unmix_and_compare_take_it_with_its_options():
+    scene = datasets.make_bilinear_scene(shape=(8, 9), n_endmembers=3, random_state=0)
+    mask = np.ones((8, 9), dtype=bool)
+    mask[2, 3] = False
+    found = wt.unmix(scene._replace(mask=mask), "rbf", products="all", n_epochs=5)
+    alone = rbf_autoencoder(scene.cube[mask], 3, products="all", n_epochs=5)
+    np.testing.assert_allclose(found.abundances[mask], alone.abundances, rtol=1e-12)
+    np.testing.assert_allclose(found.reconstruction[mask], alone.reconstruction, rtol=1e-12)
+    np.testing.assert_allclose(found.endmembers, alone.endmembers, rtol=1e-12)
+    assert np.isnan(found.abundances[2, 3]).all() and found.bundle is None
+    assert {"products", "learning_rate"} <= set(wt.unmixing.options_of("rbf"))
+    table = wt.compare(scene, {"rbf": {"n_epochs": 5}, "fcls": {}}).medians()
+    assert np.isfinite([table["rbf"]["nrmse_a"], table["rbf"]["nrmse_y"]]).all()
+    with pytest.raises(TypeError, match="takes no option 'endmembers'"):
+        wt.unmix(scene, "rbf", endmembers=scene.endmembers)

@@ -43,7 +43,7 @@ def test_a_method_gives_maps_endmembers_reconstruction_and_diagnostics(scene, me
 
 
 def test_every_method_is_covered_here_or_in_the_tests_of_its_network():
-    assert set(METHODS) == set(SMALL) | {"idnet", "sparse"}
+    assert set(METHODS) == set(SMALL) | {"idnet", "sparse", "deepgun", "egunet", "rbf"}
 
 
 def test_sparse_chooses_from_a_library_and_needs_one(scene):

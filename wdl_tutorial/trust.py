@@ -661,6 +661,9 @@ CITED = {
     "wahu": "regularised Wasserstein dictionary learning (Fullenbaum et al., 2024; Schmitz et al., 2018)",
     "wahu_unbalanced": "unbalanced Wasserstein dictionary learning (after Fullenbaum et al., 2024; Schmitz et al., 2018)",
     "idnet": "ID-Net (Borsoi et al., 2023)",
+    "deepgun": "deep generative endmembers, DeepGUn (Borsoi et al., 2019, doi:10.1109/TCI.2019.2948726)",
+    "egunet": "the endmember-guided unmixing network (Hong et al., 2021, doi:10.1109/TNNLS.2021.3082289)",
+    "rbf": "an autoencoder of radial basis functions (Shahid and Schizas, 2021)",
 }
 
 

@@ -142,7 +142,7 @@ class Unmixing(NamedTuple):
         ------
         ValueError
             If the bands are others (``Spectra.resample`` and a new :func:`unmix` carry endmembers to them), or the
-            method cannot unmix what it did not learn from ("idnet", and methods of your own).
+            method cannot unmix what it did not learn from (networks, and methods of your own).
 
         Examples
         --------
@@ -553,6 +553,35 @@ def _idnet(scene, n, seed, verbose, **options) -> Learned:
     return Learned(bundle.mean(axis=0), model, None, fitted, functools.partial(_rebuilt_by, model))
 
 
+def _of_a_network(found: Any, bundle: np.ndarray | None = None) -> Learned:
+    """What a network that unmixes only what it learned from has found."""
+    endmembers = found.endmembers if bundle is None else bundle.mean(axis=0)
+    fitted = Rows(found.abundances, None, bundle)
+    return Learned(endmembers, found, None, fitted, functools.partial(np.asarray, found.reconstruction))
+
+
+def _rbf(scene, n, seed, verbose, **options) -> Learned:
+    from .deep import rbf_autoencoder
+
+    return _of_a_network(rbf_autoencoder(_pixels(scene), n, random_state=seed, **options))
+
+
+def _egunet(scene, n, seed, verbose, endmembers=None, snr_db=None, **options) -> Learned:
+    from .deep import egu_net
+
+    mask = valid_pixels(scene).reshape(scene.cube.shape[:2])
+    corners = _corners(scene, n, seed, endmembers, snr_db).endmembers
+    return _of_a_network(egu_net(scene.cube, n, mask=mask, endmembers=corners, random_state=seed, **options))
+
+
+def _deepgun(scene, n, seed, verbose, endmembers=None, snr_db=None, **options) -> Learned:
+    from .deep import deepgun
+
+    corners = _corners(scene, n, seed, endmembers, snr_db).endmembers
+    found = deepgun(_pixels(scene), n, endmembers=corners, random_state=seed, **options)
+    return _of_a_network(found, found.endmembers)
+
+
 def _rebuilt_by(model: Any) -> np.ndarray:
     return to_numpy(model.reconstruct())
 
@@ -597,6 +626,9 @@ METHODS: dict[str, Callable[..., Learned]] = {
     "wahu": _wahu,
     "wahu_unbalanced": _wahu_unbalanced,
     "idnet": _idnet,
+    "deepgun": _deepgun,
+    "egunet": _egunet,
+    "rbf": _rbf,
 }
 BEHIND = {  # whose options a method hands on
     "pca": linear.pca,
@@ -608,6 +640,9 @@ BEHIND = {  # whose options a method hands on
     "wahu": (wahu, "wdl_tutorial.dictionary.WassersteinDictionary"),
     "wahu_unbalanced": (wahu, "wdl_tutorial.dictionary.WassersteinDictionary"),
     "idnet": "wdl_tutorial.deep.IDNet",
+    "deepgun": "wdl_tutorial.deep.deepgun",
+    "egunet": "wdl_tutorial.deep.egu_net",
+    "rbf": "wdl_tutorial.deep.rbf_autoencoder",
 }
 _OURS = {
     "scene",
@@ -623,7 +658,7 @@ _OURS = {
     "positions",
     "n_atoms",
 }
-_OURS |= {"atoms"}
+_OURS |= {"atoms", "cube", "mask"}
 
 
 def options_of(method: str) -> list[str]:
@@ -648,7 +683,8 @@ def options_of(method: str) -> list[str]:
     for function in (METHODS[method], *(behind if isinstance(behind, tuple) else (behind,))):
         if isinstance(function, str):
             module, _, name = function.rpartition(".")
-            function = getattr(__import__(module, fromlist=[name]), name).__init__
+            found = getattr(__import__(module, fromlist=[name]), name)
+            function = found.__init__ if inspect.isclass(found) else found
         names += [name for name in inspect.signature(function).parameters if name not in _OURS and name not in names]
     return names
 
@@ -686,7 +722,8 @@ def unmix(
       is the paper's, whose fifty iterations are several times faster and give another loss, lower and far from converged;
     * "wahu_unbalanced", in which pixels keep their brightness, with the options of :func:`unbalanced_wahu` and
       ``n_training=300``;
-    * "idnet", with the options of :class:`wdl_tutorial.deep.IDNet`;
+    * "idnet", with the options of :class:`wdl_tutorial.deep.IDNet`; "deepgun", "egunet" and "rbf", with those of
+      :func:`wdl_tutorial.deep.deepgun`, :func:`wdl_tutorial.deep.egu_net` and :func:`wdl_tutorial.deep.rbf_autoencoder`;
     * or a function of your own, called as ``method(pixels, n_endmembers, random_state=..., **options)``, which returns
       abundances and endmembers, or a :class:`Fit`.
 

@@ -1,4 +1,5 @@
-"""The networks, in torch: :class:`SpectralVAE` (features for LAND), :class:`IDNet` and :func:`rbf_autoencoder` (unmixing).
+"""The networks, in torch: :class:`SpectralVAE` (features for LAND); for unmixing :class:`IDNet`, and of the methods that its
+paper compares :func:`deepgun`, :func:`egu_net` and :func:`rbf_autoencoder`.
 
 Importing this package does not load torch; the first use of a network does.
 """
@@ -8,16 +9,40 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING
 
-_LAZY = {"SpectralVAE": "vae", "IDNet": "idnet", "RBFUnmixing": "rbf", "rbf_autoencoder": "rbf"}
-_MODULES = {"vae", "idnet", "rbf"}
+_LAZY = {
+    "EGUUnmixing": "egunet",
+    "GenerativeUnmixing": "generative",
+    "IDNet": "idnet",
+    "RBFUnmixing": "rbf",
+    "SpectralVAE": "vae",
+    "deepgun": "generative",
+    "egu_net": "egunet",
+    "rbf_autoencoder": "rbf",
+}
+_MODULES = {"egunet", "generative", "idnet", "rbf", "vae"}
 
-__all__ = ["IDNet", "RBFUnmixing", "SpectralVAE", "rbf_autoencoder"]
+__all__ = [
+    "EGUUnmixing",
+    "GenerativeUnmixing",
+    "IDNet",
+    "RBFUnmixing",
+    "SpectralVAE",
+    "deepgun",
+    "egu_net",
+    "rbf_autoencoder",
+]
 
 
 if TYPE_CHECKING:  # what a checker and an editor see; at run time each is loaded by its first use
+    from . import egunet as egunet
+    from . import generative as generative
     from . import idnet as idnet
     from . import rbf as rbf
     from . import vae as vae
+    from .egunet import EGUUnmixing as EGUUnmixing
+    from .egunet import egu_net as egu_net
+    from .generative import GenerativeUnmixing as GenerativeUnmixing
+    from .generative import deepgun as deepgun
     from .idnet import IDNet as IDNet
     from .rbf import RBFUnmixing as RBFUnmixing
     from .rbf import rbf_autoencoder as rbf_autoencoder

@@ -358,6 +358,17 @@ def importance_log_weights(model: IDNetModel, endmembers: torch.Tensor, draw: La
     return gaussian_log_density(endmembers, model.decoder(draw.latents), model.decoder.variance()).sum(-1)
 
 
+def label_log_density(abundances: torch.Tensor, concentration: torch.Tensor, *, drawn: bool) -> torch.Tensor:
+    """log q(a | M, y) of (29) at the label, or at a fresh draw; shape (n,).
+
+    A draw may hold the smallest number there is, and the gradient of its logarithm is then infinite: 1e-16 is added to
+    every draw, as in the public code.
+    """
+    if drawn:
+        abundances = torch.distributions.Dirichlet(concentration, validate_args=False).rsample() + 1e-16
+    return dirichlet_log_density(abundances, concentration)
+
+
 def supervised_bound(
     model: IDNetModel,
     labels: LabelledSet,
@@ -384,11 +395,7 @@ def supervised_bound(
     log_prior = gaussian_log_density(draw.latents, torch.zeros_like(one), one).sum(-1)
     log_posterior = gaussian_log_density(draw.latents, draw.latent_mean, draw.latent_variance).sum(-1)
     latent_ratio = (torch.softmax(log_weights, 0) * (log_prior - log_posterior)).sum(0)  # (26)
-    at = abundances
-    if drawn:
-        at = torch.distributions.Dirichlet(concentration, validate_args=False).rsample()
-        at = at.clamp_min(torch.finfo(at.dtype).tiny)
-    log_label = dirichlet_log_density(at, concentration)  # log q(a | M, y)
+    log_label = label_log_density(abundances, concentration, drawn=drawn)
     joint = fit + flat_prior - log_label + latent_ratio
     return joint + (1 + label_weight) * (log_label + log_weights.mean(0))  # (29), (30)
 
