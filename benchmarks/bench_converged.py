@@ -7,7 +7,7 @@ K or its transpose with one row; two make an iteration.
     python benchmarks/bench_converged.py gradient        iterations of conjugate gradients
     python benchmarks/bench_converged.py random 500      random problems: never worse than plain by more than a tenth?
     python benchmarks/bench_converged.py objective 104   value and gradient on pixels of Salinas A, where it is found
-    python benchmarks/bench_converged.py fit 200         converged fits by Adam: loss and CPU seconds
+    python benchmarks/bench_converged.py fit 200         converged fits, four descents: loss and CPU seconds
 """
 
 from __future__ import annotations
@@ -186,13 +186,37 @@ def objective(n: int) -> None:
         print(f"{name:20s} {np.median(seconds):.2f} CPU s ({min(seconds):.2f} to {max(seconds):.2f}) for {n} pixels")
 
 
+DESCENTS: dict[str, dict] = {
+    "Adam .1, 30 steps (recommended)": {},
+    "Adam .1, 100 steps": {"max_iter": 100},
+    "L-BFGS, first step .5, 60 steps": {"solver": "lbfgs", "first_step": 0.5, "max_iter": 60},
+    "variable projection, 5 steps": {"solver": "minibatch", "learning_rate": 0.3, "max_iter": 5},
+}
+
+
 def fit(n: int) -> None:
-    """The recommended converged fit of a draw of pixels."""
+    """Converged fits of one draw of pixels from one start: loss along the way and at the end, and CPU seconds.
+
+    Variable projection: the whole draw as one batch, whose weights are solved by Newton's steps before each step of Adam
+    on the atoms.
+    """
     X, wavelengths = pixels(n)
-    start = time.process_time()
-    model = wt.wahu(wavelengths, recommended=True, random_state=0, n_jobs=1).fit(X)
-    spent = time.process_time() - start
-    print(f"{n} pixels, {model.n_iter_} steps: converged loss {model.loss_:.4f} (ours) in {spent:.0f} CPU s")
+    for name, options in DESCENTS.items():
+        told, start = [], time.process_time()
+
+        def note(step: int, loss: float, *_: np.ndarray, told=told, start=start) -> None:
+            told.append((step, loss, time.process_time() - start))
+
+        if options.get("solver") == "minibatch":
+            options = options | {"batch_size": n}
+        fresh = {"recommended": True, "random_state": 0, "n_jobs": 1, "tol": None, "callback": note}
+        model = wt.wahu(wavelengths, **(fresh | options)).fit(X)
+        spent = time.process_time() - start
+        along = ", ".join(
+            f"{loss:.4f} after {step} ({at:.0f} s)"
+            for step, loss, at in told[len(told) // 10 :: max(1, len(told) // 5)]
+        )
+        print(f"{n} pixels, {name}: {model.loss_:.4f} (ours, cold to 1e-9) in {spent:.0f} CPU s; {along}", flush=True)
 
 
 def main() -> None:
