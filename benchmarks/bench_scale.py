@@ -153,7 +153,7 @@ def minibatch(seeds: int = 5, n: int = 100_000, steps: int = 200) -> None:
         ("line, quadratic", line, steps),
     ):
         ratios, seconds = [], []
-        X, options = save(mixtures(n, 0, atoms, settings, rare=0.02)), {"max_iter": batches} | loss
+        X, options = save(mixtures(n, 0, atoms, settings, rare=0.02)), {"init": "extremes", "max_iter": batches} | loss
         for seed in range(seeds):
             held = mixtures(500, 1000 + seed, atoms, settings, rare=0.02)
             start = time.process_time()

@@ -31,6 +31,26 @@ def X():
     return samples(200)
 
 
+def test_a_checkpoint_of_weights_of_another_scale_is_taken_up(monkeypatch, tmp_path):
+    held = samples(1100)
+    options = {
+        "solver": "lbfgs",
+        "init_atoms": ATOMS[::-1],
+        "checkpoint": tmp_path / "state.npz",
+        "checkpoint_every": 1,
+    }
+    with monkeypatch.context() as old:  # version 0.1 scaled no weights by their number
+        old.setattr("wdl_tutorial.dictionary.MANY", 10**9)
+        first = model(max_iter=3, **options).fit(held)
+    again = model(max_iter=3, **options).fit(held)
+    assert_close(again.weights_, first.weights_, atol=1e-12)
+    more = model(max_iter=6, **options).fit(held)
+    assert more.loss_curve_[:4] == first.loss_curve_ and more.loss_ < first.loss_
+    terms = {key: SETTINGS[key] for key in ("eps", "loss", "n_iter")}
+    found = wt.wdl_objective(held, more.atoms_, more.weights_, COST, **terms)
+    assert found.value == pytest.approx(more.loss_, rel=1e-12)
+
+
 @pytest.mark.parametrize("seed", [0, 2])  # of one draw of first atoms these end at 35 and at 16 times the loss
 def test_minibatches_find_the_atoms_that_made_the_data(seed, X):
     found = model(max_iter=80, random_state=seed).fit(X)

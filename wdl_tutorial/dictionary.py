@@ -195,7 +195,8 @@ class WassersteinDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
     domain : {"auto", "kernel", "log"}
     solver : {"lbfgs", "adam", "minibatch"}
         L-BFGS has a strong Wolfe line search. "minibatch": atoms from ``max_iter`` random batches whose weights are solved;
-        the first are the best of five draws by ``init`` among ten batches' worth of samples. It takes as long for a million
+        the first are the best of five draws by ``init`` among ten batches' worth of samples ("extremes", where samples are
+        barycenters of materials that are rare by themselves: draws may miss one for good). It takes as long for a million
         samples as for a thousand, and samples that lie elsewhere: memory maps, arrays of zarr, h5py and Dask.
     learning_rate : float
     betas : pair of float
@@ -990,9 +991,9 @@ class WassersteinDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
 
         From ten batches' worth of samples, since what is rare is rarely in one. (As MiniBatchKMeans of scikit-learn does.)
         """
-        importance, terms = check_importance(None, X), self._terms(X, self.n_iter)
-        some = X[::FIRST, :]
-        share, found = check_importance(None, some), []
+        importance, terms, some = check_importance(None, X), self._terms(X, self.n_iter), X[::FIRST, :]
+        share = check_importance(None, some)
+        found: list[tuple[float, AdamState]] = []
         for draw in range(TRIES if self.init_atoms is None and self.init in DRAWN else 1):
             begun = self._begin_batches(X, importance, cost, draw)
             atoms = self._unlog((begun.params[0], begun.params[0]))[0]
