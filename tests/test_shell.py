@@ -194,3 +194,16 @@ def test_the_commands_are_listed_and_each_has_help(capsys):
     with pytest.raises(SystemExit) as end:
         main(["unmix", "--help"])
     assert end.value.code == 0 and "--doubt" in capsys.readouterr().out
+
+
+def test_what_a_shell_can_be_told_is_said_in_its_words(tmp_path, capsys):
+    """Advice that names Python's arguments alone leaves a reader of a shell where she was."""
+    rng = np.random.default_rng(0)
+    cube = rng.random((8, 9, 12)) + 0.1
+    cube[0, 0] = -9999.0
+    np.save(tmp_path / "x.npy", cube)
+    assert main(["unmix", str(tmp_path / "x.npy"), "--scale", "1"]) == 2
+    assert "n_endmembers is needed (-n in a shell)" in capsys.readouterr().err
+    main(["unmix", str(tmp_path / "x.npy"), "--scale", "1", "-n", "3"])
+    told = capsys.readouterr().err
+    assert "--fill in a shell" in told and "pixel/s" not in told  # and no bar where nobody looks on

@@ -210,7 +210,8 @@ def _unmix(given: argparse.Namespace) -> int:
     scene = _loaded(given)
     print(scene)
     options, disputed = _method_options(given, scene), None
-    found = unmix(scene, given.method, given.n, random_state=given.seed, verbose=not given.quiet, **options)
+    bar = False if given.quiet else None  # in a terminal, for what takes more than a few seconds
+    found = unmix(scene, given.method, given.n, random_state=given.seed, verbose=bar, **options)
     print(found)
     if given.out:  # first what there is: an interruption of what follows leaves it
         found.save(given.out, overwrite=given.overwrite)
@@ -220,7 +221,7 @@ def _unmix(given: argparse.Namespace) -> int:
             second: {k: options[k] for k in ("endmembers",) if k in options}
         }
         seeds = tuple(given.seed + k for k in range(3))
-        disputed = doubt(scene, both, given.n or len(found.names), random_state=seeds, verbose=not given.quiet)
+        disputed = doubt(scene, both, given.n or len(found.names), random_state=seeds, verbose=bar)
         print(disputed.reading())
     report = found.report(others=() if disputed is None else disputed.runs)
     print(report)

@@ -284,7 +284,7 @@ def _check_pixels(scene: Scene) -> None:
     if fill:
         warn(
             f"{fill} valid pixels hold one value, {value:g}, in every band: it is fill, and would become an endmember. Mask "
-            f"them: mask=(cube != {value:g}).any(axis=-1), or load_cube(..., fill=...).",
+            f"them: mask=(cube != {value:g}).any(axis=-1), or load_cube(..., fill={value:g}), --fill in a shell.",
         )
     if not n:
         raise ValueError(f"the scene has no valid pixel: all {np.size(scene.mask)} entries of its mask are False.")
@@ -783,7 +783,7 @@ def unmix(
     if below.size:
         warn(
             f"{_called(learned)[below[0]]} is negative in every band (about {np.median(learned.endmembers[below[0]]):g}): "
-            "pixels of fill were not masked. Give mask=..., or load_cube(..., fill=...).",
+            "pixels of fill were not masked. Give mask=..., or load_cube(..., fill=...), --fill in a shell.",
         )
     settings = _settings(scene, name, n, random_state, options)
     return _finished(scene, name, learned, start, settings, verbose=verbose)
@@ -914,7 +914,10 @@ def _count(scene: Scene, n_endmembers: int | None, endmembers: Any = None) -> in
         if endmembers is not None:
             return len(endmembers.names) if isinstance(endmembers, Spectra) else len(_given(scene, endmembers)[0])
         if scene.endmembers is None:
-            raise ValueError("n_endmembers is needed: the scene has no truth. See wt.advise_n_endmembers.")
+            raise ValueError(
+                "n_endmembers is needed (-n in a shell): the scene has no truth. For advice: wt.advise_n_endmembers(scene), "
+                "or inspect --count."
+            )
         return len(scene.endmembers)
     return integer("n_endmembers", n_endmembers)
 
