@@ -187,6 +187,13 @@ def test_the_fill_value_is_found_under_any_of_its_names(key, tmp_path, cube):
         assert np.argwhere(~scene.mask).tolist() == [[3, 2]]
 
 
+def test_wavelengths_that_are_an_attribute_are_found_and_an_array_goes_before_them(tmp_path, cube):
+    scene = load_cube(generic(tmp_path / "x.h5", cube, "deep", about={"wavelength": NM[::-1].copy()}))
+    np.testing.assert_array_equal(scene.cube, cube[..., ::-1])  # and sorted by them
+    scene = load_cube(generic(tmp_path / "y.h5", cube, about={"wavelength": NM + 3}, wavelength=NM))
+    assert_close(scene.wavelengths, NM, atol=0)
+
+
 def test_radiance_is_scaled_and_not_called_reflectance(tmp_path, cube):
     scene = load_cube(generic(tmp_path / "x.h5", cube, about={"units": "W m-2 sr-1 um-1", "scale_factor": 0.1}))
     assert scene.units == "W m-2 sr-1 um-1" and not any("above 1.5" in note for note in scene.notes)

@@ -84,7 +84,12 @@ def estimate_run(
         choice("method", method, tuple(METHODS))
     scene = as_scene(scene)
     valid = np.flatnonzero(valid_pixels(scene))
-    fixed = {"method": method, "n_endmembers": n_endmembers, "random_state": random_state, "verbose": False}
+    fixed: dict[str, Any] = {
+        "method": method,
+        "n_endmembers": n_endmembers,
+        "random_state": random_state,
+        "verbose": False,
+    }
 
     def run(size: int, **more: Any) -> Unmixing:
         return unmix(_some(scene, valid, size), **fixed, **(options | more))

@@ -191,9 +191,10 @@ def _generic(file: Any, path: Path, dataset: str | None) -> RawCube:
     near = {k: v for k, v in found.items() if k.rsplit("/", 1)[0] == group and k != item.name}
     says = {_key(k): _plain(_values(v, path)) for k, v in near.items() if v.size == 1} | _said(item)
     lists = {k: v for k, v in says.items() if isinstance(v, np.ndarray) and v.dtype.kind in "iuf"}
-    wavelengths, units, told = pick_wavelengths(lists | _vectors(near, item, path), item.shape, path)
-    if wavelengths is None:
-        wavelengths, units, told = pick_wavelengths(lists | _vectors(found, item, path), item.shape, path)
+    for among in (_vectors(near, item, path), lists, _vectors(found, item, path)):
+        wavelengths, units, told = pick_wavelengths(among, item.shape, path)
+        if wavelengths is not None:
+            break
     says["units"] = str(_plain(item.attrs.get("units", item.attrs.get("Units", ""))))  # of the cube, not of its group
     return _with_conventions(
         item,
