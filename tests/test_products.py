@@ -229,6 +229,16 @@ def test_the_map_of_a_plain_hdf5_file_is_read_where_it_stands(places, crs, tmp_p
     assert load_cube(tmp_path / "x.h5", rows=slice(2, 5)).geo.transform == (*PLACE[:5], 4000000.0 - 60)
 
 
+def test_x_and_y_at_the_root_are_those_of_a_cube_in_a_group(tmp_path, cube):
+    path = generic(tmp_path / "x.h5", cube, "deep", about={"crs_wkt": "EPSG:32611", "grid_mapping": "m"}, wavelength=NM)
+    with h5py.File(path, "a") as file:
+        file["x"], file["y"], file["deep/m"] = EAST, NORTH, 0
+        file.attrs["crs_wkt"] = "EPSG:4326"  # of something else: the nearest counts
+    assert load_cube(path).geo == Geo(PLACE, "EPSG:32611")
+    row = generic(tmp_path / "row.h5", cube[:1], x=EAST, y=NORTH[:1], of_the_file={"EPSG": 32611})
+    assert load_cube(row).geo is None and not any("evenly" in note for note in load_cube(row).notes)
+
+
 def test_x_and_y_say_which_axes_they_are_of(tmp_path, cube):
     """Bands first, or x before y: no wavelengths are needed to see it."""
     for order in ((0, 1, 2), (2, 0, 1), (1, 0, 2), (0, 2, 1)):

@@ -204,7 +204,7 @@ def _generic(file: Any, path: Path, dataset: str | None) -> RawCube:
         _unit_of(found, wavelengths, path) or units,
         told,
         path,
-        lambda name: next((_said(found[k]) for k in (f"{group}/{name}", f"/{name}") if k in found), {}),
+        lambda name: next((_own(found[k]) for k in (f"{group}/{name}", f"/{name}") if k in found), {}),
     )
 
 
@@ -232,15 +232,20 @@ def _unit_of(found: dict[str, Any], wavelengths: np.ndarray | None, path: Path) 
     return ""
 
 
-def _said(item: Any) -> dict[str, Any]:
-    """What a dataset and the groups around it say in attributes, the nearest first; names as :func:`_key` has them."""
+def _own(item: Any) -> dict[str, Any]:
+    """What a dataset or a group says in attributes, by their names as :func:`_key` has them."""
     own: dict[str, Any] = {}
     for name in item.attrs:
         try:
             own[_key(name)] = _plain(item.attrs[name])
         except (OSError, TypeError):  # of a type that NumPy does not have
             continue
-    return own if item.name == "/" else _said(item.parent) | own
+    return own
+
+
+def _said(item: Any) -> dict[str, Any]:
+    """What a dataset and the groups around it say, the nearest first."""
+    return _own(item) if item.name == "/" else _said(item.parent) | _own(item)
 
 
 def _key(name: str) -> str:
@@ -258,11 +263,15 @@ def _along(item: Any, found: dict[str, Any], near: dict[str, Any], path: Path) -
             continue
         hollow = str(_plain(scale.attrs.get("NAME", ""))).startswith("This is a netCDF dimension but not")
         values = None if hollow or scale.dtype.kind not in "iuf" else scale[()]
-        axes.append(_axis(scale.name.rsplit("/", 1)[-1], values, {k: _plain(v) for k, v in scale.attrs.items()}))
+        axes.append(_axis(scale.name.rsplit("/", 1)[-1], values, _own(scale)))
     if any(axis.role for axis in axes):
         return axes
-    lines = [_axis(k.rsplit("/", 1)[-1], v, _said(found[k])) for k, v in _vectors(near or found, item, path).items()]
-    return _fitted(axes, [line for line in lines if line.role], item.shape)
+    for among in (near, found):
+        lines = [_axis(k.rsplit("/", 1)[-1], v, _own(found[k])) for k, v in _vectors(among, item, path).items()]
+        lines = [line for line in lines if line.role]
+        if lines:
+            return _fitted(axes, lines, item.shape)
+    return axes
 
 
 def _fitted(axes: list[Axis], lines: list[Axis], shape: tuple[int, ...]) -> list[Axis]:
@@ -384,7 +393,8 @@ def _cf_geo(
     rows, cols = (along[k] for k in axes[:2]) if along else (Axis(), Axis())
     given = _six(words.get("geotransform"))
     transform = _from_middles(rows, cols) if (rows.role, cols.role) == ("y", "x") else None
-    if transform is None and rows.role and cols.role and rows.values is not None and cols.values is not None:
+    told = (rows.role, cols.role) == ("y", "x") and rows.values is not None and cols.values is not None
+    if transform is None and told and min(rows.values.size, cols.values.size) > 1:
         notes.append("its x and y are not evenly spaced, so it is on no map")
     elif given is not None and (transform is None or _meet(given, transform, rows.values.size, cols.values.size)):
         transform = given  # the exact one; but where rows run the other way than it says, coordinates are right
