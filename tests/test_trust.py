@@ -283,3 +283,11 @@ def test_fill_among_the_endmembers_is_not_to_be_used(mixed):
         report = wt.unmix(mixed._replace(cube=cube), "nnls", 3).report()
     (line,) = [f for f in report.findings if f.name == "fill"]
     assert report.verdict == line.verdict == "do not use" and "about -1: no material" in line.words
+
+
+def test_pixels_that_the_endmembers_cannot_mix_say_to_try_another_seed_first():
+    """VCA may miss the pure pixel that is there, which another seed finds."""
+    scene = wt.datasets.make_bilinear_scene(shape=(20, 20), strength=0.0, random_state=0)
+    missed = 0.85 * scene.endmembers + 0.15 * np.roll(scene.endmembers, 1, axis=0)
+    line = next(f for f in wt.unmix(scene, "nnls", endmembers=missed).report().findings if f.name == "inside")
+    assert line.verdict == "do not use" and "Another random_state may find purer pixels" in line.words

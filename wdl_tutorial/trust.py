@@ -546,7 +546,10 @@ def _outside(x: np.ndarray, m: np.ndarray, noise: np.ndarray) -> Finding | None:
     share = float(out.mean())
     words = f"{share:.1%} of the pixels lie outside what the endmembers can mix."
     if share > 0.02:
-        words += " There may be no pure pixel of a material, or a material is missing, or light is not mixed linearly."
+        words += (
+            " Another random_state may find purer pixels. If none does, there is no pure pixel of a material, or a "
+        )
+        words += "material is missing, or light is not mixed linearly."
     return Finding("inside", _graded(share, 0.02, 0.05), share, words)
 
 
