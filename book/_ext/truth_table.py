@@ -71,19 +71,26 @@ class TruthCount(Directive):
 
 
 class TruthChanges(Directive):
-    """``{truth-changes}``: the counts of the last version, and the rows whose verdict is another now."""
+    """``{truth-changes}``: the counts of the last version, and the rows whose verdict or findings are others now."""
 
     def run(self) -> list[nodes.Node]:
         before, moved = reproduce.changes(reproduce.table_of_truth())
         told = ", ".join(f"{before[verdict]} {verdict}" for verdict in reproduce.VERDICTS if verdict in before)
         items = nodes.bullet_list()
-        for name, there, here in moved:
+        for row in moved:
+            there, here = row.before, row.now
             words = (
-                f"{there}, now {here}"
-                if there and here
-                else (f"new, {here}" if here else f"was {there}, now split or gone")
+                "was {there}, now split or gone"
+                if not here
+                else ("new, {here}" if not there else "{there}, now {here}")
             )
-            items += nodes.list_item("", paragraph(f"{name}: {words}."))
+            if there == here:
+                words = "{here}, as before"
+            item = nodes.list_item("", paragraph(f"{row.name}: {words.format(there=there, here=here)}."))
+            item += [paragraph(f"Before: {row.found_before}")] if row.found_before else []
+            item += [paragraph(f"Now: {row.found}")] if row.found else []
+            item += [nodes.paragraph("", "", nodes.literal("", row.command))] if row.command else []
+            items += item
         return [paragraph(f"Version 0.1 had {sum(before.values())} rows: {told}."), items]
 
 

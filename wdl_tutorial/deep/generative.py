@@ -25,7 +25,8 @@ from .._checks import generator_of, integer, number
 from ..variability import simplex_each
 from .idnet import EndmemberDecoder, EndmemberMLP, bundle_indices, gaussian_kl
 from .training import WIDEST, own_gradients
-from .vae import CHUNK
+
+CHUNK = 500  # pixels whose derivatives fit the cache: several times faster than all at once
 
 
 class GenerativeUnmixing(NamedTuple):
@@ -89,8 +90,8 @@ def deepgun(
     Bundles, sizes of the networks, ``price``, batches of a third, eight turns and ``tol`` are the paper's and its public
     code's. Ours, where we have not seen the code that trains the networks: a noise that follows from the misfit, 300
     epochs of Adam of which the first half lets codes be cheaper, decoders that start at the bundles' means. Codes are
-    found by Levenberg and Marquardt's steps, not by L-BFGS with differences. Where a bundle varies by little more than
-    noise, its codes say nothing, and the material is its bundle's mean.
+    found by three of Levenberg and Marquardt's steps a turn, not by L-BFGS with differences. Where a bundle varies by
+    little more than noise, its codes say nothing, and the material is its bundle's mean.
 
     Parameters
     ----------
@@ -242,7 +243,7 @@ def codes(
     z: torch.Tensor,
     home: torch.Tensor,
     price: float,
-    n_steps: int = 10,
+    n_steps: int = 3,
     tol: float = 1e-3,
 ) -> torch.Tensor:
     """The codes (n, n_em, latent_dim) of least :func:`cost` near ``z``: Levenberg and Marquardt's steps, pixel by pixel.

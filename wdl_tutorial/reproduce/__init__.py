@@ -16,6 +16,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from pathlib import Path
+from typing import NamedTuple
 
 from . import id_net, parallel, pictures, vae_land, wahu, wdl
 from .table import (
@@ -44,6 +45,7 @@ __all__ = [
     "ROWS",
     "TOLERANCE",
     "VERDICTS",
+    "Change",
     "Judged",
     "Ledger",
     "Row",
@@ -127,11 +129,25 @@ def summary(judged: list[Judged]) -> str:
     return f"{len(judged)} rows: {', '.join(told)}."
 
 
-def changes(judged: list[Judged]) -> tuple[dict[str, int], list[tuple[str, str, str]]]:
-    """The verdicts of the last version, counted, and the rows whose verdict is another now: (row, before, now)."""
+class Change(NamedTuple):
+    """A row that says something else than it did in the last version."""
+
+    name: str
+    before: str  # the verdict; empty where the row is new
+    now: str  # empty where the row is gone
+    found_before: str
+    found: str
+    command: str
+
+
+def changes(judged: list[Judged]) -> tuple[dict[str, int], list[Change]]:
+    """The verdicts of the last version, counted, and the rows whose verdict or whose findings are others now."""
     before = json.loads(EARLIER.read_text(encoding="utf-8"))
-    now = {f"{entry.row.paper}, {entry.row.item}": entry.verdict for entry in judged}
-    moved = [(name, before[name], verdict) for name, verdict in now.items() if before.get(name, verdict) != verdict]
-    added = [(name, "", verdict) for name, verdict in now.items() if name not in before]
-    gone = [(name, verdict, "") for name, verdict in before.items() if name not in now]
-    return dict(Counter(before.values())), moved + added + gone
+    now = {f"{entry.row.paper}, {entry.row.item}": entry for entry in judged}
+    moved = []
+    for name in [*now, *(name for name in before if name not in now)]:
+        there, here = before.get(name, {"verdict": "", "found": ""}), now.get(name)
+        told = ("", "", "") if here is None else (here.verdict, here.gets, here.command)
+        if (there["verdict"], there["found"]) != told[:2]:
+            moved.append(Change(name, there["verdict"], told[0], there["found"], *told[1:]))
+    return dict(Counter(row["verdict"] for row in before.values())), moved

@@ -28,7 +28,7 @@ def nmf_atoms(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     from sklearn.decomposition import NMF
 
     nmf = NMF(2, init="nndsvda", max_iter=20_000, tol=1e-10)
-    mixed = nmf.fit_transform(x / x.max())  # its stopping rule knows no units
+    mixed = nmf.fit_transform(x / x.max())  # its start drops what is below 1e-6, in whatever units
     mass = nmf.components_.sum(axis=1)
     return x.max() * mixed * mass, nmf.components_ / mass[:, None]
 
