@@ -61,6 +61,10 @@ def problems() -> dict[str, tuple]:
         "p = 2, 1e-4, Sinkhorn (log)": (s, bumps[:6], np.roll(bumps, 1, 0)[:6], fine, plain),
         "64 x 64, 1e-3, barycenter": (b, images, three[:2], square, plain),
     }
+    sites, places = rng.uniform(0.2, 0.8, (3, 3, 2)), np.linspace(0, 1, 64)
+    apart = (places[:, None] - sites[:, :, None, None, 0]) ** 2 + (places - sites[:, :, None, None, 1]) ** 2
+    blobs = wt.normalize(np.exp(-0.5 * apart / 0.06**2).sum(1).reshape(3, -1) + 1e-4)
+    found["64 x 64 smooth, barycenter"] = b, blobs, three[:2], square, plain
     for rho in (0.1, 1.0, 20.0, 1000.0):
         found[f"rho = {rho:g}, Sinkhorn"] = (s, bumps, np.roll(bumps, 1, 0), loose, Variant(rho))
     return found
