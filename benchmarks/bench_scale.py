@@ -150,7 +150,7 @@ def minibatch(seeds: int = 5, n: int = 100_000, steps: int = 200) -> None:
     grid = problem_of_the_notes()
     for name, (atoms, settings, loss), batches in (
         ("grid, KL(x|P)", grid, steps),
-        ("line, quadratic", line, steps),
+        ("line, quadratic", line, 3 * steps // 5),
     ):
         ratios, seconds = [], []
         X, options = save(mixtures(n, 0, atoms, settings, rare=0.02)), {"init": "extremes", "max_iter": batches} | loss
