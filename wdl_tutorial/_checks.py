@@ -123,6 +123,8 @@ def check_acceleration(acceleration: Any) -> None:
 
 def floats(**arrays: Any) -> tuple[Array, ...]:
     """The arrays, by their names, as floats of one backend; a list follows the arrays."""
+    if all(type(x) is np.ndarray and x.dtype == np.float64 for x in arrays.values()):
+        return tuple(arrays.values())  # at once, since every iteration of an extrapolated run comes by
     like = next((x for x in arrays.values() if is_array(x)), None)
     found = tuple(as_float(x, like=like, name=name) for name, x in arrays.items())
     same_backend(**dict(zip(arrays, found)))
@@ -131,6 +133,8 @@ def floats(**arrays: Any) -> tuple[Array, ...]:
 
 def steppable(**arrays: Any) -> tuple[Array, ...]:
     """As :func:`floats`, but complex arrays stay: the complex step differentiates through the generators."""
+    if all(isinstance(x, np.ndarray) and x.dtype.kind == "f" for x in arrays.values()):
+        return floats(**arrays)
     kept = {
         name: x for name, x in arrays.items() if is_array(x) and array_namespace(x).isdtype(x.dtype, "complex floating")
     }
