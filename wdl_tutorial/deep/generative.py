@@ -22,6 +22,7 @@ from torch import nn
 
 from .. import linear
 from .._checks import generator_of, integer, number
+from ..iterate import ConvergenceWarning, warn
 from ..variability import simplex_each
 from .idnet import EndmemberDecoder, EndmemberMLP, bundle_indices, gaussian_kl
 from .training import WIDEST, own_gradients
@@ -39,9 +40,7 @@ class GenerativeUnmixing(NamedTuple):
     bundles: np.ndarray  # (n_endmembers, size, n_bands), the pixels that the networks learned from
     reconstruction: np.ndarray  # (n_pixels, n_bands)
     losses: list[float]  # of the networks, every epoch
-    misfits: list[
-        float
-    ]  # the second objective per pixel, of X over its largest value, at the start and after each turn
+    misfits: list[float]  # the second objective a pixel, of X over its largest value, at the start and after each turn
 
 
 class EndmemberVAE(nn.Module):
@@ -125,11 +124,16 @@ def deepgun(
     ValueError
         If a pixel is not finite, all of X is zero, or shapes disagree.
 
+    Warns
+    -----
+    ConvergenceWarning
+        Where codes or abundances still changed by more than ``tol`` in the last turn.
+
     Examples
     --------
     >>> from wdl_tutorial import datasets
     >>> X = datasets.make_bilinear_scene(shape=(8, 8), n_endmembers=3, random_state=0).pixels()
-    >>> found = deepgun(X, 3, n_epochs=2, n_turns=1)
+    >>> found = deepgun(X, 3, n_epochs=2, n_turns=1, tol=1.0)
     >>> found.endmembers.shape == (64, 3, X.shape[1]), found.codes.shape
     (True, (64, 3, 2))
     """
@@ -206,6 +210,12 @@ def _turns(
         moved = [float((now - old).norm() / old.norm().clamp_min(1e-12)) for now, old in zip((a, z), before)]
         if max(moved) <= tol:
             break
+    else:
+        warn(
+            f"deepgun stopped after {n_turns} turns in the last of which codes or abundances still changed by "
+            f"{max(moved):.1e}, more than tol={tol:g}. Raise n_turns, or tol.",
+            ConvergenceWarning,
+        )
     return a, z, misfits
 
 
