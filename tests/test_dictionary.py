@@ -18,7 +18,7 @@ import pytest
 from conftest import assert_close, gaussian, random_histograms
 
 import wdl_tutorial as wt
-from wdl_tutorial import barycenters, batches, dictionary, losses, objective, transport
+from wdl_tutorial import batches, dictionary, losses, objective
 from wdl_tutorial._fast import line
 from wdl_tutorial.costs import symmetric_part
 from wdl_tutorial.dictionary import WassersteinDictionary
@@ -1536,15 +1536,14 @@ CONVERGED = {
 
 def test_converged_runs_start_where_those_of_the_last_step_have_ended(monkeypatch):
     X, atoms, weights = spectra(8), spectra(3, seed=1), np.random.default_rng(0).dirichlet(np.ones(3), 8)
-    spent, accelerated = [], barycenters.accelerated
+    spent, accelerated = [], line.accelerated
 
     def counting(*given, **options):
         found = accelerated(*given, **options)
         spent.append(found.n_iter)
         return found
 
-    monkeypatch.setattr(barycenters, "accelerated", counting)
-    monkeypatch.setattr(transport, "accelerated", counting)
+    monkeypatch.setattr(line, "accelerated", counting)
     terms = objective.Terms(0.1, "wasserstein", 0.01, Accuracy(None, 1e-9), Variant(), "auto")
     with objective.problem_for(X, np.full(8, 1 / 8), CONVERGED["cost"], terms, 3, None, 1) as cold:
         warm = cold._replace(starts={})
@@ -1560,6 +1559,31 @@ def test_converged_runs_start_where_those_of_the_last_step_have_ended(monkeypatc
     assert_close(there.grad_weights, again.grad_weights, atol=1e-6)
     for ours, theirs in ((there.grad_atoms, again.grad_atoms),):
         assert_close(ours - ours.mean(1, keepdims=True), theirs - theirs.mean(1, keepdims=True), atol=1e-5)
+
+
+def test_inner_runs_of_adam_are_as_close_as_the_last_step_was_long_and_no_closer(monkeypatch):
+    X, asked = spectra(6), []
+    evaluate = objective.evaluate_part
+
+    def noted(known, rows):
+        asked.append(known.terms.accuracy.tol)
+        return evaluate(known, rows)
+
+    monkeypatch.setattr(objective, "evaluate_part", noted)
+    fits = {}
+    for solver in ("adam", "lbfgs"):
+        asked.clear()
+        options = CONVERGED | {"sinkhorn_tol": 1e-6, "solver": solver, "max_iter": 6, "tol": None, "random_state": 0}
+        fits[solver] = wt.WassersteinDictionary(2, **options).fit(X), list(asked)
+    (model, tols), (_, strict) = fits["adam"], fits["lbfgs"]
+    changes = np.abs(np.diff(model.loss_curve_))
+    assert tols[:2] == [1e-4, 1e-4] and tols[-1] == 1e-9  # nothing is known yet; and what is told at the end
+    assert_close(tols[2:-1], np.clip(0.1 * changes[: len(tols) - 3], 1e-6, 1e-4), rtol=1e-12)
+    assert set(strict) == {1e-6, 1e-9}  # a line search compares values
+    options["solver"], options["sinkhorn_tol"] = "adam", 1e-3
+    asked.clear()
+    wt.WassersteinDictionary(2, **options).fit(X)
+    assert set(asked) == {1e-3, 1e-9}  # a looser one that was asked for stays
 
 
 def test_a_converged_fit_says_its_loss_from_a_cold_start_at_a_tolerance_of_its_own():
@@ -1652,13 +1676,13 @@ def test_the_rows_of_a_converged_transform_go_on_from_where_they_ended(monkeypat
             return found
 
         def counting(*given, count=count):
-            made, x = steps(*given)
+            made, *rest = steps(*given)
 
             def problem(rows):
                 plain = made(rows)
                 return lambda x, state: count.append(x.shape[0]) or plain(x, state)
 
-            return problem, x
+            return problem, *rest
 
         monkeypatch.setattr(batches, "evaluate_rows", counted)
         monkeypatch.setattr(line, "barycenter_iteration", counting)

@@ -219,6 +219,45 @@ def test_the_door_knows_what_its_twins_do_not(rng):
     assert path_for(line_kernel, PLAIN, x, torch.ones(70)) is None
 
 
+@pytest.mark.parametrize("seed", range(12))
+def test_the_twin_of_the_extrapolation_ends_where_it_ends(seed):
+    """Also where weights are 0, histograms hold zeros, and rows leave one after the other."""
+    rng = np.random.default_rng(seed)
+    n, rows = int(rng.integers(5, 60)), int(rng.choice([1, 3, 40]))
+    cost = wt.cost_matrix(np.sort(rng.random(n)), power=rng.choice([1, 2]))
+    kernel, variant, accuracy = (
+        wt.gibbs_kernel(cost / cost.max(), 10 ** rng.uniform(-2, 0)),
+        Variant(),
+        Accuracy(None, 1e-9),
+    )
+
+    def histograms(k):
+        h = rng.random((k, n)) ** rng.choice([1, 5])
+        h = h * (rng.random((k, n)) < 0.7) if seed % 2 else h
+        h[:, rng.integers(n)] += 0.1
+        return wt.normalize(h)
+
+    p, q, atoms, weights = histograms(rows), histograms(rows), histograms(3), rng.dirichlet(np.ones(3), rows)
+    weights[::2, 0] = 0.0
+    path = path_for(kernel, variant, p)
+    for settle, given, twin in (
+        (transport.settle, (p, q), path.sinkhorn_iteration),
+        (barycenters.settle, (atoms, wt.normalize(weights)), path.barycenter_iteration),
+    ):
+        with np.errstate(all="ignore"):
+            plain, fast = (
+                settle(*given, kernel, variant, accuracy),
+                settle(*given, kernel, variant, accuracy, twin=twin),
+            )
+        assert plain.converged.all() and fast.converged.all()
+        assert abs(fast.n_iter - plain.n_iter) <= max(8, plain.n_iter // 2)  # rounding may lead a slow row another way
+        if settle is transport.settle:
+            ends = [state.u * kernel.apply(state.v * np.arange(n)) for state in (plain.state, fast.state)]
+        else:
+            ends = [plain.state.histogram, fast.state.histogram]
+        assert_close(*ends, atol=1e-7)
+
+
 @pytest.mark.parametrize("cost", COSTS)
 def test_the_twins_of_one_plain_iteration_lead_where_the_plain_ones_do(cost):
     draw = np.random.default_rng(0)

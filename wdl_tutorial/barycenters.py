@@ -405,8 +405,11 @@ def _extrapolated(
     if atoms.ndim > 2:
         atoms = xp.reshape(xp.broadcast_to(atoms, (*batch, n_atoms, n_bins)), (-1, n_atoms, n_bins))
     x = _start(atoms, rows, kernel.shape[1], log=True) if log_b is None else xp.reshape(log_b, (-1, n_atoms, n_bins))
-    problem, x = (plain_iteration(atoms, rows, kernel, variant), x) if twin is None else twin(atoms, rows, kernel, x)
-    found = accelerated(
+    if twin is None:
+        problem, go = plain_iteration(atoms, rows, kernel, variant), accelerated
+    else:
+        problem, x, go = twin(atoms, rows, kernel, x)
+    found = go(
         problem,
         x,
         tol=accuracy.tol,

@@ -27,6 +27,9 @@ from ._fast import lent_buffers
 from .iterate import Heard, Sender, in_the_name_of, overheard, this_sender
 
 PANEL_ELEMENTS = 2**17  # of a chunk on the host: a compromise of cache and of calls
+SETTLING_ELEMENTS = (
+    2**19
+)  # of one whose runs converge: its last rows, a call for few of them, are fewer chunks' last rows
 TAPE_ELEMENTS = 2**23  # of all recorded iterations of a chunk on the host: 64 MB a worker
 DEVICE_TAPE_ELEMENTS = 2**29
 DENSE_COLUMNS = 128  # that one pass over a dense kernel should serve
@@ -47,7 +50,7 @@ def chunk_length(
     recorded = per_sample * 2 * int(n_iter or 1)
     if not on_host(x):
         return max(1, DEVICE_TAPE_ELEMENTS // recorded)
-    panel, tape = PANEL_ELEMENTS, TAPE_ELEMENTS
+    panel, tape = SETTLING_ELEMENTS if n_iter is None else PANEL_ELEMENTS, TAPE_ELEMENTS
     if dense:
         panel, tape = max(panel, DENSE_COLUMNS * n_bins), max(tape, 2 * n_bins**2)
     return max(1, min(tape // recorded, panel // per_sample))

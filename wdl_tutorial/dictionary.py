@@ -132,6 +132,7 @@ TRIES = 5  # draws of them, of which the best is taken
 DRAWN = ("kmeans++", "data", "random")  # the rules that draw
 LATTICE = 200  # barycenters at most among which a sample finds the nearest
 COLD_TOL = 1e-9  # of the loss that a converged fit ends with
+HEEDED, LOOSEST = 0.1, 1e-4  # of inner runs: the share of the last change of the loss, and the most
 
 
 class _Fit:
@@ -154,6 +155,19 @@ class _Fit:
         grad_atoms = atoms * total.grad_atoms if free else softmax_vjp(atoms, total.grad_atoms)
         grad_weights = self.model._zeta(weights) * softmax_vjp(weights, total.grad_weights)
         return total.value, (grad_atoms, grad_weights)
+
+    def heed(self, curve: list[float]) -> None:
+        """Let the inner runs of the next step of Adam stop at a tenth of what the last step has changed the loss by.
+
+        Closer ones would cost up to twice as much and lead no further. A line search compares values: L-BFGS keeps to its
+        tolerance.
+        """
+        terms, least = self.problem.terms, self.model.sinkhorn_tol
+        if terms.accuracy.n_iter is not None or self.model.solver != "adam":
+            return
+        changed = abs(curve[-1] - curve[-2]) if len(curve) > 1 else math.inf
+        tol = max(least, min(LOOSEST, HEEDED * changed))
+        self.problem = self.problem._replace(terms=terms._replace(accuracy=terms.accuracy._replace(tol=tol)))
 
     def refresh(self, params: Params) -> None:
         """Go on from where these parameters' iterations have led, from now on."""
@@ -232,7 +246,8 @@ class WassersteinDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         Seed of every draw. A generator moves on with every fit.
     sinkhorn_tol : float
     sinkhorn_max_iter : int
-        Of the inner runs when ``n_iter`` is None. Those of a step start from where the last step's have ended;
+        Of the inner runs when ``n_iter`` is None. Those of a step start from where the last step's have ended; those of
+        Adam's steps stop at a tenth of what the last step has changed the loss by, where that is looser, at most 1e-4.
         ``loss_`` is evaluated from b = 1, to 1e-9 at least.
     chunk_size, n_jobs : int, optional
         Samples per chunk, and workers; chosen for cache and cores if not given.
@@ -682,7 +697,7 @@ class WassersteinDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
                 if math.isinf(self._best.value):
                     self._keep(fit.problem.X, Best(math.inf, params, restart), [], converged=False)
                 self._descend(fit, params, state, curve, restart, bar)
-        if self.n_iter is None and self.sinkhorn_tol > COLD_TOL:
+        if self.n_iter is None and (self.solver == "adam" or self.sinkhorn_tol > COLD_TOL):
             best = self._best._replace(value=self._strict_value(fit.problem, self._best.params, self._best.value))
             self._keep(fit.problem.X, best, self.loss_curve_, converged=self.converged_)
         if self.tol is not None and not self.converged_ and not self._misled:
@@ -698,8 +713,10 @@ class WassersteinDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         if saved is not None and (saved.t >= self.max_iter or self._settled(saved, curve, window)):
             return
         X, importance, missed = fit.problem.X, fit.problem.importance, len(fit.missed)
+        fit.heed(curve)
         for state in self._steps(fit, params, saved):
             curve.append(state.value)
+            fit.heed(curve)
             settled = self._settled(state, curve, window)
             # inner runs that stopped short give an inexact gradient, on which the descent may stall
             self._misled = getattr(state, "stalled", False) and len(fit.missed) > missed

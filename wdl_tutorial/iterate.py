@@ -113,7 +113,8 @@ class Plain(NamedTuple):
 
 Iteration = Callable[[Array, Any], Plain]  # of log scalings, and of the state that they are those of, or None
 Batch = Callable[[Array | None], Iteration]  # the iteration of these problems (None: of all)
-Twin = Callable[..., tuple[Batch, Array]]  # the same batch in buffers of its own, and the start in its layout
+# the same batch in buffers of its own, the start in its layout, and `accelerated` for that layout
+Twin = Callable[..., tuple[Batch, Array, Callable[..., Run]]]
 
 
 class _Memory(NamedTuple):

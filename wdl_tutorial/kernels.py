@@ -373,7 +373,8 @@ class LineKernel(_Described, _KernelDomain):
 
     def columns(self, x: np.ndarray, out: np.ndarray) -> None:
         """out = K x; the carries of ``x`` are filled in. One small product stands in for the two running sums."""
-        spread, gather, carry = self.like(x)._arrays
+        own = self._arrays[0].dtype == x.dtype
+        spread, gather, carry = self._arrays if own else self.like(x)._arrays
         n_blocks, size, _ = spread.shape
         sums = np.matmul(gather, x[:, :size])
         x[:, size:] = np.matmul(carry, sums.reshape(2 * n_blocks, -1)).reshape(sums.shape)

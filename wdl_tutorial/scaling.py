@@ -17,7 +17,7 @@ import numpy as np
 from ._array import Array, array_namespace, number, safe_log, tracks
 from .costs import AnyCost
 from .iterate import warn
-from .kernels import GridKernel, Kernel, kernel_for
+from .kernels import Kernel, kernel_for
 
 
 @dataclass(frozen=True)
@@ -96,9 +96,7 @@ def manner(kernel: Kernel, variant: Variant) -> dict[str, Any]:
     """How :func:`wdl_tutorial.iterate.accelerated` extrapolates best, by measurement: the depth, how often, what is free."""
     if not variant.balanced:
         return {"depth": 5, "every": 3, "free": False}
-    if isinstance(kernel, GridKernel) and len(kernel.grid) > 1:
-        return {"depth": 6, "every": 4}
-    return {"depth": 8, "every": 4} if kernel.domain == "log" else {"depth": 4, "every": 3}
+    return {"depth": 8 if kernel.domain == "log" else 6, "every": 4}
 
 
 def raised(x: Array, theta: float) -> Array:

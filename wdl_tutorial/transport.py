@@ -259,8 +259,11 @@ def _extrapolated(
     ps, qs = (xp.reshape(xp.broadcast_to(h, (*batch, h.shape[-1])), (-1, h.shape[-1])) for h in (p, q))
     x = xp.zeros_like(ps) if start is None else start[0] if kernel.domain == "log" else safe_log(start[0])
     x = xp.reshape(xp.broadcast_to(x, (*batch, x.shape[-1])) if start is not None else x, (-1, 1, x.shape[-1]))
-    problem, x = (plain_iteration(ps, qs, kernel, variant), x) if twin is None else twin(ps, qs, kernel, x)
-    found = accelerated(
+    if twin is None:
+        problem, go = plain_iteration(ps, qs, kernel, variant), accelerated
+    else:
+        problem, x, go = twin(ps, qs, kernel, x)
+    found = go(
         problem,
         x,
         tol=accuracy.tol,

@@ -13,11 +13,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..barycenters import LIGHT
-from ..iterate import Batch, Iteration, Plain
+from ..iterate import Batch, Iteration, Plain, Run
 from ..kernels import PanelKernel
 from ..scaling import Scaled, is_right, least_mass
 from ..transport import SinkhornState
 from .buffers import Claim, buffer, claim
+from .extrapolated import Logs, accelerated, logical
 
 
 class Layout(NamedTuple):
@@ -71,18 +72,10 @@ def scalings(p: np.ndarray, q: np.ndarray, kernel: PanelKernel, n_iter: int) -> 
     return SinkhornState(layout.join(u[inner]), layout.join(v[inner]))
 
 
-class Logs(NamedTuple):
-    """What the twins of `plain_iteration` leave: the logarithms that a plain iteration goes on from."""
-
-    logs: np.ndarray  # (rows, parts, padded bins)
+Twin = tuple[Batch, np.ndarray, Callable[..., Run]]
 
 
-def logical(x: np.ndarray) -> np.ndarray:
-    """(blocks, size, parts, rows) as the view (rows, parts, padded bins) that `accelerated` reads."""
-    return x.reshape(-1, *x.shape[2:]).transpose(2, 1, 0)
-
-
-def sinkhorn_iteration(p: np.ndarray, q: np.ndarray, kernel: PanelKernel, x: np.ndarray) -> tuple[Batch, np.ndarray]:
+def sinkhorn_iteration(p: np.ndarray, q: np.ndarray, kernel: PanelKernel, x: np.ndarray) -> Twin:
     """`transport.plain_iteration`, balanced, and its start x (rows, 1, n_bins), with the rows innermost in memory."""
     layout, kind = Layout(p.shape[-1], *kernel.blocks), p.dtype
     held = [layout.split(h) for h in (p, q)]  # (blocks, size, rows)
@@ -92,9 +85,11 @@ def sinkhorn_iteration(p: np.ndarray, q: np.ndarray, kernel: PanelKernel, x: np.
         source, target = (h if rows is None else np.take(h, rows, axis=-1) for h in held)
         n = source.shape[-1]
         u, v = (np.empty((layout.blocks, layout.size + layout.carries, n), kind) for _ in range(2))
-        product, mass = np.empty_like(source), source.reshape(-1, n).copy()
-        mass[layout.n_bins :] = 0.0
-        mass = mass.T[:, None, :]
+        product = np.empty_like(source)
+        sums = [h.reshape(-1, n).copy() for h in (source, target)]
+        for h in sums:
+            h[layout.n_bins :] = 0.0
+        mass, empty = sums[0].T[:, None, :], [h == 0 if (h == 0).any() else None for h in sums]
 
         def plain(x: np.ndarray, state: Any) -> Plain:
             if state is None:  # else u holds exp(x)
@@ -103,23 +98,23 @@ def sinkhorn_iteration(p: np.ndarray, q: np.ndarray, kernel: PanelKernel, x: np.
             np.divide(target, product, out=v[inner])
             kernel.columns(v, product)
             np.divide(source, product, out=u[inner])
-            logs = logical(np.log(u[inner])[:, :, None, :])
+            logs = np.log(u[inner]).reshape(-1, n)
 
             def dual() -> np.ndarray:
-                log_v = np.log(np.where(target > 0, v[inner], 1.0)).reshape(-1, n)[: layout.n_bins]
-                there = np.where(mass > 0, mass * logs, 0.0).sum(axis=(1, 2))
-                return there + (target.reshape(-1, n)[: layout.n_bins] * log_v).sum(axis=0)
+                value = np.zeros(n, kind)
+                for h, log, nothing in zip(sums, (logs, np.log(v[inner]).reshape(-1, n)), empty):
+                    value += np.einsum("kn,kn->n", h, log if nothing is None else np.where(nothing, 0.0, log))
+                return value
 
-            return Plain(logs, mass, np.ones((1, 1, 1), kind), dual, Logs(logs))
+            logs_ = logical(logs[:, None, :])
+            return Plain(logs_, mass, np.ones((1, 1, 1), kind), dual, Logs(logs_))
 
         return plain
 
-    return problem, logical(layout.split(x.transpose(1, 0, 2)))
+    return problem, logical(layout.split(x.transpose(1, 0, 2))), accelerated
 
 
-def barycenter_iteration(
-    atoms: np.ndarray, weights: np.ndarray, kernel: PanelKernel, x: np.ndarray
-) -> tuple[Batch, np.ndarray]:
+def barycenter_iteration(atoms: np.ndarray, weights: np.ndarray, kernel: PanelKernel, x: np.ndarray) -> Twin:
     """`barycenters.plain_iteration`, balanced, and its start x (rows, n_atoms, n_bins), the rows innermost in memory."""
     layout, kind = Layout(atoms.shape[1], *kernel.blocks), atoms.dtype
     d, n_atoms = layout.split(atoms)[..., None], atoms.shape[0]
@@ -132,6 +127,7 @@ def barycenter_iteration(
         b, a = (np.empty((layout.blocks, layout.size + layout.carries, n_atoms, n), kind) for _ in range(2))
         product, p = (np.empty((layout.blocks, layout.size, *shape), kind) for shape in ((n_atoms, n), (n,)))
         heavy = (w.T + LIGHT)[..., None]
+        share, full = np.where(d > 0, d, 0.0)[..., 0] * real, bool((d > 0).all())
 
         def plain(x: np.ndarray, state: Any) -> Plain:
             if state is None:  # else b holds exp(x)
@@ -147,14 +143,14 @@ def barycenter_iteration(
             mass = logical(np.broadcast_to((mass * real)[:, :, None, :], product.shape))
 
             def dual() -> np.ndarray:
-                some = np.where(d > 0, d, 0.0) * np.log(np.where(d > 0, a[inner], 1.0)) * real[..., None]
-                return (w * some.sum(axis=(0, 1))).sum(axis=0) - mass[:, 0, :].sum(axis=1)
+                log_a = np.log(a[inner] if full else np.where(d > 0, a[inner], 1.0))
+                return (w * np.einsum("bsmn,bsm->mn", log_a, share)).sum(axis=0) - mass[:, 0, :].sum(axis=1)
 
             return Plain(logical(logs), mass, heavy, dual, Logs(logical(logs)))
 
         return plain
 
-    return problem, logical(layout.split(x.transpose(1, 0, 2)))
+    return problem, logical(layout.split(x.transpose(1, 0, 2))), accelerated
 
 
 Product = Callable[[np.ndarray], np.ndarray]
