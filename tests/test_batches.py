@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 
 import numpy as np
@@ -11,6 +12,7 @@ from conftest import assert_close, gaussian
 import wdl_tutorial as wt
 from wdl_tutorial.batches import still_falls
 from wdl_tutorial.blocks import some_rows, take
+from wdl_tutorial.statefiles import read_state, write_state
 
 COST = wt.GridCost(24)
 ATOMS = np.stack([gaussian(24, 5, 2), gaussian(24, 17, 3)])
@@ -31,24 +33,34 @@ def X():
     return samples(200)
 
 
-def test_a_checkpoint_of_weights_of_another_scale_is_taken_up(monkeypatch, tmp_path):
-    held = samples(1100)
-    options = {
-        "solver": "lbfgs",
-        "init_atoms": ATOMS[::-1],
-        "checkpoint": tmp_path / "state.npz",
-        "checkpoint_every": 1,
-    }
-    with monkeypatch.context() as old:  # version 0.1 scaled no weights by their number
-        old.setattr("wdl_tutorial.dictionary.MANY", 10**9)
+@pytest.mark.parametrize(("n", "then"), [(1100, 10**9), (300, 10**9), (300, 1024)])
+@pytest.mark.parametrize("told", [True, False])  # the scale is in the checkpoint; version 0.1 wrote none
+def test_a_checkpoint_of_weights_of_another_scale_is_taken_up(told, n, then, monkeypatch, tmp_path):
+    held, path = samples(n), tmp_path / "state.npz"
+    options = {"solver": "lbfgs", "init_atoms": ATOMS[::-1], "checkpoint": path, "checkpoint_every": 1}
+    with monkeypatch.context() as old:  # version 0.1 scaled no weights by their number, others only above 1024
+        old.setattr("wdl_tutorial.dictionary.MANY", then)
         first = model(max_iter=3, **options).fit(held)
+    if not told:
+        arrays, about = read_state(path, "checkpoint")
+        del about["zeta"]
+        write_state(path, {"text": np.asarray(json.dumps(about))} | arrays)
     again = model(max_iter=3, **options).fit(held)
     assert_close(again.weights_, first.weights_, atol=1e-12)
+    assert_close(again.atoms_, first.atoms_, atol=1e-12)
     more = model(max_iter=6, **options).fit(held)
     assert more.loss_curve_[:4] == first.loss_curve_ and more.loss_ < first.loss_
     terms = {key: SETTINGS[key] for key in ("eps", "loss", "n_iter")}
     found = wt.wdl_objective(held, more.atoms_, more.weights_, COST, **terms)
     assert found.value == pytest.approx(more.loss_, rel=1e-12)
+
+
+def test_weights_are_scaled_by_their_number_above_256(X):
+    zeta = lambda n, **changes: model(**({"solver": "lbfgs"} | changes))._zeta(np.empty((n, 2)))  # noqa: E731
+    assert [zeta(n) for n in (10, 256)] == [1.0, 1.0]
+    assert [zeta(n) for n in (400, 1024, 6400)] == [2.5, 4.0, 10.0]
+    assert zeta(400, weight_scale=2.0) == 5.0
+    assert zeta(400, solver="adam", weight_scale=2.0) == 2.0
 
 
 @pytest.mark.parametrize("seed", [0, 2])  # of one draw of first atoms these end at 35 and at 16 times the loss

@@ -125,7 +125,7 @@ class Best(NamedTuple):
     restart: int
 
 
-MANY = 1024  # samples, from which on L-BFGS scales weights by how many there are; fits of fewer keep their numbers
+MANY = 256  # samples, above which L-BFGS scales weights by how many there are; fits of fewer keep their numbers
 EVENED = 8.0  # the root of the number of samples whose weights' logits would be as they are
 FIRST = 10  # batches' worth of samples that the first atoms of a fit on minibatches are found among
 TRIES = 5  # draws of them, of which the best is taken
@@ -226,7 +226,7 @@ class WassersteinDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         To start from; "random" (uniform on the simplex) if not given, "near" by the distance to each first atom.
     weight_scale : float
         zeta of section 3.1: multiplies the weights' logits, so that a solver moves weights faster (> 1) or slower than
-        atoms. Above 1024 samples L-BFGS takes it times ``sqrt(n_samples) / 8``, lest its steps grow in number with them.
+        atoms. Above 256 samples L-BFGS takes it times ``sqrt(n_samples) / 8``, lest its steps grow in number with them.
     warm_restart : int, optional
         Every so many steps L-BFGS forgets its memory, and the barycenters' iterations start from the scalings they last
         reached, not from 1 (section 4.2): a few ``n_iter`` then add up to many. Within a restart those scalings are
@@ -829,6 +829,7 @@ class WassersteinDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
 
         In a mean over n samples the curvature along a weight is a 1/n-th of that along an atom. L-BFGS, which knows ten
         directions, would need more steps the larger n is; a scale that grows with the root of n gives the curvature back.
+        Few samples are left as in version 0.1: up to 256 the steps hardly grow, and small problems are compared most.
         """
         n, zeta = rows.shape[0], float(self.weight_scale)
         return zeta * math.sqrt(n) / EVENED if self.solver == "lbfgs" and n > MANY else zeta
