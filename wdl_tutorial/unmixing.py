@@ -716,7 +716,8 @@ def unmix(
       (:func:`wdl_tutorial.linear.vca` says why), ``corners="nfindr"`` or ``"atgp"`` for other finders;
     * "sparse", few spectra of a library, ``endmembers=``, with ``penalty=1e-3``;
     * "elmm", "glmm" and "plmm", whose endmembers vary, with the options of :func:`wdl_tutorial.linear.elmm` and its kin;
-    * "wahu", with the options of :func:`wahu`: ``n_training=1000`` pixels are fitted, all are unmixed; ``area=True`` turns
+    * "wahu", with the options of :func:`wahu`: ``n_training=1000`` pixels are fitted (all of them together; above 20,000 by
+      ``solver="minibatch"``, whose steps cost the same for any number), all are unmixed; ``area=True`` turns
       fractions of light into fractions of area, right for linear mixing only; ``by_width=True`` makes mass of value times
       band width, where bands are unequal; :func:`select` says how many atoms. Inner runs converge; ``recommended=False``
       is the paper's, whose fifty iterations are several times faster and give another loss, lower and far from converged;
