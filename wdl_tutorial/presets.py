@@ -74,7 +74,8 @@ def wahu(
         steps of Adam; its losses are then not those of fifty iterations, which are lower and far from converged. It is
         what ``unmix(scene, "wahu")`` takes; without it this is the paper's, as the book and its table of truth ask.
         All samples descend together: at equal CPU ``solver="minibatch"`` is ahead on two of four scenes and behind on
-        two (``bench_scale.py scenes``). For "synthetic" start from the data's extremes, measure the fit by KL and descend by L-BFGS.
+        two (``bench_scale.py scenes``). For "synthetic" start from the data's extremes, measure the fit by KL and
+        descend by L-BFGS.
         ``benchmarks/bench_wahu.py`` and ``bench_converged.py`` print what that gains.
     balanced : bool
         False is WaHU without forcing pixels to mass one, see :func:`unbalanced_wahu`.
