@@ -7,7 +7,7 @@ number, gradients within 1e-9 of torch autograd, and a PSNR of at least 20.9 dB 
 example runs 200 steps.
 
     python benchmarks/bench_heart.py                 one gradient: time, memory, autograd
-    python benchmarks/bench_heart.py fit [STEPS]     the fit (5 steps, or as many as you say)
+    python benchmarks/bench_heart.py fit [STEPS] [float32]     the fit (5 steps, or as many as you say)
 
 Where the frames are not found a simulated ring of the same size stands in: same time and memory, another PSNR.
 """
@@ -89,18 +89,18 @@ def peak(n_frames: int) -> None:
     print(peak_mb())
 
 
-def fit(n_steps: int) -> None:
+def fit(n_steps: int, dtype: str | None = None) -> None:
     x, source = frames()
     began = time.process_time()
 
     def show(step, value, atoms, weights):
-        if step % 5 == 0:
-            rebuilt = wt.barycenter(atoms, weights, wt.GridCost(SHAPE), eps=EPS, n_iter=N_ITER).histogram
+        if step % 5 == 0 or step == 1:
             spent = time.process_time() - began
+            rebuilt = wt.barycenter(atoms, weights, wt.GridCost(SHAPE), eps=EPS, n_iter=N_ITER).histogram
             quality = mean_psnr(x, rebuilt)
             print(f"step {step:4d}  loss {value:.4e}  PSNR {quality:.2f} dB  {spent:.0f} CPU s", flush=True)
 
-    model = heart_dictionary(x, SHAPE, n_steps, callback=show).fit(x)
+    model = heart_dictionary(x, SHAPE, n_steps, callback=show, dtype=dtype).fit(x)
     rebuilt, mean = model.inverse_transform(model.weights_), np.tile(x.mean(axis=0), (len(x), 1))
     print(f"{source}, zeta {1 / model.weight_scale:.1f}; PSNR {mean_psnr(x, rebuilt):.2f} dB")
     print(f"the mean frame: {mean_psnr(x, mean):.2f} dB")
@@ -109,7 +109,7 @@ def fit(n_steps: int) -> None:
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["fit"]:
-        fit(int(sys.argv[2]) if len(sys.argv) > 2 else 5)
+        fit(int(sys.argv[2]) if len(sys.argv) > 2 else 5, *sys.argv[3:4])
     elif len(sys.argv) > 1:
         peak(int(sys.argv[1]))
     else:

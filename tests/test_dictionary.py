@@ -1561,6 +1561,39 @@ def test_converged_runs_start_where_those_of_the_last_step_have_ended(monkeypatc
         assert_close(ours - ours.mean(1, keepdims=True), theirs - theirs.mean(1, keepdims=True), atol=1e-5)
 
 
+@pytest.mark.parametrize("solver", ["lbfgs", "adam", "minibatch"])
+@pytest.mark.parametrize("kind", ["grid", "dense"])
+def test_a_dtype_is_what_all_is_computed_in(solver, kind, tmp_path):
+    x = np.arange(30.0)
+    X = wt.normalize(np.exp(-0.5 * ((x - np.linspace(8, 22, 12)[:, None]) / 3) ** 2) + 1e-3)
+    cost = wt.GridCost(30) if kind == "grid" else wt.cost_matrix(x)
+    options = {"cost": cost, "eps": 30.0, "init": "extremes", "solver": solver, "batch_size": 6}
+    options |= {"max_iter": 5, "tol": None, "random_state": 0}
+    wide = wt.WassersteinDictionary(2, **options).fit(X)
+    narrow = wt.WassersteinDictionary(2, dtype="float32", **options).fit(X)
+    assert narrow.atoms_.dtype == narrow.weights_.dtype == narrow.transform(X).dtype == np.float32
+    assert wide.atoms_.dtype == np.float64 and narrow.loss_ == pytest.approx(wide.loss_, rel=1e-3)
+    narrow.save(tmp_path / "narrow")
+    assert wt.WassersteinDictionary.load(next(tmp_path.iterdir())).dtype == "float32"
+    again = wt.WassersteinDictionary(2, dtype="float64", **options).fit(X.astype(np.float32))
+    assert again.atoms_.dtype == np.float64
+
+
+def test_a_dtype_that_is_none_is_refused():
+    model = wt.WassersteinDictionary(2, cost=wt.GridCost(30), eps=9.0, dtype="half")
+    with pytest.raises(ValueError, match="dtype must be 'float32' or 'float64'; got 'half'"):
+        model.fit(spectra(6)[:, :30] / spectra(6)[:, :30].sum(1, keepdims=True))
+
+
+def test_weights_of_zero_are_solved_in_the_log_domain_of_float32():
+    x = np.arange(60.0)
+    X = wt.normalize(np.exp(-0.5 * ((x - np.linspace(15, 45, 12)[:, None]) / 5) ** 2) + 1e-4).astype(np.float32)
+    options = {"eps": 8.0, "init": "extremes", "max_iter": 8, "tol": None, "random_state": 0, "domain": "log"}
+    model = wt.WassersteinDictionary(2, cost=wt.cost_matrix(x.astype(np.float32)), **options).fit(X)
+    weights = model.transform(X)
+    assert weights.dtype == np.float32 and np.isfinite(weights).all() and weights.max() > 0.99
+
+
 def test_inner_runs_of_adam_are_as_close_as_the_last_step_was_long_and_no_closer(monkeypatch):
     X, asked = spectra(6), []
     evaluate = objective.evaluate_part

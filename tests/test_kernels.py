@@ -66,6 +66,18 @@ def test_a_sandwich_takes_factors_of_any_sign(xp, rng, name, domain):
     )
 
 
+@pytest.mark.parametrize("name", [*SPECIAL, "dense"])
+def test_a_sandwich_of_nothing_is_nothing_also_between_factors_beyond_the_floats(xp, name):
+    """The weight of an atom is 0, and its scaling alone is more than a float can hold."""
+    cost = wt.cost_matrix(np.linspace(0, 3, 20)) if name == "dense" else SPECIAL[name]
+    n = cost.shape[0]
+    kernel = wt.gibbs_kernel(xp.array(cost) if name == "dense" else cost, 0.8, domain="log")
+    w = np.stack([np.zeros(n), np.ones(n)])
+    given = (xp.array(z) for z in (np.full((2, n), 800.0), np.full((2, n), -800.0), w))
+    found = xp.numpy(kernel.sandwich(*given))
+    assert (found[0] == 0).all() and np.isfinite(found[1]).all() and (found[1] > 0).all()
+
+
 @pytest.mark.parametrize("name", SPECIAL)
 def test_log_kernels_reach_where_exp_does_not(xp, name):
     cost, eps = SPECIAL[name], 1e-6

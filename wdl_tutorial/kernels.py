@@ -495,8 +495,9 @@ class _LogDomain(_Kernel, ABC):
         xp = array_namespace(left, right, w)
         n = right.shape[-1]
         value, shift = push(*_folded(xp.reshape(right, (-1, n)), xp.reshape(w, (-1, n))))
-        shape = tuple(right.shape[:-1]) + (value.shape[-1],)
-        return xp.exp(left + xp.reshape(shift, shape)) * xp.reshape(value, shape)
+        value, shift = (xp.reshape(x, (*right.shape[:-1], value.shape[-1])) for x in (value, shift))
+        exponent = left + shift  # of an empty sum no number: exp(left) alone may be beyond the floats
+        return xp.exp(xp.where(value == 0, xp.zeros_like(exponent), exponent)) * value
 
 
 def _folded(x: Array, w: Array) -> tuple[Array, Array]:
