@@ -73,10 +73,9 @@ def wahu(
         Start with weights by distance. For "salinas" the inner runs converge (``n_iter=None``, to 1e-6) in 30
         steps of Adam; its losses are then not those of fifty iterations, which are lower and far from converged. It is
         what ``unmix(scene, "wahu")`` takes; without it this is the paper's, as the book and its table of truth ask.
-        All samples descend together: at equal CPU ``solver="minibatch"`` is ahead on two of four scenes and behind on
-        two (``bench_scale.py scenes``). For "synthetic" start from the data's extremes, measure the fit by KL and
-        descend by L-BFGS.
-        ``benchmarks/bench_wahu.py`` and ``bench_converged.py`` print what that gains.
+        All samples descend together; of many, ``solver="minibatch", batch_size=25`` finds more in the same time on three
+        of four scenes (``bench_scale.py scenes``). For "synthetic" start from the data's extremes, measure the fit by KL and
+        descend by L-BFGS. ``benchmarks/bench_wahu.py`` and ``bench_converged.py`` print what that gains.
     balanced : bool
         False is WaHU without forcing pixels to mass one, see :func:`unbalanced_wahu`.
     blur : float, in the units of the positions (nm), optional

@@ -42,7 +42,8 @@ from .presets import RECOMMENDED, SETTINGS, MassDictionary, unbalanced_wahu, wah
 from .scenes import Geo, Scene, as_scene, check_maps, slabs_of, valid_pixels
 
 BLOCK = 1 << 24  # bytes of float64 pixels that are unmixed at once
-FULL_FIT = 20_000  # training pixels above which atoms are learned from minibatches
+FULL_FIT = 10_000  # training pixels above which atoms are learned from minibatches: a full fit then takes longer
+BATCH = 25  # pixels of one: converged weights of more take longer than the step is worth
 MANY = 8_000_000  # values from which on VCA, too, goes through the pixels in blocks
 
 
@@ -511,7 +512,7 @@ def _wahu(
     chosen = np.sort(rng.choice(n_pixels, size=min(n_training, n_pixels), replace=False))
     seed = int(rng.integers(2**31))
     if len(chosen) > FULL_FIT:
-        changes = {"solver": "minibatch"} | changes
+        changes = {"solver": "minibatch", "batch_size": max(BATCH, n)} | changes
     offset, some = 0.0, []
     for part, x in _blocks(scene):
         offset = max(offset, -float(x.min()))  # histograms hold nothing negative: the whole scene is lifted
@@ -716,11 +717,12 @@ def unmix(
       (:func:`wdl_tutorial.linear.vca` says why), ``corners="nfindr"`` or ``"atgp"`` for other finders;
     * "sparse", few spectra of a library, ``endmembers=``, with ``penalty=1e-3``;
     * "elmm", "glmm" and "plmm", whose endmembers vary, with the options of :func:`wdl_tutorial.linear.elmm` and its kin;
-    * "wahu", with the options of :func:`wahu`: ``n_training=1000`` pixels are fitted (all of them together; above 20,000 by
-      ``solver="minibatch"``, whose steps cost the same for any number), all are unmixed; ``area=True`` turns
-      fractions of light into fractions of area, right for linear mixing only; ``by_width=True`` makes mass of value times
-      band width, where bands are unequal; :func:`select` says how many atoms. Inner runs converge; ``recommended=False``
-      is the paper's, whose fifty iterations are several times faster and give another loss, lower and far from converged;
+    * "wahu", with the options of :func:`wahu`: ``n_training=1000`` pixels are fitted (all of them together; above 10,000 by
+      ``solver="minibatch"`` in batches of 25, whose steps cost the same for any number), all are unmixed; ``area=True``
+      turns fractions of light into fractions of area, right for linear mixing only; ``by_width=True`` makes mass of value
+      times band width, where bands are unequal; :func:`select` says how many atoms. Inner runs converge;
+      ``recommended=False`` is the paper's, whose fifty iterations are several times faster and give another loss, lower and
+      far from converged;
     * "wahu_unbalanced", in which pixels keep their brightness, with the options of :func:`unbalanced_wahu` and
       ``n_training=300``;
     * "idnet", with the options of :class:`wdl_tutorial.deep.IDNet`; "deepgun", "egunet" and "rbf", with those of
