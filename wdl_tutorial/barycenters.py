@@ -697,10 +697,20 @@ def _loose_masses(atoms: Array, weights: Array, tol: float) -> str:
 
 def _solve(atoms: Array, weights: Array, kernel: Kernel, variant: Variant, accuracy: Accuracy) -> Run:
     if accuracy.n_iter is None:
-        return settle(atoms, weights, kernel, variant, accuracy)
+        return settle(atoms, weights, kernel, variant, accuracy, twin=_twin(atoms, weights, kernel, variant))
     state = nth(steps_of(atoms, weights, kernel, variant), accuracy.n_iter)
     errors = fixed_point_error(atoms, kernel, variant)(state)
     return Run(state, accuracy.n_iter, number(array_namespace(errors).max(errors)), errors <= accuracy.tol, [])
+
+
+def _twin(atoms: Array, weights: Array, kernel: Kernel, variant: Variant) -> Twin | None:
+    """What stands in for :func:`plain_iteration`; images, whose products take nearly all of the time, gain nothing by it."""
+    from ._fast import path_for  # which reads this module
+
+    if atoms.ndim > 2 or kernel.shape[0] != kernel.shape[1] or len(getattr(kernel, "grid", ())) > 1:
+        return None
+    path = path_for(kernel, variant, atoms, weights)
+    return path and path.barycenter_iteration
 
 
 def check_inputs(atoms: Array, weights: Array, cost: Cost, *, square: bool = True) -> tuple[Array, Array, AnyCost]:

@@ -491,7 +491,7 @@ def sinkhorn(
         if begin is not None:
             first = _as_state(*begin, kernel)
         left = accuracy._replace(max_iter=max(1, max_iter - spent))
-        found = settle(p, q, kernel, variant, left, start=first)
+        found = settle(p, q, kernel, variant, left, start=first, twin=_twin(p, q, kernel, variant))
         u, v = found.state
         products = (None, None) if kernel.domain == "log" else (kernel.apply(v), kernel.apply_t(u))
         if not found.error < float("inf") or not is_right(kernel.domain, *scalings_of(p, q, found.state, products)):
@@ -507,6 +507,14 @@ def sinkhorn(
     result, _ = first_right(kernels, attempt, "sinkhorn")
     _warn_not_converged(p, q, result, variant, accuracy, eps_scaling)
     return result._replace(value=_envelope(result, *given, variant)) if tracks(*given) else result
+
+
+def _twin(p: Array, q: Array, kernel: Kernel, variant: Variant) -> Twin | None:
+    """What stands in for :func:`plain_iteration`: half the time of a pair, two thirds of that of a hundred."""
+    from ._fast import path_for  # which reads this module
+
+    path = path_for(kernel, variant, p, q) if kernel.shape[0] == kernel.shape[1] else None
+    return path and path.sinkhorn_iteration
 
 
 def _envelope(result: SinkhornResult, p: Array, q: Array, cost: Any, variant: Variant) -> Array:

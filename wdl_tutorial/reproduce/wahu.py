@@ -142,7 +142,13 @@ def salinas_converged(part: Part, quick: bool) -> Numbers:
         settled = wahu(positions, recommended=True, random_state=0, **steps).fit(x)
         fifty = wahu(positions, random_state=0, **steps).fit(x)
         found = {"loss": settled.loss_, "angle": nearest_angle(settled.atoms_, x).max(), "fifty_loss": fifty.loss_}
-        terms = {"eps": settled.eps, "loss": "wasserstein", "locality": settled.locality, "n_iter": None, "tol": 1e-6}
+        terms: dict[str, Any] = {
+            "eps": settled.eps,
+            "loss": "wasserstein",
+            "locality": settled.locality,
+            "n_iter": None,
+            "tol": 1e-6,
+        }
         for name, model in (("", settled), ("fifty_", fifty)):
             judged = wdl_objective(x, model.atoms_, model.weights_, settled.cost, **terms)
             found |= {f"{name}settled": judged.value, f"{name}misfit": misfit(judged.reconstruction, x)}
