@@ -1619,6 +1619,35 @@ def test_inner_runs_of_adam_are_as_close_as_the_last_step_was_long_and_no_closer
     assert set(asked) == {1e-3, 1e-9}  # a looser one that was asked for stays
 
 
+def test_a_sample_that_needs_the_log_domain_takes_few_others_there(monkeypatch):
+    """A chunk of runs that converge is large; its starts, too, are those of the same samples."""
+    rng, x = np.random.default_rng(0), np.arange(60.0)
+    at = np.concatenate([rng.uniform(5, 20, 200), [5, 12, 20]])
+    bumps = wt.normalize(np.exp(-0.5 * ((x - at[:, None]) / 4) ** 2) + 1e-4)
+    X, atoms, weights, cost = bumps[:200], bumps[200:], rng.dirichlet(np.ones(3), 200), wt.GridCost(60)
+    X[70] = np.eye(60)[-1]  # all of the mass has to go to the last bin: potentials beyond exp
+    terms = objective.Terms(2.0, "wasserstein", 0.01, Accuracy(None, 1e-8), Variant(), "auto")
+    asked, tried = [], objective._attempt
+
+    def noted(known, rows, kernel):
+        asked.append((kernel.domain, rows.x.shape[0]))
+        return tried(known, rows, kernel)
+
+    monkeypatch.setattr(objective, "_attempt", noted)
+    with objective.problem_for(X, np.full(200, 1 / 200), cost, terms, 3, None, 1) as cold:
+        warm = cold._replace(starts={})
+        once = objective.evaluate_chunks(warm, atoms, weights, keep=True)
+        logs = [n for domain, n in asked if domain == "log"]
+        again = objective.evaluate_chunks(warm, atoms, weights, keep=True)
+        alone = cold._replace(kernels=cold.kernels[1:])
+        whole = objective.evaluate_chunks(alone, atoms, weights, keep=True)
+    assert once.domain == "mixed" and sum(logs) <= 64
+    for found in (once, again):
+        assert_close(found.values, whole.values, atol=1e-6)
+        assert_close(found.histogram, whole.histogram, atol=1e-6)
+        assert_close(found.grad_weights, whole.grad_weights, atol=1e-4)
+
+
 def test_a_converged_fit_says_its_loss_from_a_cold_start_at_a_tolerance_of_its_own():
     X = spectra(6)
     options = CONVERGED | {"sinkhorn_tol": 1e-3, "solver": "adam", "max_iter": 4, "tol": None, "random_state": 0}

@@ -13,6 +13,8 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from ._array import Array, array_namespace, as_float, detached, device, is_array, one_type, put
 from ._checks import (
     check_eps,
@@ -142,39 +144,92 @@ class Part(NamedTuple):
     domain: str
 
 
+TOGETHER = 64  # samples of a chunk that converges, which go to the log domain together
+
+
 def evaluate_part(known: Known, rows: Rows) -> Part:
-    """Value and gradients of the objective on a few samples, in the first domain that gets it right."""
+    """Value and gradients of the objective on a few samples, in the first domain that gets it right.
+
+    The chunks of runs that converge are large: where one is not right in the kernel domain, its parts are tried, so that a
+    sample that needs the log domain does not take all others there.
+    """
+    attempt, n = partial(_attempt, known, rows), rows.x.shape[0]
+    if known.terms.accuracy.n_iter is None and len(known.kernels) > 1 and n > TOGETHER:
+        with np.errstate(all="ignore"):
+            whole = attempt(known.kernels[0])
+        if whole.right:
+            return whole.found
+        return _joined([evaluate_part(known, _part_of(rows, part)) for part in slices(n, TOGETHER)])
+    return first_right(known.kernels, attempt, f"the objective ({rows.x.dtype})")[0]
+
+
+def _part_of(rows: Rows, part: slice) -> Rows:
+    """Some of the samples of a chunk."""
+
+    def some(x: Any) -> Any:
+        return None if x is None else x[part, ...]
+
+    warm = rows.warm
+    if warm is not None:
+        near = None if warm.near is None else warm.near[:, part, :]
+        warm = Starts(some(warm.log_b), some(warm.adjoint), some(warm.log_u), near)
+    given = some(rows.x), some(rows.importance), some(rows.weights), some(rows.log_b)
+    return Rows(rows.first + part.start, *given, warm=warm)
+
+
+def _joined(parts: list[Part]) -> Part:
+    """What the parts of a chunk have given, as that of the whole."""
+    xp = array_namespace(parts[0].value)
+
+    def column(held: list[Any], axis: int = 0) -> Any:
+        return None if held[0] is None else xp.concat(held, axis=axis)
+
+    ends = [part.starts for part in parts if part.starts is not None]
+    starts = None
+    if ends:
+        log_b, adjoint, log_u, near = (list(held) for held in zip(*ends))
+        starts = Starts(column(log_b), column(adjoint), column(log_u), column(near, axis=1))
+    grad_atoms = parts[0].grad_atoms
+    for part in parts[1:]:
+        grad_atoms = grad_atoms + part.grad_atoms
+    domains = {part.domain for part in parts}
+    return Part(
+        column([part.value for part in parts]),
+        grad_atoms,
+        column([part.grad_weights for part in parts]),
+        column([part.histogram for part in parts]),
+        starts,
+        domains.pop() if len(domains) == 1 else "mixed",
+    )
+
+
+def _attempt(known: Known, rows: Rows, kernel: Kernel) -> Attempt:
+    """:func:`evaluate_part` in the domain of this kernel."""
     terms, atoms, x, w, share, warm = known.terms, known.atoms, rows.x, rows.weights, rows.importance, rows.warm
     xp = array_namespace(x, atoms, w)
     start = rows.log_b if warm is None else warm.log_b
-
-    def attempt(kernel: Kernel) -> Attempt:
-        run = recorded(atoms, w, kernel, terms.variant, terms.accuracy, start, warm and warm.adjoint)
-        if not run.right:
+    run = recorded(atoms, w, kernel, terms.variant, terms.accuracy, start, warm and warm.adjoint)
+    if not run.right:
+        return Attempt(None, False)
+    given = (terms.loss, run.histogram, x, kernel, terms.accuracy, terms.transport)
+    loss = evaluate(*given, log_u=warm and warm.log_u)
+    if not loss.right or not is_right(kernel.domain, numbers=(loss.value,)):
+        return Attempt(None, False, infinite_loss(terms.loss, loss.value, rows.first))
+    value = loss.value
+    grad_atoms, grad_weights = run.pull(loss.gradient * share[:, None])
+    near = None
+    if terms.locality:
+        near = locality_term(x, atoms, w, kernel, terms.accuracy, terms.transport, warm and warm.near)
+        if not near.right:
             return Attempt(None, False)
-        given = (terms.loss, run.histogram, x, kernel, terms.accuracy, terms.transport)
-        loss = evaluate(*given, log_u=warm and warm.log_u)
-        if not loss.right or not is_right(kernel.domain, numbers=(loss.value,)):
-            return Attempt(None, False, infinite_loss(terms.loss, loss.value, rows.first))
-        value = loss.value
-        grad_atoms, grad_weights = run.pull(loss.gradient * share[:, None])
-        near = None
-        if terms.locality:
-            near = locality_term(x, atoms, w, kernel, terms.accuracy, terms.transport, warm and warm.near)
-            if not near.right:
-                return Attempt(None, False)
-            value = value + terms.locality * near.value
-            scale = terms.locality * share
-            grad_atoms = grad_atoms + xp.sum(scale[:, None, None] * near.grad_atoms, axis=0)
-            grad_weights = grad_weights + scale[:, None] * near.grad_weights
-        ends = (
-            Starts(run.log_b(), run.adjoint(), loss.log_u, near and near.log_u) if known.ends and run.adjoint else None
-        )
-        histogram = run.histogram if known.keep else None
-        found = Part(value, grad_atoms, grad_weights, histogram, ends, kernel.domain)
-        return Attempt(found, is_right(kernel.domain, numbers=found[:3]))
-
-    return first_right(known.kernels, attempt, f"the objective ({x.dtype})")[0]
+        value = value + terms.locality * near.value
+        scale = terms.locality * share
+        grad_atoms = grad_atoms + xp.sum(scale[:, None, None] * near.grad_atoms, axis=0)
+        grad_weights = grad_weights + scale[:, None] * near.grad_weights
+    ends = Starts(run.log_b(), run.adjoint(), loss.log_u, near and near.log_u) if known.ends and run.adjoint else None
+    histogram = run.histogram if known.keep else None
+    found = Part(value, grad_atoms, grad_weights, histogram, ends, kernel.domain)
+    return Attempt(found, is_right(kernel.domain, numbers=found[:3]))
 
 
 def scalings_after(problem: Problem, atoms: Array, weights: Array, *, log_b: Array | None = None) -> Array:
