@@ -258,6 +258,25 @@ def test_the_twin_of_the_extrapolation_ends_where_it_ends(seed):
         assert_close(*ends, atol=1e-7)
 
 
+def test_a_scaling_that_underflows_in_an_atom_of_no_weight_stops_no_twin():
+    """Chapter 1: two Gaussians, one of them with the weight 0. What is 0 * -inf in the dual value is 0."""
+    x = np.arange(200.0)
+    atoms = wt.normalize(np.exp(-0.5 * ((x - [[50], [130]]) / [[5], [10]]) ** 2))
+    weights = np.array([[1.0, 0.0], [0.5, 0.5], [0.0, 1.0]])
+    kernel, variant = wt.gibbs_kernel(wt.LineCost(x, power=2, scale=1 / 199**2), 1e-3), Variant()
+    path = path_for(kernel, variant, atoms)
+    for settle, given, twin in (
+        (barycenters.settle, (atoms, weights), path.barycenter_iteration),
+        (transport.settle, (atoms, atoms[::-1]), path.sinkhorn_iteration),
+    ):
+        with np.errstate(all="ignore"):
+            plain = settle(*given, kernel, variant, Accuracy(None, 1e-9, 500))
+            fast = settle(*given, kernel, variant, Accuracy(None, 1e-9, 500), twin=twin)
+        assert np.array_equal(plain.converged, fast.converged) and fast.n_iter == plain.n_iter
+    found = wt.barycenter(atoms, weights, wt.LineCost(x, power=2, scale=1 / 199**2), eps=1e-3)
+    assert found.converged.all() and found.n_iter < 100
+
+
 @pytest.mark.parametrize("cost", COSTS)
 def test_the_twins_of_one_plain_iteration_lead_where_the_plain_ones_do(cost):
     draw = np.random.default_rng(0)

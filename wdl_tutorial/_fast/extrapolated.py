@@ -53,11 +53,12 @@ def accelerated(
         step = plain(logical(at), state)
         state, logs = step.state, step.logs.transpose(2, 1, 0)
         moves = logs - at
-        sound = bool(np.isfinite(moves.sum()))  # then differences of finite logs are, and need no second look
+        sound = bool(np.isfinite(moves.sum()))
         moves = moves if sound else _felt(moves, step.mass.transpose(2, 1, 0))
         if last is not None:
-            led = moves if last[1] is at else logs - last[1]
-            led = led if sound else _felt(led, step.mass.transpose(2, 1, 0))
+            led = moves if last[1] is at else logs - last[1]  # what was undone may have had infinite logs
+            if led is not moves and not np.isfinite(led.sum()):
+                led = _felt(led, step.mass.transpose(2, 1, 0))
             pairs = [*pairs, (moves - last[0], led)][-depth:]
             age += 1.0
         last, at = (moves, logs), logs

@@ -103,7 +103,10 @@ def sinkhorn_iteration(p: np.ndarray, q: np.ndarray, kernel: PanelKernel, x: np.
             def dual() -> np.ndarray:
                 value = np.zeros(n, kind)
                 for h, log, nothing in zip(sums, (logs, np.log(v[inner]).reshape(-1, n)), empty):
-                    value += np.einsum("kn,kn->n", h, log if nothing is None else np.where(nothing, 0.0, log))
+                    term = np.einsum("kn,kn->n", h, log if nothing is None else np.where(nothing, 0.0, log))
+                    if not np.isfinite(term).all():  # as in `dual_value`: what has underflowed does not count
+                        term = np.einsum("kn,kn->n", h, np.where((h > 0) & (log > -np.inf), log, 0.0))
+                    value += term
                 return value
 
             logs_ = logical(logs[:, None, :])
@@ -144,7 +147,10 @@ def barycenter_iteration(atoms: np.ndarray, weights: np.ndarray, kernel: PanelKe
 
             def dual() -> np.ndarray:
                 log_a = np.log(a[inner] if full else np.where(d > 0, a[inner], 1.0))
-                return (w * np.einsum("bsmn,bsm->mn", log_a, share)).sum(axis=0) - mass[:, 0, :].sum(axis=1)
+                values = np.einsum("bsmn,bsm->mn", log_a, share)
+                if not np.isfinite(values).all():  # as in `dual_value`: what has underflowed does not count
+                    values = np.einsum("bsmn,bsm->mn", np.where(log_a > -np.inf, log_a, 0.0), share)
+                return (w * values).sum(axis=0) - mass[:, 0, :].sum(axis=1)
 
             return Plain(logical(logs), mass, heavy, dual, Logs(logical(logs)))
 
