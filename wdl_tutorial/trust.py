@@ -591,7 +591,7 @@ def _superfluous(m: np.ndarray, noise: np.ndarray, names: Sequence[str]) -> Find
 
 def _unused(a: np.ndarray, names: Sequence[str]) -> Finding:
     most = a.max(axis=0)
-    k = int(most.argmin())
+    k = int(np.round(most, 6).argmin())  # of several that cover a whole pixel the first, whatever the rounding
     words = f"{names[k]} covers at most {most[k]:.0%} of a pixel."
     return Finding("used", USE if most[k] > 0.2 else LOOK, float(most[k]), words)
 
