@@ -7,7 +7,7 @@ K or its transpose with one row; two make an iteration.
     python benchmarks/bench_converged.py gradient        iterations of conjugate gradients
     python benchmarks/bench_converged.py random 500      random problems: never worse than plain by more than a tenth?
     python benchmarks/bench_converged.py objective 104 [OTHER_TREE]   value and gradient on pixels of Salinas A
-    python benchmarks/bench_converged.py fit 200         converged fits, four descents: loss and CPU seconds
+    python benchmarks/bench_converged.py fit 200 [NAME]  converged fits, six descents: loss and CPU seconds; or 1002
 """
 
 from __future__ import annotations
@@ -275,21 +275,25 @@ def elsewhere(tree: Path, X: np.ndarray, at: tuple, cost: wt.LineCost) -> float:
 
 
 DESCENTS: dict[str, dict] = {
-    "Adam .1, 30 steps (recommended)": {},
-    "Adam .1, 100 steps": {"max_iter": 100},
+    "projection, 30 steps (recommended)": {},
+    "projection, 100 steps": {"max_iter": 100},
+    "Adam .1, 30 steps": {"solver": "adam"},
+    "Adam .1, 100 steps": {"solver": "adam", "max_iter": 100},
     "L-BFGS, first step .5, 60 steps": {"solver": "lbfgs", "first_step": 0.5, "max_iter": 60},
-    "variable projection, 5 steps": {"solver": "minibatch", "learning_rate": 0.3, "max_iter": 5},
+    "weights solved before every step, 5 steps": {"solver": "minibatch", "learning_rate": 0.3, "max_iter": 5},
 }
 
 
-def fit(n: int) -> None:
-    """Converged fits of one draw of pixels from one start: loss along the way and at the end, and CPU seconds.
+def fit(n: int, only: str = "") -> None:
+    """Converged fits of one draw of pixels, or of the paper's 1,002, from one draw of atoms: loss along the way and at the
+    end, and CPU seconds; of the descents whose names begin as ``only`` does.
 
-    Variable projection: the whole draw as one batch, whose weights are solved by Newton's steps before each step of Adam
-    on the atoms.
+    Weights solved before every step: the whole draw as one batch, by Newton's steps, then one step of Adam on the atoms.
     """
-    X, wavelengths = pixels(n)
+    X, wavelengths = (pixels if n < 1002 else paper_pixels)(n)
     for name, options in DESCENTS.items():
+        if not name.startswith(only):
+            continue
         told, start = [], time.process_time()
 
         def note(step: int, loss: float, *_: np.ndarray, told=told, start=start) -> None:

@@ -207,7 +207,7 @@ def steps(largest: int = 20_000, target: float = 0.1) -> None:
 
 def scenes(only: str = "", seconds: float = 30.0, every: int = 4) -> None:
     """WaHU's converged objective on every fourth band of four scenes, or of the one named ("samson"): minibatches of 25,
-    and a full fit of 500 pixels, at equal CPU, judged on pixels that neither saw."""
+    and full fits of 500 pixels by Adam and by projection, at equal CPU, judged on pixels that neither saw."""
     real = {
         "teaching scene": (wt.datasets.make_teaching_scene, 4),
         "Salinas A": (wt.datasets.load_salinas_a, 4),
@@ -226,12 +226,12 @@ def scenes(only: str = "", seconds: float = 30.0, every: int = 4) -> None:
         held, rest = p[order[:200]], p[order[200:]]
         nm = np.arange(len(pixels[0]), dtype=float) if scene.wavelengths is None else scene.wavelengths[::every]
         spent = []
-        for solver, batch, rows in (
-            ("full", 0, rest[:500]),
-            ("minibatch", 25, save(rest)),
-        ):
-            kind = {"solver": "minibatch", "batch_size": batch} if batch else {}
-            make = {"recommended": True, "n_atoms": n_atoms, "random_state": 0, "n_jobs": 1} | kind
+        fresh = {"recommended": True, "n_atoms": n_atoms, "random_state": 0, "n_jobs": 1}
+        adam = {"solver": "adam", "learning_rate": 0.1, "betas": (0.9, 0.99), "init_weights": "near"}
+        projection = {"solver": "projection", "learning_rate": 0.05, "betas": (0.5, 0.99), "init_weights": "lattice"}
+        batches = {"solver": "minibatch", "batch_size": 25, "learning_rate": 0.1, "betas": (0.9, 0.99)}
+        for kind, rows in ((adam, rest[:500]), (projection, rest[:500]), (batches, save(rest))):
+            make = fresh | kind
 
             def timed(steps, make=make, rows=rows, nm=nm):
                 """A fit, its CPU seconds, and those at the end of each step."""
@@ -244,9 +244,9 @@ def scenes(only: str = "", seconds: float = 30.0, every: int = 4) -> None:
             ends = timed(3)[2]
             first, each = ends[0], (ends[-1] - ends[0]) / (len(ends) - 1)
             model, cost, _ = timed(max(1, round((seconds - first) / each)))
-            spent.append(
-                f"{solver} {batch or len(rows)}: {-model.score(held):.5f} ({cost:.0f} CPU s, {model.n_iter_} steps)"
-            )
+            size = model.batch_size if kind is batches else len(rows)
+            told = f"{cost:.0f} CPU s, {model.n_iter_} steps"
+            spent.append(f"{model.solver} {size}: {-model.score(held):.5f} ({told})")
         print(f"{name}, {p.shape[1]} bands: held-out loss, " + "; ".join(spent), flush=True)
 
 

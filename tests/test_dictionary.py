@@ -468,7 +468,14 @@ def same_fit(one: WassersteinDictionary, other: WassersteinDictionary) -> bool:
 
 
 @pytest.mark.parametrize("loss", ["kl", "kl_reverse"])
-@pytest.mark.parametrize("solver, options", [("lbfgs", {}), ("adam", {"learning_rate": 0.3, "max_iter": 150})])
+@pytest.mark.parametrize(
+    "solver, options",
+    [
+        ("lbfgs", {}),
+        ("adam", {"learning_rate": 0.3, "max_iter": 150}),
+        ("projection", {"betas": (0.5, 0.99), "max_iter": 60}),
+    ],
+)
 def test_the_ends_of_a_path_of_gaussians_are_found(loss, solver, options):
     X = path()
     options = {"n_iter": 30, "max_iter": 60, "init": "extremes", "init_weights": "uniform"} | options
@@ -495,7 +502,7 @@ def test_two_atoms_of_a_path_beat_two_components_of_pca_and_nmf():
     assert own < 0.1 < 0.4 < min(pca_error, nmf_error)
 
 
-@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+@pytest.mark.parametrize("solver", ["adam", "lbfgs", "projection"])
 @pytest.mark.parametrize("loss", NAMES)
 def test_every_loss_goes_down(loss, solver):
     found = model(loss=loss, solver=solver, locality=0.01).fit(path())
@@ -529,7 +536,7 @@ def test_what_is_fitted_is_on_the_simplex_in_the_backend_of_the_data(xp):
 
 
 def test_every_backend_fits_the_same(xp):
-    for solver in ("adam", "lbfgs"):
+    for solver in ("adam", "lbfgs", "projection"):
         there, here = (model(max_iter=4, solver=solver).fit(x) for x in (xp.array(path(5)), path(5)))
         assert_close(there.loss_curve_, here.loss_curve_, rtol=1e-9)
         assert_close(there.atoms_, here.atoms_, atol=1e-8)
@@ -885,7 +892,7 @@ def stopped_at(step: int, restart: int = 0):
 
 
 @pytest.mark.parametrize("backend", ["numpy", "torch"])
-@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+@pytest.mark.parametrize("solver", ["adam", "lbfgs", "projection"])
 @pytest.mark.parametrize("restart, step", [(0, 5), (0, 11), (1, 0), (1, 7)])
 def test_a_checkpoint_goes_on_to_the_same_result_to_the_last_bit(solver, restart, step, backend, tmp_path):
     X = path() if backend == "numpy" else pytest.importorskip("torch").tensor(path())
@@ -956,10 +963,10 @@ def test_a_model_is_not_taken_for_a_checkpoint(tmp_path):
         model(max_iter=1, checkpoint=tmp_path / "model.npz").fit(path())
 
 
-@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+@pytest.mark.parametrize("solver", ["adam", "lbfgs", "projection"])
 @pytest.mark.parametrize("more", [{}, {"warm_restart": 5}])
 def test_a_finished_checkpoint_goes_on_where_max_iter_is_raised(solver, more, tmp_path):
-    if more and solver == "adam":
+    if more and solver != "lbfgs":
         pytest.skip("warm restarts are of L-BFGS")
     options = {"solver": solver, "checkpoint": tmp_path / "state.npz"} | more
     model(max_iter=10, **options).fit(path())
@@ -1318,7 +1325,7 @@ SETTINGS = {"n_atoms": 2}
         ({"eps": -1}, "eps must be positive; got -1"),
         ({"loss": "l2"}, "loss must be one of .*; got 'l2'"),
         ({"n_iter": 0}, "n_iter must be .* got 0"),
-        ({"solver": "sgd"}, "solver must be 'lbfgs', 'adam' or 'minibatch'; got 'sgd'"),
+        ({"solver": "sgd"}, "solver must be 'lbfgs', 'adam', 'projection' or 'minibatch'; got 'sgd'"),
         ({"schedule": "steps"}, "schedule must be 'constant' or 'cosine'; got 'steps'"),
         ({"learning_rate": 0}, r"learning_rate must be in \(0, 1e\+09\]; got 0"),
         ({"learning_rate": 1.7e308}, r"learning_rate must be in \(0, 1e\+09\]; got 1.7e\+308"),
@@ -1561,7 +1568,7 @@ def test_converged_runs_start_where_those_of_the_last_step_have_ended(monkeypatc
         assert_close(ours - ours.mean(1, keepdims=True), theirs - theirs.mean(1, keepdims=True), atol=1e-5)
 
 
-@pytest.mark.parametrize("solver", ["lbfgs", "adam", "minibatch"])
+@pytest.mark.parametrize("solver", ["lbfgs", "adam", "projection", "minibatch"])
 @pytest.mark.parametrize("kind", ["grid", "dense"])
 def test_a_dtype_is_what_all_is_computed_in(solver, kind, tmp_path):
     x = np.arange(30.0)
@@ -1617,6 +1624,91 @@ def test_inner_runs_of_adam_are_as_close_as_the_last_step_was_long_and_no_closer
     asked.clear()
     wt.WassersteinDictionary(2, **options).fit(X)
     assert set(asked) == {1e-3, 1e-9}  # a looser one that was asked for stays
+
+
+def mixtures(n, seed=0, atoms=3):
+    """Barycenters of a few bumps, every other one of two of them alone."""
+    rng, x = np.random.default_rng(seed), np.arange(40.0)
+    bumps = wt.normalize(np.exp(-0.5 * ((x - np.linspace(8, 32, atoms)[:, None]) / 2.5) ** 2) + 1e-3)
+    weights = rng.dirichlet(np.full(atoms, 2.0), n)
+    weights[::2, 0] = 0.0
+    weights = wt.normalize(weights)
+    return wt.barycenter(bumps, weights, wt.GridCost(40), eps=4.0).histogram, bumps, weights
+
+
+def test_projection_reaches_in_few_steps_what_adam_does_not_in_many_and_weights_of_exactly_zero():
+    X = mixtures(60)[0]
+    options = {"cost": wt.GridCost(40), "eps": 4.0, "loss": "wasserstein", "locality": 0.01, "n_iter": None}
+    options |= {"init": "extremes", "init_weights": "near", "sinkhorn_tol": 1e-6, "schedule": "cosine", "tol": None}
+    adam = wt.WassersteinDictionary(3, solver="adam", max_iter=60, **options).fit(X)
+    ours = wt.WassersteinDictionary(3, solver="projection", betas=(0.5, 0.99), max_iter=30, **options).fit(X)
+    assert ours.loss_ < adam.loss_
+    assert (ours.weights_ == 0).mean() > 0.1 > (adam.weights_ == 0).mean()
+    # its weights are what a search for each sample alone finds
+    assert ours.score(X) == pytest.approx(-ours.loss_, abs=2e-4)
+
+
+def test_inner_runs_of_projection_heed_the_largest_of_three_changes(monkeypatch):
+    X, asked = spectra(6), []
+    evaluate = objective.evaluate_part
+
+    def noted(known, rows):
+        asked.append(known.terms.accuracy.tol)
+        return evaluate(known, rows)
+
+    monkeypatch.setattr(objective, "evaluate_part", noted)
+    options = CONVERGED | {"sinkhorn_tol": 1e-6, "solver": "projection", "max_iter": 9, "tol": None, "random_state": 0}
+    model = wt.WassersteinDictionary(2, **options).fit(X)
+    changes = np.abs(np.diff(model.loss_curve_))
+    largest = [changes[max(0, i - 2) : i + 1].max() for i in range(len(changes) - 1)]
+    assert asked[:2] == [1e-3, 1e-3] and asked[-1] == 1e-9
+    assert_close(asked[2:-1], np.clip(largest, 1e-6, 1e-3), rtol=1e-12)
+
+
+def test_of_many_samples_a_few_lead_the_atoms_first(monkeypatch):
+    X, found = mixtures(900, seed=1)[0], []
+    evaluate = dictionary._Fit.evaluate
+
+    def noted(self, params):
+        found.append(self.problem.X.shape[0])
+        return evaluate(self, params)
+
+    monkeypatch.setattr(dictionary._Fit, "evaluate", noted)
+    options = {"cost": wt.GridCost(40), "eps": 4.0, "n_iter": 15, "loss": "kl", "solver": "projection"}
+    options |= {"betas": (0.5, 0.99), "max_iter": 3, "tol": None, "random_state": 0, "init_weights": "lattice"}
+    model = wt.WassersteinDictionary(3, **options).fit(X)
+    assert found == [100] * 36 + [900] * 4
+    again = wt.WassersteinDictionary(3, **options).fit(X)
+    assert again.loss_curve_ == model.loss_curve_
+    found.clear()
+    wt.WassersteinDictionary(3, **options).fit(X[:800])
+    assert found == [800] * 4
+    with monkeypatch.context() as all_of_them:
+        all_of_them.setattr(dictionary, "MANY_TIMES", 1000)
+        led_by_none = wt.WassersteinDictionary(3, **options).fit(X)
+    assert model.loss_curve_[0] < 0.5 * led_by_none.loss_curve_[0]  # that is what it is for
+    # samples of no importance lead nowhere
+    importance = np.zeros(900)
+    importance[:300] = 1.0
+    found.clear()
+    wt.WassersteinDictionary(3, **options).fit(X, sample_weight=importance)
+    assert found[:36] == [100] * 36
+
+
+def test_weights_by_a_lattice_are_near_those_of_barycenters(xp):
+    X, bumps, _ = mixtures(30)
+    options = {"cost": wt.GridCost(40), "eps": 4.0, "loss": "kl", "init_atoms": xp.array(bumps), "max_iter": 1}
+    seen: list = []
+    model = wt.WassersteinDictionary(
+        3, init_weights="lattice", tol=None, callback=lambda *now: seen.append(now), **options
+    )
+    model.fit(xp.array(X))
+    first = xp.numpy(seen[0][3])
+    assert type(seen[0][3]) is type(xp.array(X))
+    assert_close(first.sum(1), np.ones(30), atol=1e-12)
+    # three bumps in a row: the middle one is the mean of the others, and weights are told by what they give
+    again = wt.barycenter(bumps, first, wt.GridCost(40), eps=4.0).histogram
+    assert max(wt.wasserstein_1d(p, q) for p, q in zip(again, X)) ** 0.5 < 1.5
 
 
 def test_a_sample_that_needs_the_log_domain_takes_few_others_there(monkeypatch):
@@ -1778,5 +1870,5 @@ def test_rows_of_several_lengths_are_named(ask):
 
 
 def test_a_solver_that_is_an_array_is_told_the_solvers():
-    with pytest.raises(ValueError, match=r"^solver must be 'lbfgs', 'adam' or 'minibatch'; got array"):
+    with pytest.raises(ValueError, match=r"^solver must be 'lbfgs', 'adam', 'projection' or 'minibatch'; got array"):
         wt.WassersteinDictionary(2, cost=wt.GridCost(30), eps=4.0, solver=np.zeros(2)).fit(path())

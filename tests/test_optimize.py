@@ -7,11 +7,19 @@ import math
 
 import numpy as np
 import pytest
-from conftest import assert_close
+from conftest import Backend, assert_close
 from scipy.optimize import minimize, rosen, rosen_der
 
 from wdl_tutorial._array import array_namespace, number
-from wdl_tutorial.optimize import adam_steps, cosine, dot, lbfgs_direction, lbfgs_restarts, lbfgs_steps
+from wdl_tutorial.optimize import (
+    adam_steps,
+    cosine,
+    dot,
+    lbfgs_direction,
+    lbfgs_restarts,
+    lbfgs_steps,
+    projection_steps,
+)
 
 SPECTRUM = np.array([1.0, 3.0, 10.0, 40.0])
 CENTRE = np.array([1.0, -2.0, 0.5, 3.0])
@@ -163,6 +171,49 @@ def test_a_learning_rate_schedule_goes_on_where_it_paused():
     paused = nth_state(adam_steps(rosenbrock, (np.array([-1.2, 1.0]),), learning_rate=rate), 11)
     resumed = nth_state(adam_steps(rosenbrock, None, learning_rate=rate, state=paused), 40 - 11 - 1)
     assert same_bits(tuple(whole), tuple(resumed))
+
+
+def shared_and_rows(xp):
+    """A bowl of a shared point and of rows on the simplex, some of whose lowest points lie beyond it: an edge is lowest."""
+    rng = np.random.default_rng(0)
+    targets, bends = xp.array(rng.dirichlet(np.ones(3), 5) * 1.6 - 0.2), xp.array(rng.uniform(0.5, 4.0, (5, 3)))
+
+    def function(params):
+        y, x = params
+        gap = x - targets - 0.05 * y[None, :]
+        ns = array_namespace(x)
+        value = float(ns.sum(bends * gap * gap) / 2 + ns.sum((y - 1.0) ** 2) / 2)
+        return value, (y - 1.0 - 0.05 * ns.sum(bends * gap, axis=0), bends * gap)
+
+    return function, (xp.array(np.zeros(3)), xp.array(np.full((5, 3), 1 / 3)))
+
+
+def test_projection_finds_what_scipy_finds_corners_and_all(xp):
+    function, start = shared_and_rows(xp)
+    state = nth_state(projection_steps(function, start, learning_rate=cosine(0.1, 0.0, 300)), 300)
+    host, _ = shared_and_rows(Backend("numpy"))
+
+    def flat(z):
+        value, (gy, gx) = host((z[:3], z[3:].reshape(5, 3)))
+        return value, np.concatenate([gy, gx.ravel()])
+
+    sums = [{"type": "eq", "fun": lambda z, i=i: z[3 + 3 * i : 6 + 3 * i].sum() - 1} for i in range(5)]
+    begin = np.concatenate([np.zeros(3), np.full(15, 1 / 3)])
+    bounds = [(None, None)] * 3 + [(0, None)] * 15
+    peer = minimize(flat, begin, jac=True, method="SLSQP", bounds=bounds, constraints=sums, options={"ftol": 1e-14})
+    ours = np.concatenate([xp.numpy(state.params[0]), xp.numpy(state.params[1]).ravel()])
+    assert_close(ours, peer.x, atol=2e-3)
+    assert ((ours[3:] == 0) == (peer.x[3:] < 1e-6)).all() and (ours[3:] == 0).any()
+
+
+def test_projection_taken_up_from_a_state_is_the_run_that_never_stopped(xp):
+    function, start = shared_and_rows(xp)
+    whole = nth_state(projection_steps(function, start), 12)
+    for pause in (0, 1, 5):
+        paused = nth_state(projection_steps(function, start), pause)
+        resumed = nth_state(projection_steps(function, None, state=paused), 12 - pause - 1)
+        for ours, theirs in zip(resumed.params, whole.params):
+            assert np.array_equal(xp.numpy(ours), xp.numpy(theirs))
 
 
 @pytest.mark.parametrize("beyond", [math.nan, math.inf])

@@ -16,6 +16,7 @@ import numpy as np
 from ._array import Array, array_namespace, device, to_backend, to_numpy
 from .chunks import slices
 from .gradients import softmax_vjp
+from .initialise import nearest
 from .objective import Problem, announce_slow, evaluate_chunks, evaluate_rows, locality_costs
 from .optimize import AdamState, adam_update, cosine
 from .rowwise import RowResult, minimise_rows, positive
@@ -63,9 +64,7 @@ def solve_weights(
     rest = terms._replace(locality=0.0)  # the locality is linear in the weights
     fit, told = problem._replace(terms=rest, importance=one, starts=None), False
 
-    near = lattice.histogram
-    gap = xp.sum(near * near, axis=1)[None, :] - 2 * (X @ xp.matrix_transpose(near))  # |x - p|^2 but for |x|^2
-    points, place = np.unique(to_numpy(xp.argmin(gap, axis=1)), return_inverse=True)
+    points, place = np.unique(to_numpy(nearest(X, lattice.histogram)), return_inverse=True)
     start, like = (xp.take(a, to_backend(points, X), axis=0) for a in lattice)
     start = 0.9 * start + 0.1 / atoms.shape[0]
     bent, place = _curvature(fit, atoms, start, like), to_backend(place, X)

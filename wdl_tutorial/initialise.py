@@ -13,17 +13,20 @@ import numpy as np
 
 from ._array import Array, array_namespace, as_float, detached, device, put, to_backend, to_numpy
 from ._checks import check_histograms, check_nonnegative, check_not_empty, same_backend
+from .barycenters import barycenter
 from .chunks import Mapper, chunk_length, slices
 from .costs import AnyCost, symmetric_part
 from .histograms import normalize
 from .iterate import Accuracy
 from .kernels import Kernel
 from .losses import wasserstein
+from .rowwise import simplex_lattice
 from .scaling import Attempt, first_right, is_right, kernels_to_try
 
 ATOMS = ("kmeans++", "extremes", "data", "random", "uniform")
 MASSES = ("masses",)  # for atoms with masses of their own, besides
-WEIGHTS = ("random", "uniform", "near")
+WEIGHTS = ("random", "uniform", "near", "lattice")
+LATTICE = 200  # barycenters at most among which a sample finds the nearest
 Given = TypeVar("Given")
 
 
@@ -198,7 +201,8 @@ def first_weights(
 
     ``"random"`` is uniform on the simplex (WaHU), ``"uniform"`` is 1 / n_atoms; ``"near"`` is in proportion to one over
     the square root of the divergence from each atom: the right weights, if there are two atoms, the samples lie on the
-    geodesic between them, and the cost is a squared distance.
+    geodesic between them, and the cost is a squared distance. ``"lattice"`` is nine tenths of the way from the middle to
+    the weights of the nearest of up to 200 barycenters, those of a lattice.
     """
     n, n_atoms = x.shape[0], atoms.shape[0]
     if init == "random":
@@ -206,9 +210,23 @@ def first_weights(
     if init == "uniform":
         return to_backend(np.full((n, n_atoms), 1.0 / n_atoms), x)
     ruler = _asked(ruler)
+    if init == "lattice":
+        lattice = to_backend(simplex_lattice(n_atoms, LATTICE), x)
+        options: dict[str, Any] = {"eps": ruler.eps, "n_iter": ruler.n_iter, "domain": ruler.domain}
+        chunks = slices(lattice.shape[0], chunk_length(atoms, n_atoms, ruler.n_iter))
+        held = [barycenter(atoms, lattice[part, :], ruler.cost, **options).histogram for part in chunks]
+        xp = array_namespace(x)
+        return 0.9 * xp.take(lattice, nearest(x, xp.concat(held, axis=0)), axis=0) + 0.1 / n_atoms
     far = np.stack([to_numpy(distances(x, atoms[j, :], ruler)) for j in range(n_atoms)], axis=1)
     near = 1.0 / np.sqrt(np.maximum(far, 1e-6 * max(far.max(), 1e-300)))
     return to_backend(near / near.sum(axis=1, keepdims=True), x)
+
+
+def nearest(x: Array, points: Array) -> Array:
+    """The number (n_samples,) of the point that each row is nearest to, by squares."""
+    xp = array_namespace(x, points)
+    gap = xp.sum(points * points, axis=1)[None, :] - 2 * (x @ xp.matrix_transpose(points))  # |x - p|^2 but for |x|^2
+    return xp.argmin(gap, axis=1)
 
 
 def check_start(

@@ -11,9 +11,11 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from ._array import Array, array_namespace, to_numpy
+from .rowwise import Guide, follow
 
 Params = tuple[Array, ...]
 Objective = Callable[[Params], tuple[float, Params]]  # parameters -> value, gradients
+STANDING = 3  # steps over which what rows share begins to move
 
 
 class AdamState(NamedTuple):
@@ -72,6 +74,56 @@ def adam_update(state: AdamState, rate: float, betas: tuple[float, float], delta
         x - step * m / (array_namespace(s).sqrt(s / (1 - b2**t)) + delta) for x, m, s in zip(state.params, mean, square)
     )
     return state._replace(params=params, t=t, mean=mean, square=square)
+
+
+class ProjectionState(NamedTuple):
+    """Variable projection after ``t`` steps."""
+
+    params: Params  # logits of what all rows share, and the rows' weights themselves
+    value: float
+    grads: Params
+    t: int
+    mean: Params  # Adam's, of the logits
+    square: Params
+    guide: tuple[Array, ...]  # what the rows have learnt: a Guide; none before the first step
+
+
+def projection_steps(
+    function: Objective,
+    params: Params,
+    *,
+    learning_rate: float | Callable[[int], float] = 0.1,
+    betas: tuple[float, float] = (0.5, 0.99),
+    state: ProjectionState | None = None,
+) -> Iterator[ProjectionState]:
+    """Yield the states of variable projection, a step at a time: first the start, then one per evaluation.
+
+    Golub and Pereyra (1973) solve for the variables that are easy, here the weights of a row, before every step of the
+    others. Here both move at once: rows by a quasi-Newton step on the simplex of their own (:func:`rowwise.follow`), which
+    reaches corners and edges in a few steps where logits need hundreds, and the logits of what they share by Adam.
+
+    Parameters
+    ----------
+    function : maps (logits, weights) to (value, gradients); the rows' gradients may be in any unit, each row's its own.
+    learning_rate : of the logits: a number, or a function of the number of steps done. They begin to move over the first
+        steps, in which the rows find their places.
+    state : go on from here instead of ``params``.
+    """
+    rate = learning_rate if callable(learning_rate) else lambda t: learning_rate
+    if state is None:
+        value, grads = function(params)
+        none = (array_namespace(params[0]).zeros_like(params[0]),)
+        state = ProjectionState(params, value, grads, 0, none, none, ())
+        yield state
+    while True:
+        logits, weights = state.params
+        weights, guide = follow(weights, state.grads[1], Guide(*state.guide) if state.guide else None)
+        shared = AdamState((logits,), state.value, state.grads[:1], state.t, state.mean, state.square)
+        shared = adam_update(shared, rate(state.t) * min(1.0, state.t / STANDING), betas)
+        params = (*shared.params, weights)
+        value, grads = function(params)
+        state = ProjectionState(params, value, grads, shared.t, shared.mean, shared.square, tuple(guide))
+        yield state
 
 
 class LBFGSState(NamedTuple):

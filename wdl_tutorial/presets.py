@@ -26,11 +26,13 @@ SETTINGS: dict[str, dict[str, Any]] = {
 
 # Where we would change the paper: weights by distance, and L-BFGS. Where the data are barycenters, their extremes as first
 # atoms, and KL, whose minimiser they are (W_eps rewards blur); in a scene the extremes are its oddest pixels. There the
-# inner runs converge: fifty iterations are far from it, and their gradient has little to do with the converged one.
+# inner runs converge: fifty iterations are far from it, and their gradient has little to do with the converged one; and
+# half of the weights end at 0, which the logits of a softmax take hundreds of steps to approach.
 RECOMMENDED: dict[str, dict[str, Any]] = {
     "synthetic": {"init": "extremes", "init_weights": "near", "solver": "lbfgs", "loss": "kl", "max_iter": 30},
     "salinas": {"init_weights": "near", "max_iter": 30, "n_iter": None, "sinkhorn_tol": 1e-6},
 }
+PROJECTION = {"solver": "projection", "init_weights": "lattice", "learning_rate": 0.05, "betas": (0.5, 0.99)}
 
 
 # The objective of free masses is the loss alone; its first atoms are the ends of the range of masses.
@@ -70,12 +72,13 @@ def wahu(
     setting : {"salinas", "synthetic"}
         Of the paper's Fig. 3 or Fig. 2.
     recommended : bool
-        Start with weights by distance. For "salinas" the inner runs converge (``n_iter=None``, to 1e-6) in 30
-        steps of Adam; its losses are then not those of fifty iterations, which are lower and far from converged. It is
-        what ``unmix(scene, "wahu")`` takes; without it this is the paper's, as the book and its table of truth ask.
-        All samples descend together; of many, ``solver="minibatch", batch_size=25`` finds more in the same time on three
-        of four scenes (``bench_scale.py scenes``). For "synthetic" start from the data's extremes, measure the fit by KL and
-        descend by L-BFGS. ``benchmarks/bench_wahu.py`` and ``bench_converged.py`` print what that gains.
+        For "salinas" the inner runs converge (``n_iter=None``, to 1e-6), and ``solver="projection"`` descends in 30 steps;
+        its losses are then not those of fifty iterations, which are lower and far from converged. It is what
+        ``unmix(scene, "wahu")`` takes; without it this is the paper's, as the book and its table of truth ask. All samples
+        descend together, which pays up to some thousands; another ``solver`` starts with weights by distance, and has the
+        setting's rate (``bench_scale.py scenes`` has them side by side). For "synthetic" start from the data's extremes,
+        measure the fit by KL and descend by L-BFGS. ``benchmarks/bench_wahu.py`` and ``bench_converged.py`` print what that
+        gains.
     balanced : bool
         False is WaHU without forcing pixels to mass one, see :func:`unbalanced_wahu`.
     blur : float, in the units of the positions (nm), optional
@@ -121,6 +124,8 @@ def wahu(
     }
     if recommended:
         options |= RECOMMENDED[setting]
+        if setting == "salinas" and "solver" not in changes:  # rate, betas and start are those of this solver
+            options |= PROJECTION
     if not balanced:
         options |= UNBALANCED
         price = changes.get("marginal_weight", options["marginal_weight"])

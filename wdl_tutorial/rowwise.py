@@ -21,6 +21,8 @@ Function = Callable[
 
 SHORTEST = 0.01  # a row whose steps must be cut below this share, even downhill, has nothing left to gain
 FLATTEST = 1e-4  # of a row's largest curvature: less is taken for that
+LONGEST, LEAST = 0.15, 1e-3  # by how much a weight may change in a step of rows that are followed
+TURNED = 0.3  # of a slope, uphill at the end of a step: that far it should not have gone
 ROUNDING = 100.0  # epsilons of a row's largest curvature: less than that is no digit of it
 
 
@@ -139,7 +141,7 @@ def advance(function: Function, s: RowState, rows: Array) -> RowState:
     lower = value <= s.value + 1e-4 * slope  # false where it is not a number
     x = xp.where(lower[:, None], s.x + move, s.x)
     new_grad = xp.where(lower[:, None], grad, s.grad)
-    hessian = _learnt(s, move, grad, xp.isfinite(value))
+    hessian = _learnt(s.hessian, s.grad, move, grad, xp.isfinite(value))
 
     # the parabola through both values and the slope has its minimum at this share of the move
     bend = 2 * (value - s.value - slope)
@@ -171,12 +173,15 @@ def _ball(grad: Array) -> Array:
     return scale[:, None, None] * xp.eye(grad.shape[1], dtype=grad.dtype, device=device(grad))[None, :, :]
 
 
-def _learnt(s: RowState, move: Array, grad: Array, finite: Array) -> Array:
-    """The BFGS update of the Hessian, damped to stay positive (Nocedal and Wright, Procedure 18.2)."""
+def _learnt(hessian: Array, before: Array, move: Array, grad: Array, finite: Array) -> Array:
+    """The BFGS update of a Hessian, damped to stay positive (Nocedal and Wright, Procedure 18.2).
+
+    Over ``move`` the gradient has gone from ``before`` to ``grad``.
+    """
     xp = array_namespace(move)
-    change = xp.where(finite[:, None], grad - s.grad, xp.zeros_like(grad))
+    change = xp.where(finite[:, None], grad - before, xp.zeros_like(grad))
     change = change - xp.mean(change, axis=1, keepdims=True)  # across the simplex is nowhere to go
-    bent = _times(s.hessian, move)
+    bent = _times(hessian, move)
     was, seen = xp.sum(move * bent, axis=1), xp.sum(move * change, axis=1)
     damped = seen < 0.2 * was
     keep = xp.where(damped, 0.8 * was / xp.where(damped, was - seen, xp.ones_like(was)), xp.ones_like(was))
@@ -186,9 +191,41 @@ def _learnt(s: RowState, move: Array, grad: Array, finite: Array) -> Array:
     one = xp.ones_like(was)
     fall = bent[:, :, None] * bent[:, None, :] / xp.where(good, was, one)[:, None, None]
     rise = change[:, :, None] * change[:, None, :] / xp.where(good, seen, one)[:, None, None]
-    learnt = s.hessian - fall + rise
+    learnt = hessian - fall + rise
     good = good & xp.all(xp.all(xp.isfinite(learnt), axis=2), axis=1)  # a move too short to divide by is no lesson
-    return xp.where(good[:, None, None], learnt, s.hessian)
+    return xp.where(good[:, None, None], learnt, hessian)
+
+
+class Guide(NamedTuple):
+    """What rows whose functions change from step to step have learnt of them."""
+
+    grad: Array  # (n, m) where the last step began
+    move: Array  # (n, m) the last step
+    hessian: Array  # (n, m, m) approximately; of use for changes that sum to zero
+    reach: Array  # (n,) by how much a weight may change next
+
+
+def follow(x: Array, grad: Array, guide: Guide | None) -> tuple[Array, Guide]:
+    """One quasi-Newton step of every row on the simplex, by its gradient alone: for functions that change between steps.
+
+    Their values cannot be compared, so no step is taken back. A row whose gradient has turned along its last step went too
+    far: its next is half as long at most. One that could have gone on may go further.
+    """
+    xp = array_namespace(x)
+    if guide is None:
+        hessian, reach = _ball(grad), xp.full_like(x[:, 0], LONGEST)
+    else:
+        hessian = _learnt(guide.hessian, guide.grad, guide.move, grad, xp.all(xp.isfinite(grad), axis=1))
+        was, now = xp.sum(guide.grad * guide.move, axis=1), xp.sum(grad * guide.move, axis=1)
+        half = xp.clip(0.5 * xp.max(xp.abs(guide.move), axis=1), min=LEAST)
+        on = xp.where(now <= -TURNED * was / 3, 1.5 * guide.reach, guide.reach)
+        reach = xp.where(now > -TURNED * was, half, xp.clip(on, max=LONGEST))  # was <= 0: it went downhill
+    step = best_step(x, grad, hessian)
+    longest = xp.max(xp.abs(step), axis=1)
+    step = step * xp.where(longest > reach, reach / xp.where(longest > 0, longest, reach), xp.ones_like(reach))[:, None]
+    end = xp.clip(x + step, min=0.0)
+    end = end / xp.sum(end, axis=1, keepdims=True)
+    return end, Guide(grad, end - x, hessian, reach)
 
 
 def best_step(x: Array, grad: Array, hessian: Array) -> Array:
