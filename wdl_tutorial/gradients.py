@@ -15,6 +15,8 @@ kernel evaluates in its own domain, where left and right may be huge and tiny.
 
 from __future__ import annotations
 
+import functools
+import itertools
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -131,7 +133,8 @@ def implicit(
         (I - theta^2 Pi N) y = -theta^2 Pi N grad
 
     is solved by conjugate gradients; the gradients follow from e = grad - y, as the unrolled ones do from their adjoints.
-    Balanced, the scalings are free up to constants, in which I - Pi N is 0: they are taken out of every product.
+    Balanced, the scalings are free up to constants, in which I - Pi N is 0: they are taken out of every product. Across
+    images the slowest directions are known beforehand: :class:`_Slow`.
 
     Returns the two gradients and y (n_samples, n_atoms, n_bins); ``start`` is the y of a problem near this one.
     """
@@ -153,8 +156,13 @@ def implicit(
 
     # I - theta^2 Pi N is self-adjoint in the range of Pi only, and another problem's y is not in the range of this one's
     start = None if start is None else link.onward(start)
-    path = path_for(kernel, variant, atoms, weights)
-    if path is None:
+    grid = getattr(kernel, "grid", ())
+    if variant.balanced and len(grid) > 1 and grad.shape[-1] > 1:  # products are nearly all of the time: the plain path
+        slow = _slow(link, state.histogram, waves(grid, grad))
+        start = slow.solved(right) if start is None else start + slow.solved(right - operator(None)(start))
+        given = {"tol": tol, "max_iter": max_iter, "start": start, "preconditioner": slow.preconditioner}
+        found = conjugate_gradients(operator, right, link.mass, **given)
+    elif (path := path_for(kernel, variant, atoms, weights)) is None:
         found = conjugate_gradients(operator, right, link.mass, tol=tol, max_iter=max_iter, start=start)
     else:
         operator, into, out = path.return_trip(link)
@@ -239,6 +247,68 @@ def _linked(weights: Array, kernel: Kernel, state: BarycenterState, variant: Var
     return _Link(kernel, theta, state.a, state.b, kb, over_kb, over_phi, shares, weight, slope, mass)
 
 
+class _Slow(NamedTuple):
+    """The directions that the iteration leaves nearly as they are: what varies slowly across an image, as few waves do.
+
+    N reaches a few pixels far, and so does an iteration of conjugate gradients. Let Q r be the solution, for the right side
+    r, among y_s = sum_k c_sk wave_k with sum_s w_s c_s = 0. Started from Q r, and preconditioned by r + Q N r, they have no
+    more to do with the waves (Tang et al. (2009), "A-DEF2"). With g_s = <wave, r_s> and E_s = <wave, (I - N_s) wave>,
+    both weighted by P,
+
+        c_s = E_s^-1 (g_s - m),    (sum_s w_s E_s^-1) m = sum_s w_s E_s^-1 g_s.
+
+    It costs as many applications of N as there are waves, and one of I - Pi N for the start.
+    """
+
+    shares: Array  # (n_samples, n_atoms, 1, 1)
+    waves: Array  # (n_samples, n_waves, n_bins)   without constants; 0 where the barycenter is 0
+    felt: Array  # P wave
+    returned: Array  # (n_samples, n_atoms, n_waves, n_bins)   P N wave
+    over_e: Array  # (n_samples, n_atoms, n_waves, n_waves)   E^-1
+    over_sum: Array  # E^-1 (sum_s w_s E_s^-1)^-1
+
+    def solved(self, r: Array) -> Array:
+        """Q r."""
+        return self._among(array_namespace(r).matmul(self.felt[:, None, :, :], r[..., None]))
+
+    def preconditioner(self, rows: Array | None) -> Callable[[Array], Array]:
+        """r + Q N r."""
+        xp = array_namespace(self.waves)
+        some = self if rows is None else _Slow(*(xp.take(x, rows, axis=0) for x in self))
+        return lambda r: r + some._among(xp.matmul(some.returned, r[..., None]))
+
+    def _among(self, g: Array) -> Array:
+        xp = array_namespace(g)
+        c = xp.matmul(self.over_e, g)
+        c = c - xp.matmul(self.over_sum, xp.sum(self.shares * c, axis=1, keepdims=True))
+        return xp.matmul(c[..., 0], self.waves)
+
+
+def _slow(link: _Link, histogram: Array, z: Array) -> _Slow:
+    xp, p, shares = array_namespace(histogram), histogram[:, None, :], link.shares[..., None]
+    total = xp.sum(p, axis=-1, keepdims=True)
+    z = z - xp.sum(p * z, axis=-1, keepdims=True) / total
+    z = xp.where(p > 0, z, xp.zeros_like(z))
+    returned = [p * link.mean_return(xp.broadcast_to(z[:, k : k + 1, :], link.b.shape)) for k in range(z.shape[1])]
+    returned = xp.stack([xp.where(p > 0, x, xp.zeros_like(x)) for x in returned], axis=-2)
+    e = xp.matmul((p * z)[:, None, :, :] - returned, xp.matrix_transpose(z)[:, None, :, :])
+    least = 2.0**6 * float(xp.finfo(e.dtype).eps) * xp.eye(e.shape[-1], dtype=e.dtype, device=device(e))
+    over_e = xp.linalg.inv((e + xp.matrix_transpose(e)) / 2 + total[..., None] * least)
+    over_e = xp.where(shares > 0, over_e, xp.zeros_like(over_e))
+    over_sum = xp.matmul(over_e, xp.linalg.inv(xp.sum(shares * over_e, axis=1, keepdims=True)))
+    return _Slow(shares, z, p * z, returned, over_e, over_sum)
+
+
+def waves(grid: tuple[int, ...], like: Array) -> Array:
+    """The products of cosines over the axes of a grid, of orders that add up to one or two: (n_waves, n_bins)."""
+    found = []
+    for orders in itertools.product(*(range(min(3, n)) for n in grid)):
+        if 1 <= sum(orders) <= 2:
+            axes = [np.cos(np.pi * k * (np.arange(n) + 0.5) / n) for k, n in zip(orders, grid)]
+            found.append(functools.reduce(np.multiply.outer, axes).reshape(-1))
+    return to_backend(np.stack(found), like)
+
+
 class Solution(NamedTuple):
     """What :func:`conjugate_gradients` found."""
 
@@ -255,12 +325,14 @@ def conjugate_gradients(
     tol: float,
     max_iter: int,
     start: Array | None = None,
+    preconditioner: Callable[[Array | None], Callable[[Array], Array]] | None = None,
     check_every: int = 3,
 ) -> Solution:
     """Solve A x = right in every row, A self-adjoint and positive in the inner product sum weight x y.
 
     Hestenes and Stiefel (1952). ``operator(rows)`` is A on these rows, None on all; a row leaves when the norm of its
-    residual is ``tol`` times that of its right side, or where rounding leaves no direction to go in.
+    residual is ``tol`` times that of its right side, or where rounding leaves no direction to go in. A
+    ``preconditioner`` (likewise, of rows) is nearly the inverse of A; what is tested is the residual itself all the same.
     """
     xp = array_namespace(right, weight)
 
@@ -273,10 +345,12 @@ def conjugate_gradients(
     rows, apply = xp.arange(right.shape[0], device=device(right)), operator(None)
     x = xp.zeros_like(right) if start is None else start
     r = right if start is None else right - apply(start)
-    p, length, whole, left = r, inner(r, r), inner(right, right), []
+    nearly = preconditioner and preconditioner(None)
+    p = nearly(r) if nearly else r
+    length, whole, left = inner(r, p), inner(right, right), []
     for n_iter in range(max_iter + 1):
         if n_iter % check_every == 0 or n_iter == max_iter:
-            residual = xp.sqrt(over(length, whole))
+            residual = xp.sqrt(over(inner(r, r) if nearly else length, whole))
             gone = (residual <= tol) | ~(length > 0) | (n_iter == max_iter)
             gone = xp.reshape(gone, (-1,))
             if bool(xp.any(gone)):
@@ -286,12 +360,13 @@ def conjugate_gradients(
                     break
                 held = (rows, x, r, p, length, whole, weight)
                 rows, x, r, p, length, whole, weight = (take_rows(z, busy) for z in held)
-                apply = operator(rows)
+                apply, nearly = operator(rows), preconditioner and preconditioner(rows)
         q = apply(p)
         step = over(length, inner(p, q))
         x, r = x + step * p, r - step * q
-        new = inner(r, r)
-        p, length = r + over(new, length) * p, new
+        z = nearly(r) if nearly else r
+        new = inner(r, z)
+        p, length = z + over(new, length) * p, new
     rows, x, residual = (xp.concat(column, axis=0) for column in zip(*left))
     order = xp.argsort(rows)
     return Solution(xp.take(x, order, axis=0), xp.reshape(xp.take(residual, order, axis=0), (-1,)), n_iter)
