@@ -33,9 +33,9 @@ _fast
 losses
 gradients
 chunks
+rowwise
 initialise
 optimize
-rowwise
 statefiles
 objective
 batches
