@@ -130,7 +130,7 @@ reproduce: $(STAMP)
 
 # The same experiments, smaller: minutes. What comes out is not kept.
 quick: $(STAMP)
-	$(QUIET) $(BIN)/python -m wdl_tutorial.reproduce --quick --fresh --out build/reproduced-quick.json
+	$(QUIET) $(BIN)/python -m wdl_tutorial.reproduce --quick --fresh --jobs $(JOBS) --out build/reproduced-quick.json
 
 # Text outputs only in what is committed: images and widget state go.
 strip: $(STAMP)
@@ -160,7 +160,7 @@ scripts: $(BROWSER)
 
 browser: $(STAMP) $(BROWSER)
 	@test -f _build/html/index.html || $(MAKE) book
-	$(BIN)/python -m pytest -q -o addopts= -p no:cacheprovider tests/browser
+	$(BIN)/python -m pytest -q -o addopts= -p no:cacheprovider -n $(JOBS) --dist loadfile tests/browser
 
 clean:
 	rm -rf .venv _build build dist handout *.egg-info tests/browser/node_modules .ruff_cache

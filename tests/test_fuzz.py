@@ -270,6 +270,16 @@ DOORS: dict[str, Door] = {
         | {"sinkhorn_tol": "number", "sinkhorn_max_iter": "count", "chunk_size": "count", "n_jobs": "steps"},
         heard=FIT,
     ),
+    "WassersteinDictionary.fit by projection": Door(
+        fit_dictionary,
+        lambda r: {"X": random_histograms(r, 5, BINS), "init_weights": "lattice", "n_iter": None, "loss": "wasserstein"}
+        | {"solver": "projection", "learning_rate": 0.05, "betas": (0.5, 0.99), "schedule": "constant", "random_state": 0}
+        | {"sinkhorn_tol": 1e-4, "sinkhorn_max_iter": 200, "locality": 0.1, "marginal_weight": None, "max_iter": 2},
+        {"X": "array", "init_weights": "choice", "n_iter": "steps", "learning_rate": "number", "betas": "number"}
+        | {"sinkhorn_tol": "number", "sinkhorn_max_iter": "count", "locality": "number", "marginal_weight": "number"}
+        | {"schedule": "choice", "max_iter": "count"},
+        heard=FIT,
+    ),
     "WassersteinDictionary.transform": Door(
         lambda X, tol, max_iter: fitted(np.random.default_rng(0)).transform(X, tol=tol, max_iter=max_iter),
         lambda r: {"X": random_histograms(r, 4, BINS), "tol": 1e-3, "max_iter": 30},
