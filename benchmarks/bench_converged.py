@@ -179,7 +179,7 @@ def pixels(n: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
 
 
 def begun(n: int) -> tuple:
-    """X, cost, where the recommended fit of n pixels starts, and a place a step of .03 in every logit from there."""
+    """X, cost, where the fit of n pixels by Adam starts, and a place a step of .03 in every logit from there."""
     X, wavelengths = (pixels if n < 1002 else paper_pixels)(n)
     found = []
 
@@ -187,7 +187,8 @@ def begun(n: int) -> tuple:
         found.append((atoms, weights))
         raise KeyboardInterrupt
 
-    model = wt.wahu(wavelengths, recommended=True, random_state=0, n_jobs=1, tol=None, max_iter=1, callback=note)
+    options = {"solver": "adam", "random_state": 0, "n_jobs": 1, "tol": None, "max_iter": 1}
+    model = wt.wahu(wavelengths, recommended=True, callback=note, **options)
     model.fit(X)
     rng = np.random.default_rng(0)
     moved = [np.log(np.maximum(y, 1e-300)) + 0.03 * rng.choice([-1.0, 1.0], y.shape) for y in found[0]]

@@ -1657,20 +1657,22 @@ def test_inner_runs_of_projection_heed_the_largest_of_three_changes(monkeypatch)
         return evaluate(known, rows)
 
     monkeypatch.setattr(objective, "evaluate_part", noted)
-    options = CONVERGED | {"sinkhorn_tol": 1e-6, "solver": "projection", "max_iter": 9, "tol": None, "random_state": 0}
+    options = CONVERGED | {"sinkhorn_tol": 1e-6, "solver": "projection", "max_iter": 40, "tol": None, "random_state": 0}
+    options |= {"learning_rate": 1e-4, "init_weights": "lattice"}  # steps that change the loss by less than the most
     model = wt.WassersteinDictionary(2, **options).fit(X)
     changes = np.abs(np.diff(model.loss_curve_))
     largest = [changes[max(0, i - 2) : i + 1].max() for i in range(len(changes) - 1)]
-    assert asked[:2] == [1e-3, 1e-3] and asked[-1] == 1e-9
+    assert asked[:2] == [1e-3, 1e-3] and asked[-1] == 1e-9 and len(set(asked)) > 4
     assert_close(asked[2:-1], np.clip(largest, 1e-6, 1e-3), rtol=1e-12)
 
 
 def test_of_many_samples_a_few_lead_the_atoms_first(monkeypatch):
-    X, found = mixtures(900, seed=1)[0], []
+    X, found, leading = mixtures(900, seed=1)[0], [], []
     evaluate = dictionary._Fit.evaluate
 
     def noted(self, params):
         found.append(self.problem.X.shape[0])
+        leading.append(self.problem.X)
         return evaluate(self, params)
 
     monkeypatch.setattr(dictionary._Fit, "evaluate", noted)
@@ -1688,11 +1690,43 @@ def test_of_many_samples_a_few_lead_the_atoms_first(monkeypatch):
         led_by_none = wt.WassersteinDictionary(3, **options).fit(X)
     assert model.loss_curve_[0] < 0.5 * led_by_none.loss_curve_[0]  # that is what it is for
     # samples of no importance lead nowhere
-    importance = np.zeros(900)
-    importance[:300] = 1.0
+    for counted in (300, 60):
+        found.clear(), leading.clear()
+        wt.WassersteinDictionary(3, **options).fit(X, sample_weight=1.0 * (np.arange(900) < counted))
+        assert found[:36] == [min(counted, 100)] * 36
+        assert all((row == X[:counted]).all(1).any() for row in leading[0])
+    # a start that is given is where the fit starts
     found.clear()
-    wt.WassersteinDictionary(3, **options).fit(X, sample_weight=importance)
-    assert found[:36] == [100] * 36
+    seen: list = []
+    start = {"init_atoms": X[:3], "callback": lambda *now: seen.append(now)}
+    wt.WassersteinDictionary(3, **(options | start)).fit(X)
+    assert found == [900] * 4
+    assert_close(seen[0][2], X[:3], atol=1e-12)
+
+
+def test_who_is_told_of_weights_may_write_there_and_the_start_that_is_given_stays():
+    X, _, weights = mixtures(20)
+    given, kept = (
+        weights.copy(),
+        {"cost": wt.GridCost(40), "eps": 4.0, "n_iter": 15, "solver": "projection", "tol": None},
+    )
+    plain = wt.WassersteinDictionary(3, init_weights=weights, max_iter=5, random_state=0, **kept).fit(X)
+
+    def spoils(step, value, atoms, weights):
+        weights[:] = 0.0
+
+    told = wt.WassersteinDictionary(3, init_weights=given, max_iter=5, random_state=0, callback=spoils, **kept).fit(X)
+    assert told.loss_curve_ == plain.loss_curve_ and np.array_equal(told.weights_, plain.weights_)
+    assert np.array_equal(given, weights)
+
+
+@pytest.mark.parametrize("solver", ["adam", "lbfgs", "projection"])
+def test_a_converged_fit_with_the_heavy_ball_starts_each_step_where_the_last_has_ended(solver):
+    options = {"cost": wt.GridCost(40), "eps": 4.0, "loss": "kl", "n_iter": None, "sinkhorn_tol": 1e-7, "tol": None}
+    options |= {"init": "extremes", "init_weights": "near", "max_iter": 4, "solver": solver}
+    X = mixtures(8)[0]
+    plain, heavy = (wt.WassersteinDictionary(3, momentum=tau, **options).fit(X) for tau in (0.0, -0.2))
+    assert heavy.loss_ == pytest.approx(plain.loss_, rel=1e-2)
 
 
 def test_weights_by_a_lattice_are_near_those_of_barycenters(xp):

@@ -129,3 +129,16 @@ def test_a_price_of_any_floating_type_is_that_price():
         for kind in (float, np.longdouble)
     )
     assert np.array_equal(one, other)
+
+
+def test_the_recommended_fit_is_the_same_whether_its_solver_is_named_or_not_and_others_keep_their_rate():
+    bands = np.linspace(400.0, 2400.0, 20)
+    usual = wt.wahu(bands, recommended=True)
+    assert usual.get_params()["solver"] == "projection"
+    named = wt.wahu(bands, recommended=True, solver="projection")
+    shown = ("solver", "learning_rate", "betas", "init_weights", "max_iter", "n_iter")
+    assert [getattr(named, key) for key in shown] == [getattr(usual, key) for key in shown]
+    for solver in ("adam", "minibatch"):
+        other = wt.wahu(bands, recommended=True, solver=solver)
+        assert (other.learning_rate, other.betas, other.init_weights, other.n_iter) == (0.1, (0.9, 0.99), "near", None)
+    assert wt.wahu(bands, recommended=True, betas=(0.8, 0.9)).betas == (0.8, 0.9)

@@ -13,6 +13,7 @@ The variants change one line each: ``marginal_weight`` turns the geometric mean 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -365,8 +366,11 @@ def settle(
     plain = variant.momentum != 0.0 or variant.debiased or tracks(atoms, weights)
     if accuracy.extrapolated and not plain and (not variant.balanced or _of_sum_one(weights)):
         return _extrapolated(atoms, weights, kernel, variant, accuracy, log_b, twin)
+    start = _begun(log_b, kernel)
+    if start is not None and variant.momentum != 0.0:  # the heavy ball begins with the second iteration
+        start = next(steps_of(atoms, weights, kernel, replace(variant, momentum=0.0), start))
     return run(
-        steps_of(atoms, weights, kernel, variant, _begun(log_b, kernel)),
+        steps_of(atoms, weights, kernel, variant, start),
         fixed_point_error(atoms, kernel, variant),
         tol=accuracy.tol,
         max_iter=accuracy.max_iter,

@@ -154,6 +154,11 @@ FEW, FEW_STEPS, MANY_TIMES = (
 )  # samples and steps that atoms begin with, where there are as many times more samples
 
 
+def leads_from(n_atoms: int) -> int:
+    """How many samples variable projection takes all at once; of more, a few lead the atoms first."""
+    return MANY_TIMES * max(FEW, n_atoms)
+
+
 class _Fit:
     """What one fit hands from step to step: its problem, the scalings of a warm start, and whether a warning was given."""
 
@@ -232,12 +237,12 @@ class WassersteinDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
     domain : {"auto", "kernel", "log"}
     solver : {"lbfgs", "adam", "projection", "minibatch"}
         L-BFGS has a strong Wolfe line search. "projection", for converged runs (``n_iter=None``): weights by quasi-Newton
-        steps on each sample's simplex, so that they may become exactly 0, while the atoms descend by Adam; of more than 800
-        samples a hundred lead the atoms first. It needs a quarter of Adam's steps or fewer. "minibatch": atoms from
-        ``max_iter`` random batches whose weights are solved; the first are the best of five draws by ``init`` among ten
-        batches' worth of samples ("extremes", where samples are barycenters of materials that are rare by themselves: draws
-        may miss one for good). It takes as long for a million samples as for a thousand, and samples that lie elsewhere:
-        memory maps, arrays of zarr, h5py and Dask.
+        steps on each sample's simplex, so that they may become exactly 0, while the atoms descend by Adam; its first step is
+        the weights' alone. Of more than 800 samples, where nothing is given to start from, a hundred lead the atoms first.
+        It needs a quarter of Adam's steps or fewer. "minibatch": atoms from ``max_iter`` random batches whose weights are
+        solved; the first are the best of five draws by ``init`` among ten batches' worth of samples ("extremes", where
+        samples are barycenters of materials that are rare by themselves: draws may miss one for good). It takes as long for
+        a million samples as for a thousand, and samples that lie elsewhere: memory maps, arrays of zarr, h5py and Dask.
     learning_rate : float
     betas : pair of float
     schedule : {"constant", "cosine"}
@@ -253,8 +258,9 @@ class WassersteinDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         To start from; "random" (uniform on the simplex) if not given, "near" by the distance to each first atom, "lattice"
         by the nearest of up to 200 of their barycenters.
     weight_scale : float
-        zeta of section 3.1: multiplies the weights' logits, so that a solver moves weights faster (> 1) or slower than
-        atoms. Above 256 samples L-BFGS takes it times ``sqrt(n_samples) / 8``, lest its steps grow in number with them.
+        zeta of section 3.1: multiplies the weights' logits, so that L-BFGS or Adam moves weights faster (> 1) or slower than
+        atoms; the other solvers have no such logits. Above 256 samples L-BFGS takes it times ``sqrt(n_samples) / 8``, lest
+        its steps grow in number with them.
     warm_restart : int, optional
         Every so many steps L-BFGS forgets its memory, and the barycenters' iterations start from the scalings they last
         reached, not from 1 (section 4.2): a few ``n_iter`` then add up to many. Within a restart those scalings are
@@ -832,7 +838,8 @@ class WassersteinDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         given = "random" if self.init_weights is None else self.init_weights
         weights = check_start("init_weights", given, WEIGHTS, (X.shape[0], self.n_atoms), X)
         atoms = self._first_atoms(X, problem.importance, cost, rng, problem.mapper)
-        if self.solver == "projection" and X.shape[0] > MANY_TIMES * max(FEW, self.n_atoms):
+        drawn = self.init_atoms is None and isinstance(weights, str)  # what is given is where to start
+        if drawn and self.solver == "projection" and X.shape[0] > leads_from(self.n_atoms):
             atoms = self._led_by_a_few(problem, atoms, cost, rng)
         if isinstance(weights, str):
             weights = self._first_weights(weights, X, atoms, cost, rng, problem.mapper)
@@ -851,6 +858,7 @@ class WassersteinDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         X = take(problem.X, some_rows(problem.X, max(FEW, self.n_atoms), rng, chance / chance.sum()))
         warm: dict[int, Starts] | None = None if self.n_iter is not None else {}
         fit = _Fit(self, problem._replace(X=X, importance=check_importance(None, X), starts=warm), [])
+        fit.told = True  # by the fit of all, if there is something to tell
         weights = self._first_weights("lattice", X, atoms, cost, rng, problem.mapper)
         params = self._log(*(array_namespace(X).astype(x, X.dtype, copy=False) for x in (atoms, weights)))
         rate, betas = cosine(self.learning_rate, self.learning_rate / 10, FEW_STEPS), (self.betas[0], self.betas[1])
@@ -885,7 +893,9 @@ class WassersteinDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
 
     def _unlog(self, params: Params) -> tuple[Array, Array]:
         atoms = array_namespace(params[0]).exp(params[0]) if self.free_mass else softmax(params[0])
-        return atoms, params[1] if self.solver == "projection" else softmax(self._zeta(params[1]) * params[1])
+        if self.solver == "projection":
+            return atoms, 1.0 * params[1]  # a copy: who is told of them may write there
+        return atoms, softmax(self._zeta(params[1]) * params[1])
 
     def _zeta(self, rows: Array) -> float:
         """The scale of the logits of these rows' weights.

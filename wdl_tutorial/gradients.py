@@ -301,12 +301,17 @@ def _slow(link: _Link, histogram: Array, z: Array) -> _Slow:
 
 def waves(grid: tuple[int, ...], like: Array) -> Array:
     """The products of cosines over the axes of a grid, of orders that add up to one or two: (n_waves, n_bins)."""
+    return to_backend(_cosines(tuple(grid)), like)
+
+
+@functools.lru_cache(maxsize=8)
+def _cosines(grid: tuple[int, ...]) -> np.ndarray:
     found = []
     for orders in itertools.product(*(range(min(3, n)) for n in grid)):
         if 1 <= sum(orders) <= 2:
             axes = [np.cos(np.pi * k * (np.arange(n) + 0.5) / n) for k, n in zip(orders, grid)]
             found.append(functools.reduce(np.multiply.outer, axes).reshape(-1))
-    return to_backend(np.stack(found), like)
+    return np.stack(found)
 
 
 class Solution(NamedTuple):

@@ -27,6 +27,7 @@ ATOMS = ("kmeans++", "extremes", "data", "random", "uniform")
 MASSES = ("masses",)  # for atoms with masses of their own, besides
 WEIGHTS = ("random", "uniform", "near", "lattice")
 LATTICE = 200  # barycenters at most among which a sample finds the nearest
+SLAB = 1 << 23  # of the distances that are held at a time
 Given = TypeVar("Given")
 
 
@@ -216,7 +217,9 @@ def first_weights(
         chunks = slices(lattice.shape[0], chunk_length(atoms, n_atoms, ruler.n_iter))
         held = [barycenter(atoms, lattice[part, :], ruler.cost, **options).histogram for part in chunks]
         xp = array_namespace(x)
-        return 0.9 * xp.take(lattice, nearest(x, xp.concat(held, axis=0)), axis=0) + 0.1 / n_atoms
+        points, rows = xp.concat(held, axis=0), slices(x.shape[0], SLAB // LATTICE)
+        found = xp.concat([nearest(x[part, :], points) for part in rows], axis=0)
+        return 0.9 * xp.take(lattice, found, axis=0) + 0.1 / n_atoms
     far = np.stack([to_numpy(distances(x, atoms[j, :], ruler)) for j in range(n_atoms)], axis=1)
     near = 1.0 / np.sqrt(np.maximum(far, 1e-6 * max(far.max(), 1e-300)))
     return to_backend(near / near.sum(axis=1, keepdims=True), x)

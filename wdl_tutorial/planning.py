@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ._checks import choice
+from .dictionary import FEW, FEW_STEPS, leads_from
 from .rawfiles import gigabytes, memory_available
 from .scenes import Scene, as_scene, valid_pixels
 from .unmixing import BLOCK, MANY, METHODS, Unmixing, unmix
@@ -130,6 +131,9 @@ def _of_trained(
     fits = _grown(learn, a, training)
     rest = _grown(apply, 3 * a, n) if n > training else [(n, 0.0)]
     seconds = _at(fits, training) + max(_at(rest, n) - _at(rest, training), 0.0)
+    model = learned[0].model
+    if getattr(model, "solver", "") == "projection" and training > leads_from(model.n_atoms):
+        seconds += _at(fits, FEW) * FEW_STEPS / model.max_iter  # the few that go first
     small = min(3 * a, training)
     most = _traced(lambda: run(small, n_training=small), small * bands, fits[-1][1])
     upto = min(n, BLOCK // 8 // bands) if method == "wahu" else n  # its weights come block by block

@@ -124,8 +124,8 @@ def wahu(
     }
     if recommended:
         options |= RECOMMENDED[setting]
-        if setting == "salinas" and "solver" not in changes:  # rate, betas and start are those of this solver
-            options |= PROJECTION
+        if setting == "salinas" and changes.get("solver", "projection") == "projection":
+            options |= PROJECTION  # rate, betas and start are those of this solver
     if not balanced:
         options |= UNBALANCED
         price = changes.get("marginal_weight", options["marginal_weight"])
