@@ -120,3 +120,8 @@ def test_a_method_that_learns_from_some_pixels_is_timed_on_fewer_of_them(monkeyp
     assert asked == [("learn", 50), ("learn", 150), ("apply", 150), ("apply", 450)]
     assert np.isclose(found.seconds, 1.0 + 0.11 * 300 + 0.01 * 600)
     assert found.bytes == 5 * 150 * 188 + 8 * 188 * planning.COPIES * (750 + 150)
+    Found.model = wt.wahu(
+        np.arange(188.0), recommended=True
+    )  # of 850 pixels a hundred lead the atoms, 35 steps of them
+    led = planning._of_trained(scene, np.arange(900), "wahu", run, {"n_training": 850})
+    assert np.isclose(led.seconds, 1.0 + 0.11 * 850 + 0.01 * 50 + (1.0 + 0.11 * 100) * 35 / 30)
