@@ -131,7 +131,7 @@ def _of_trained(
     fits = _grown(learn, a, training)
     rest = _grown(apply, 3 * a, n) if n > training else [(n, 0.0)]
     seconds = _at(fits, training) + max(_at(rest, n) - _at(rest, training), 0.0)
-    model = getattr(learned[0], "model", None)
+    model: Any = getattr(learned[0], "model", None)
     if getattr(model, "solver", "") == "projection" and training > leads_from(model.n_atoms):
         seconds += _at(fits, FEW) * FEW_STEPS / model.max_iter  # the few that go first
     small = min(3 * a, training)
