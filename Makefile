@@ -160,7 +160,7 @@ scripts: $(BROWSER)
 
 browser: $(STAMP) $(BROWSER)
 	@test -f _build/html/index.html || $(MAKE) book
-	$(BIN)/python -m pytest -q -o addopts= -p no:cacheprovider -n $(JOBS) --dist loadfile tests/browser
+	$(BIN)/python -m pytest -q -o addopts= -p no:cacheprovider tests/browser
 
 clean:
 	rm -rf .venv _build build dist handout *.egg-info tests/browser/node_modules .ruff_cache
