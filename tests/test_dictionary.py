@@ -1601,15 +1601,21 @@ def test_weights_of_zero_are_solved_in_the_log_domain_of_float32():
     assert weights.dtype == np.float32 and np.isfinite(weights).all() and weights.max() > 0.99
 
 
-def test_inner_runs_of_adam_are_as_close_as_the_last_step_was_long_and_no_closer(monkeypatch):
-    X, asked = spectra(6), []
-    evaluate = objective.evaluate_part
+@pytest.fixture
+def asked(monkeypatch):
+    """The tolerances that the inner runs of a chunk are asked for, one after another."""
+    found, evaluate = [], objective.evaluate_part
 
     def noted(known, rows):
-        asked.append(known.terms.accuracy.tol)
+        found.append(known.terms.accuracy.tol)
         return evaluate(known, rows)
 
     monkeypatch.setattr(objective, "evaluate_part", noted)
+    return found
+
+
+def test_inner_runs_of_adam_are_as_close_as_the_last_step_was_long_and_no_closer(asked):
+    X = spectra(6)
     fits = {}
     for solver in ("adam", "lbfgs"):
         asked.clear()
@@ -1648,15 +1654,8 @@ def test_projection_reaches_in_few_steps_what_adam_does_not_in_many_and_weights_
     assert ours.score(X) == pytest.approx(-ours.loss_, abs=2e-4)
 
 
-def test_inner_runs_of_projection_heed_the_largest_of_three_changes(monkeypatch):
-    X, asked = spectra(6), []
-    evaluate = objective.evaluate_part
-
-    def noted(known, rows):
-        asked.append(known.terms.accuracy.tol)
-        return evaluate(known, rows)
-
-    monkeypatch.setattr(objective, "evaluate_part", noted)
+def test_inner_runs_of_projection_heed_the_largest_of_three_changes(asked):
+    X = spectra(6)
     options = CONVERGED | {"sinkhorn_tol": 1e-6, "solver": "projection", "max_iter": 40, "tol": None, "random_state": 0}
     options |= {"learning_rate": 1e-4, "init_weights": "lattice"}  # steps that change the loss by less than the most
     model = wt.WassersteinDictionary(2, **options).fit(X)

@@ -142,16 +142,11 @@ FIRST = 10  # batches' worth of samples that the first atoms of a fit on minibat
 TRIES = 5  # draws of them, of which the best is taken
 DRAWN = ("kmeans++", "data", "random")  # the rules that draw
 COLD_TOL = 1e-9  # of the loss that a converged fit ends with
-HEEDED = {
-    "adam": (0.1, 1e-4),
-    "projection": (1.0, 1e-3),
-}  # of inner runs: the share of the last change of the loss; the most
+# how close inner runs are: the share of the last change of the loss, and the most
+HEEDED = {"adam": (0.1, 1e-4), "projection": (1.0, 1e-3)}
 STATES: dict[str, Any] = {"lbfgs": LBFGSState, "adam": AdamState, "projection": ProjectionState}
-FEW, FEW_STEPS, MANY_TIMES = (
-    100,
-    35,
-    8,
-)  # samples and steps that atoms begin with, where there are as many times more samples
+# samples and steps that lead the atoms, where there are more samples by that factor
+FEW, FEW_STEPS, MANY_TIMES = 100, 35, 8
 
 
 def leads_from(n_atoms: int) -> int:
