@@ -43,7 +43,9 @@ def wahu_weights(X: np.ndarray, seed: int, n_atoms: int) -> np.ndarray:
 
     P = histograms(X)
     some = np.random.default_rng(seed).choice(len(P), TRAINING, replace=False)
-    model = wahu(np.arange(P.shape[1]), n_atoms=n_atoms, recommended=True, random_state=seed).fit(P[some])
+    model = wahu(np.arange(P.shape[1]), n_atoms=n_atoms, recommended=True, solver="adam", random_state=seed).fit(
+        P[some]
+    )
     return model.transform(P)
 
 

@@ -35,7 +35,7 @@ CLASSIFIERS = {
 def learn(x, m: int, positions, seed: int) -> dict:
     """name -> function from histograms to m numbers each, learned on ``x``."""
     start = time.perf_counter()
-    model = wahu(positions, n_atoms=m, recommended=True, random_state=seed).fit(x)
+    model = wahu(positions, n_atoms=m, recommended=True, solver="adam", random_state=seed).fit(x)
     print(f"  WaHU, {m} atoms on {len(x)} pixels: {time.perf_counter() - start:.0f} s", flush=True)
     return {"WaHU": model.transform, "PCA": pca(x, m), "NMF": nmf(x, m, seed)}
 

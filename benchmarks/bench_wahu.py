@@ -153,7 +153,15 @@ def unbalanced(seeds) -> None:
             ("kl_reverse", 0.0),
         ):  # the second has the fidelity of those below
             start = time.perf_counter()
-            model = wahu(positions, recommended=True, random_state=seeds[0], max_iter=40, loss=loss, locality=locality)
+            model = wahu(
+                positions,
+                recommended=True,
+                solver="adam",
+                random_state=seeds[0],
+                max_iter=40,
+                loss=loss,
+                locality=locality,
+            )
             model.fit(wt.normalize(light))
             shape = model.inverse_transform(model.weights_)
             tell(f"histograms and scale, {loss}", shape * mass[:, None], light, time.perf_counter() - start)
