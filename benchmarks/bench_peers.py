@@ -49,12 +49,12 @@ def cpu(function: Callable) -> float:
 # ------------------------------------------------------------------------------- the plainest good torch code: one panel
 
 
-def torch_sinkhorn(p, q, times, n_iter, share=1.0):
-    """``times`` applies the kernel to rows; ``share`` is rho / (rho + eps) where marginals are relaxed."""
+def torch_sinkhorn(p, q, product, n_iter, share=1.0):
+    """``product()`` makes the kernel, for all start from a cost; ``share`` is rho / (rho + eps) of relaxed marginals."""
     p, q = (torch.tensor(z) for z in (p, q))
 
     def run():
-        u = torch.ones_like(p)
+        times, u = product(), torch.ones_like(p)
         for _ in range(n_iter):
             v = (q / times(u)) ** share
             u = (p / times(v)) ** share
@@ -63,10 +63,11 @@ def torch_sinkhorn(p, q, times, n_iter, share=1.0):
     return run
 
 
-def torch_barycenter(atoms, weights, times, n_iter):
+def torch_barycenter(atoms, weights, product, n_iter):
     d, w = (torch.tensor(z) for z in (atoms, weights))
 
     def run():
+        times = product()
         b = torch.ones((len(w), *d.shape), dtype=d.dtype)
         for _ in range(n_iter):
             phi = times(d / times(b))
@@ -91,14 +92,24 @@ def torch_log(p, q, cost, eps, n_iter):
 
 
 def matrix(cost, eps):
-    kernel = torch.tensor(np.exp(-cost / eps))
-    return lambda x: x @ kernel
+    cost = torch.tensor(cost)
+
+    def product():
+        kernel = torch.exp(-cost / eps)
+        return lambda x: x @ kernel
+
+    return product
 
 
 def separable(side, eps):
     """The kernel of a square image: one of a line for each axis."""
-    kernel = torch.tensor(np.exp(-wt.cost_matrix(np.linspace(0, 1, side)) / eps))
-    return lambda x: (kernel @ x.reshape(*x.shape[:-1], side, side) @ kernel).reshape(x.shape)
+    cost = torch.tensor(wt.cost_matrix(np.linspace(0, 1, side)))
+
+    def product():
+        kernel = torch.exp(-cost / eps)
+        return lambda x: (kernel @ x.reshape(*x.shape[:-1], side, side) @ kernel).reshape(x.shape)
+
+    return product
 
 
 # ------------------------------------------------------------------------------------------------------------- OTT-JAX
@@ -258,7 +269,7 @@ def image_rows() -> Iterator[Row]:
     weights = np.array([0.2, 0.3, 0.5])
     for side in (64, 128):
         images, square = blots(3, side), wt.GridCost((side, side), spacing=1 / (side - 1))
-        times = separable(side, EPS)
+        product = separable(side, EPS)
         p, q = images[0], images[1]
         name = f"Sinkhorn, {side} x {side}"
         k = wt.sinkhorn(p, q, square, eps=EPS, tol=TOL, acceleration=None).n_iter
@@ -266,7 +277,7 @@ def image_rows() -> Iterator[Row]:
         def ours(p=p, q=q, square=square):
             return wt.sinkhorn(p, q, square, eps=EPS, tol=TOL)
 
-        yield name, "torch", ours, torch_sinkhorn(p[None], q[None], times, k)
+        yield name, "torch", ours, torch_sinkhorn(p[None], q[None], product, k)
         if OTT:
             yield name, "OTT-JAX", ours, ott_sinkhorn(p, q, ott_grid(side, EPS), log=False)
         name = f"barycenter, {side} x {side}"
@@ -275,7 +286,7 @@ def image_rows() -> Iterator[Row]:
         def mean(images=images, square=square):
             return wt.barycenter(images, weights, square, eps=EPS, tol=TOL)
 
-        yield name, "torch", mean, torch_barycenter(images, weights[None], times, k)
+        yield name, "torch", mean, torch_barycenter(images, weights[None], product, k)
         yield (
             name,
             "POT",

@@ -377,6 +377,9 @@ def conjugate_gradients(
     return Solution(xp.take(x, order, axis=0), xp.reshape(xp.take(residual, order, axis=0), (-1,)), n_iter)
 
 
+SLACK = 10.0  # a barycenter to its tolerance puts its gradient out by about as much as this, times it, in the residual
+
+
 class Recorded(NamedTuple):
     """The barycenters of a few samples, and what can still be asked of the run that made them."""
 
@@ -415,7 +418,7 @@ def recorded(
             warn_loose(atoms, weights, found, kernel, variant, accuracy.tol)
 
         def pull(grad: Array) -> tuple[Array, Array]:
-            tol, most = accuracy.tol, accuracy.max_iter
+            tol, most = SLACK * accuracy.tol, accuracy.max_iter
             given = (atoms, weights, kernel, found.state, grad)
             sweep, solved[0] = implicit(*given, variant=variant, tol=tol, max_iter=most, start=solved[0])
             return summed(sweep)

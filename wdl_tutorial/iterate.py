@@ -96,6 +96,9 @@ BACKWARDS = (
     0.5  # an extrapolation is undone where the iterations then lead back along it by this share of how they led on
 )
 SLOW = 0.01  # share by which the moves of an iteration differ from the last ones where components drift
+LITTLE = (
+    0.25  # a change of logs of which the change in mass may be had without an exponential, half a percent too large
+)
 KEPT_BUSY = 0.85  # finished rows are dropped once fewer than this share of all rows still iterate
 
 
@@ -210,9 +213,16 @@ def _violation(mass: Array, moves: Array) -> Array:
     that is only long may still have an infinite violation.
     """
     xp = array_namespace(moves)
-    violation = xp.max(xp.sum(mass * xp.maximum(moves, xp.expm1(-moves)), axis=-1), axis=-1)
+    violation = xp.max(xp.sum(mass * xp.maximum(moves, risen(-moves)), axis=-1), axis=-1)
     lost = ~xp.isfinite(xp.sum(mass * moves, axis=(-2, -1)))
     return xp.where(lost, xp.full_like(violation, float("nan")), violation)
+
+
+def risen(t: Array) -> Array:
+    """exp(t) - 1 or, of a small t, the least more that takes no exponential: t / (1 - t / 2), above it where t > 0."""
+    xp = array_namespace(t)
+    little = t <= LITTLE
+    return xp.where(little, t / (1.0 - 0.5 * xp.where(little, t, xp.zeros_like(t))), xp.expm1(t))
 
 
 def _rounding(x: Array, step: Plain, dual: Array) -> Array:

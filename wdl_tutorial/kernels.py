@@ -292,8 +292,13 @@ class GridKernel(_Described, _KernelDomain):
     def columns(self, x: np.ndarray, out: np.ndarray) -> None:
         """NumPy fast path: out = K x for bins on the FIRST axes; see :attr:`LineKernel.blocks`."""
         x, out = x[0], out[0]
+        own = self._arrays[0].dtype == x.dtype
+        factors = self._arrays if own else self.like(x)._arrays
+        if len(factors) == 1:
+            np.matmul(factors[0], x, out=out)
+            return
         rows, before, after = x.shape[1], 1, self.shape[0]
-        for n, k in zip(self.grid, self.like(x)._arrays):
+        for n, k in zip(self.grid, factors):
             after //= n
             shape = (before, n, after * rows)
             x = np.matmul(k, x.reshape(shape), out=out.reshape(shape) if after == 1 else None)

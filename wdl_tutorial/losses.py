@@ -75,17 +75,23 @@ class Wasserstein(NamedTuple):
 
 
 def wasserstein(
-    p: Array, q: Array, kernel: Kernel, accuracy: Accuracy, variant: Variant = PLAIN, log_u: Array | None = None
+    p: Array,
+    q: Array,
+    kernel: Kernel,
+    accuracy: Accuracy,
+    variant: Variant = PLAIN,
+    log_u: Array | None = None,
+    asked: float | None = None,
 ) -> Wasserstein:
     """The one W_eps of the package, eq. (4) from b = 1, for inputs that need no check (P^(L) has not mass one).
 
     The gradients are envelope gradients: those of the dual with its potentials fixed. They are exact for that function
     at any number of iterations, and for the converged value at convergence. ``log_u``: where a converged run near this one
-    has ended, to start from.
+    has ended, to start from. ``asked``: the tolerance that a warning names, where ``accuracy`` has that times something.
     """
     xp = array_namespace(p, q)
     if accuracy.n_iter is None:
-        state = _settled(p, q, kernel, accuracy, variant, log_u)
+        state = _settled(p, q, kernel, accuracy, variant, log_u, asked or accuracy.tol)
     else:
         path = path_for(kernel, variant, p, q)
         n_iter = accuracy.n_iter
@@ -98,7 +104,9 @@ def wasserstein(
     return Wasserstein(value, grad_p, grad_q, right, _where_mass(p, f) / kernel.eps)
 
 
-def _settled(p: Array, q: Array, kernel: Kernel, accuracy: Accuracy, variant: Variant, log_u: Array | None) -> Any:
+def _settled(
+    p: Array, q: Array, kernel: Kernel, accuracy: Accuracy, variant: Variant, log_u: Array | None, asked: float
+) -> Any:
     xp, columns = array_namespace(p, q), q
     if variant.marginal_weight is None:
         # a barycenter misses a little of its mass: the columns of a balanced plan then tend to that much of q
@@ -106,7 +114,8 @@ def _settled(p: Array, q: Array, kernel: Kernel, accuracy: Accuracy, variant: Va
     path = path_for(kernel, variant, p, q)
     found = settle(p, q, kernel, variant, accuracy, columns=columns, twin=path and path.sinkhorn_iteration, log_u=log_u)
     if found.error < float("inf") and not bool(xp.all(found.converged)):
-        warn_not_converged("Sinkhorn", found.n_iter, found.error, accuracy.tol, "Raise max_iter, or eps.")
+        error = found.error * (asked / accuracy.tol if asked < accuracy.tol else 1.0)
+        warn_not_converged("Sinkhorn", found.n_iter, error, asked, "Raise max_iter, or eps.")
     return found.state
 
 
@@ -198,6 +207,9 @@ def infinite_loss(name: str, value: Array, first: int) -> FloatingPointError | N
     )
 
 
+LOOSEST, LEAST_COUNT = 1e-3, 1e-9  # the largest tolerance of a locality's runs; a weight that is nothing
+
+
 class Locality(NamedTuple):
     """sum_j w_ij W(x_i, atom_j) for every sample, with its gradients (WaHU (4), second term, without its rho)."""
 
@@ -216,11 +228,18 @@ def locality_term(
     accuracy: Accuracy,
     variant: Variant = PLAIN,
     log_u: Array | None = None,
+    counts: float = 1.0,
 ) -> Locality:
-    """The geometric regulariser of WaHU eq. (3): reconstruct each sample from atoms that are near it."""
+    """The geometric regulariser of WaHU eq. (3): reconstruct each sample from atoms that are near it.
+
+    ``counts`` is what it is multiplied by, and its errors with it: where that is less than 1 its converged runs stop the
+    sooner, at ``tol / counts``.
+    """
     xp = array_namespace(x, atoms, weights)
+    tol = accuracy.tol / max(min(counts, 1.0), LEAST_COUNT)
+    accuracy, asked = accuracy._replace(tol=max(accuracy.tol, min(tol, LOOSEST))), accuracy.tol
     # atoms first: the samples, which are many, are then the contiguous axis of the fast path
-    w = wasserstein(x[None, :, :], atoms[:, None, :], kernel, accuracy, variant, log_u)
+    w = wasserstein(x[None, :, :], atoms[:, None, :], kernel, accuracy, variant, log_u, asked)
     value = xp.permute_dims(w.value, (1, 0))
     share = xp.permute_dims(weights, (1, 0))[..., None]
     grad_atoms = xp.permute_dims(share * w.gradient_q, (1, 0, 2))

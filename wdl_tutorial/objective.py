@@ -219,7 +219,8 @@ def _attempt(known: Known, rows: Rows, kernel: Kernel) -> Attempt:
     grad_atoms, grad_weights = run.pull(loss.gradient * share[:, None])
     near = None
     if terms.locality:
-        near = locality_term(x, atoms, w, kernel, terms.accuracy, terms.transport, warm and warm.near)
+        start = warm and warm.near
+        near = locality_term(x, atoms, w, kernel, terms.accuracy, terms.transport, start, counts=terms.locality)
         if not near.right:
             return Attempt(None, False)
         value = value + terms.locality * near.value

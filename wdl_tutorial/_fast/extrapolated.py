@@ -15,11 +15,13 @@ from ..iterate import (
     FIRST_REACH,
     GROWTH,
     KEPT_BUSY,
+    LITTLE,
     LONGEST_REACH,
     SHORTEST_REACH,
     SLOW,
     Batch,
     Run,
+    risen,
 )
 
 FEW = 24  # rows, up to which a matrix product for each costs less than a loop over the bins
@@ -67,8 +69,10 @@ def accelerated(
         mass = step.mass.transpose(2, 1, 0)
         weighted = mass * moves
         errors, now = _violation(mass, moves, weighted), step.dual()
-        terms = np.abs(logs) if sound else np.abs(_felt(logs, mass))
-        fine = now >= dual - 2.0**8 * float(kind.eps) * (np.abs(now) + _dots(mass, terms))  # NaN is not
+        fine = now >= dual  # NaN is not
+        if not fine.all():
+            terms = np.abs(logs) if sound else np.abs(_felt(logs, mass))
+            fine = now >= dual - 2.0**8 * float(kind.eps) * (np.abs(now) + _dots(mass, terms))
         trace.append((n_iter, float(np.where(waiting, errors, 0.0).max())))
         broken = bool((waiting & np.isnan(errors) & ~(error < np.inf)).any())  # and no way back
         gone = waiting & ((fine & (errors <= tol)) | broken | (n_iter == max_iter))
@@ -144,7 +148,8 @@ def _felt(change: np.ndarray, mass: np.ndarray) -> np.ndarray:
 
 def _violation(mass: np.ndarray, moves: np.ndarray, weighted: np.ndarray) -> np.ndarray:
     """At least the L1 violation of the worst part; NaN where a scaling has underflowed or overflowed in a bin with mass."""
-    worst = np.expm1(-moves)
+    falls = np.negative(moves)
+    worst = falls / np.subtract(1.0, np.multiply(falls, 0.5)) if falls.max() <= LITTLE else risen(falls)
     np.maximum(moves, worst, out=worst)
     worst = np.einsum("kmn,kmn->mn", mass, worst).max(axis=0)
     lost = ~np.isfinite(weighted.sum(axis=(0, 1)))

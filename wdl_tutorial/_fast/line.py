@@ -90,6 +90,7 @@ def sinkhorn_iteration(p: np.ndarray, q: np.ndarray, kernel: PanelKernel, x: np.
         for h in sums:
             h[layout.n_bins :] = 0.0
         mass, empty = sums[0].T[:, None, :], [h == 0 if (h == 0).any() else None for h in sums]
+        even = np.ones((1, 1, 1), kind)
 
         def plain(x: np.ndarray, state: Any) -> Plain:
             if state is None:  # else u holds exp(x)
@@ -110,7 +111,7 @@ def sinkhorn_iteration(p: np.ndarray, q: np.ndarray, kernel: PanelKernel, x: np.
                 return value
 
             logs_ = logical(logs[:, None, :])
-            return Plain(logs_, mass, np.ones((1, 1, 1), kind), dual, Logs(logs_))
+            return Plain(logs_, mass, even, dual, Logs(logs_))
 
         return plain
 
