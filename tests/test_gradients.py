@@ -558,6 +558,20 @@ def test_the_implicit_gradient_of_images_is_that_of_their_dense_cost(xp, rng, sh
         assert relative_error(a, b) < 1e-8
 
 
+@pytest.mark.parametrize("tol, solved", [(1e-12, 1e-11), (1e-6, 1e-5), (3e-4, 1e-3), (1e-2, 1e-2)])
+def test_an_adjoint_is_solved_for_as_far_as_its_barycenter_is_exact(rng, monkeypatch, tol, solved):
+    asked, solve = [], gradients.conjugate_gradients
+    noted = lambda *given, **options: asked.append(options["tol"]) or solve(*given, **options)  # noqa: E731
+    monkeypatch.setattr(gradients, "conjugate_gradients", noted)
+    positions = np.sort(rng.uniform(0, 10, 80))
+    atoms, weights, grad = random_histograms(rng, 3, 80), random_histograms(rng, 5, 3), rng.standard_normal((5, 80))
+    options = {"cost": wt.LineCost(positions), "grad": grad, "eps": 0.3, "n_iter": None}
+    ours, tight = (wt.barycenter_vjp(atoms, weights, tol=t, **options) for t in (tol, 1e-13))
+    assert asked == pytest.approx([solved, 1e-12])
+    for a, b in zip(ours, tight):
+        assert relative_error(a - a.mean(-1, keepdims=True), b - b.mean(-1, keepdims=True)) < 30 * tol + 1e-10
+
+
 @pytest.mark.parametrize("tol", [1e-3, 1e-9, 1e-13])
 def test_across_an_image_few_waves_are_most_of_the_work(rng, monkeypatch, tol):
     # 107 and 81 applications on images of 64 x 64, 66 and 68 with those for the waves; to 1e-13 what is taken out of the

@@ -11,6 +11,8 @@ import pytest
 from conftest import assert_close
 
 import wdl_tutorial as wt
+from wdl_tutorial import _fast as fast
+from wdl_tutorial import iterate
 from wdl_tutorial.chunks import workers
 from wdl_tutorial.iterate import (
     ConvergenceWarning,
@@ -19,6 +21,7 @@ from wdl_tutorial.iterate import (
     deprecated,
     nth,
     progress,
+    risen,
     run,
     warn,
     warn_not_converged,
@@ -253,6 +256,18 @@ def test_no_extrapolation_leads_away_where_components_hardly_talk(rng):
         worst = max(worst, np.abs(found.plan - plain.plan).sum((-2, -1))[both].max(initial=0.0))
         assert_close(found.plan.sum(-1), p, atol=1e-8)
     assert worst < 1e-4
+
+
+def test_what_a_change_of_logs_does_to_mass_is_never_told_too_small_nor_much_too_large(xp):
+    t = np.array([1e-300, 1e-12, 1e-3, 0.1, 0.25, 0.2500001, 3.0, 700.0])
+    told, true = xp.numpy(risen(xp.array(t))), np.expm1(t)
+    assert (told >= true * (1 - 1e-15)).all() and (told <= 1.006 * true).all()
+    assert_close(told[t > 0.25], true[t > 0.25], rtol=1e-13)
+    for x in (np.zeros((1, 1, 1)), np.array([[[0.1], [-0.2]]]), np.array([[[0.1], [-0.3]]]), np.array([[[np.nan]]])):
+        twin = fast.extrapolated._violation(np.ones_like(x), x.copy(), x)
+        assert_close(
+            twin, xp.numpy(iterate._violation(*(xp.array(a.transpose(2, 1, 0)) for a in (np.ones_like(x), x))))
+        )
 
 
 @pytest.mark.parametrize("seed", [88, 183, 307])

@@ -209,6 +209,26 @@ def test_the_locality_term_is_a_weighted_sum_of_transport_values(xp, rng, domain
     assert wt.check_gradient(value, atoms, xp.numpy(term.grad_atoms).sum(0), simplex=True).ok
 
 
+def test_runs_of_a_locality_stop_where_its_weight_makes_their_errors_small_enough(xp, rng, monkeypatch):
+    x, atoms, weights = random_histograms(rng, 3, 8), random_histograms(rng, 2, 8), random_histograms(rng, 3, 2)
+    found, settle = [], losses.settle
+    monkeypatch.setattr(
+        losses, "settle", lambda *given, **options: found.append(given[4].tol) or settle(*given, **options)
+    )
+
+    def term(tol, counts, max_iter=10_000):
+        given = (xp.array(z) for z in (x, atoms, weights))
+        return losses.locality_term(*given, kernel(), Accuracy(None, tol, max_iter), counts=counts)
+
+    tight = xp.numpy(term(1e-13, 1.0).value)
+    for tol, counts in ((1e-6, 0.01), (1e-6, 5.0), (1e-4, 0.01), (1e-2, 0.01), (1e-9, 0.0)):
+        assert counts * np.abs(xp.numpy(term(tol, counts).value) - tight).max() <= tol
+    assert found == pytest.approx([1e-13, 1e-4, 1e-6, 1e-3, 1e-2, 1e-3])
+    # what is told is what was asked for
+    with pytest.warns(wt.ConvergenceWarning, match=r"error \S+ > tol 1.0e-09"):
+        term(1e-9, 0.01, max_iter=4)
+
+
 @IGNORE
 def test_an_empty_bin_of_an_atom_pulls_at_nothing(xp, rng):
     atoms = np.array([[0.0, 0.5, 0.5, 0, 0, 0, 0, 0]])
