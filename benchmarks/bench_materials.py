@@ -5,7 +5,9 @@ against PCA and NMF of the spectra themselves. Every representation is learned o
 the others are then described by it, and a classifier is cross-validated on them. Salinas A holds many copies of the same
 spectrum: all copies of one are on one side of every split (GroupKFold), of that between learning and describing too.
 
-    python benchmarks/bench_materials.py [--atoms 4 6] [--seeds 0 1 2] [--per-class 200]     (about 2 minutes a seed and m)
+    python benchmarks/bench_materials.py [--atoms 4 6] [--seeds 0 1 2] [--per-class 200] [--solver projection]
+
+About 2 minutes a seed and m. The figures of the book are those of ``--solver adam``, its default.
 """
 
 from __future__ import annotations
@@ -32,10 +34,10 @@ CLASSIFIERS = {
 }
 
 
-def learn(x, m: int, positions, seed: int) -> dict:
+def learn(x, m: int, positions, seed: int, solver: str) -> dict:
     """name -> function from histograms to m numbers each, learned on ``x``."""
     start = time.perf_counter()
-    model = wahu(positions, n_atoms=m, recommended=True, solver="adam", random_state=seed).fit(x)
+    model = wahu(positions, n_atoms=m, recommended=True, solver=solver, random_state=seed).fit(x)
     print(f"  WaHU, {m} atoms on {len(x)} pixels: {time.perf_counter() - start:.0f} s", flush=True)
     return {"WaHU": model.transform, "PCA": pca(x, m), "NMF": nmf(x, m, seed)}
 
@@ -61,7 +63,7 @@ def accuracies(features, labels, groups) -> dict[str, float]:
     }
 
 
-def one_seed(seed: int, m: int, per_class: int) -> dict[str, dict[str, float]]:
+def one_seed(seed: int, m: int, per_class: int, solver: str) -> dict[str, dict[str, float]]:
     """representation -> classifier -> accuracy."""
     pixels = wt.datasets.wahu_salinas_pixels(n_per_class=per_class, random_state=seed)
     x, light = pixels.X, pixels.scales
@@ -71,7 +73,7 @@ def one_seed(seed: int, m: int, per_class: int) -> dict[str, dict[str, float]]:
     unlabelled = np.isin(groups, rng.permutation(groups.max() + 1)[: int(0.42 * (groups.max() + 1))])
     rest = ~unlabelled
     start, features = time.perf_counter(), {}
-    for name, describe in learn(x[unlabelled], m, pixels.positions, seed).items():
+    for name, describe in learn(x[unlabelled], m, pixels.positions, seed, solver).items():
         features[name] = describe(x[rest])
         if name == "WaHU":
             print(
@@ -91,9 +93,10 @@ def main() -> None:
     parser.add_argument("--atoms", type=int, nargs="+", default=[4, 6])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--per-class", type=int, default=200)
+    parser.add_argument("--solver", choices=["adam", "projection"], default="adam")
     options = parser.parse_args()
     for m in options.atoms:
-        found = [one_seed(seed, m, options.per_class) for seed in options.seeds]
+        found = [one_seed(seed, m, options.per_class, options.solver) for seed in options.seeds]
         print(f"\nm = {m}: accuracy, median (range) over {len(found)} seeds; chance is .17")
         print(f"{'':20}" + "".join(f"{name:>24}" for name in CLASSIFIERS))
         for name in found[0]:

@@ -1310,6 +1310,28 @@ def test_ctrl_c_at_any_moment_leaves_a_model_that_agrees_with_itself():
     assert interrupted > 5
 
 
+@pytest.mark.parametrize(
+    "solver, where", [("adam", None), ("adam", "_keep_nothing"), ("minibatch", None), ("minibatch", "_resume_batches")]
+)
+@pytest.mark.parametrize("fitted", [False, True])
+def test_ctrl_c_before_the_first_atoms_leaves_the_estimator_as_it_was(monkeypatch, solver, where, fitted):
+    found = model(max_iter=2, solver=solver, batch_size=4)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", wt.ConvergenceWarning)
+        before = dict(vars(found.fit(path()) if fitted else found))
+
+    def stop(*given, **options):
+        raise KeyboardInterrupt
+
+    if where is None:
+        monkeypatch.setattr(dictionary, "_check_feature_names", stop)
+    else:
+        monkeypatch.setattr(wt.WassersteinDictionary, where, stop)
+    with pytest.raises(KeyboardInterrupt):
+        found.fit(path()[:, ::-1])
+    assert vars(found).keys() == before.keys() and all(vars(found)[name] is before[name] for name in before)
+
+
 # -- bad input
 
 SETTINGS = {"n_atoms": 2}

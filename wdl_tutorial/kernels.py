@@ -230,6 +230,9 @@ class _Described:
 
     def like(self, x: Array) -> Self:
         """This kernel in the backend, device and floating type of ``x``."""
+        held = self._arrays
+        if held and type(x) is np.ndarray is type(held[0]) and x.dtype == held[0].dtype:
+            return self  # the common case, met at every product
         if all(type(a) is type(x) and a.dtype == x.dtype and not _elsewhere(a, x) for a in self._arrays):
             return self
         twin = object.__new__(type(self))
