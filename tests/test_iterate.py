@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import itertools
 import warnings
@@ -170,30 +171,43 @@ LINE, GRID = wt.LineCost(np.linspace(0, 10, 60)), wt.GridCost(40, spacing=1 / 39
 VARIANTS = {"balanced": {}, "rho .1": {"marginal_weight": 0.1}, "rho 20": {"marginal_weight": 20.0}}
 
 
-@pytest.mark.parametrize("domain", ["kernel", "log"])
-@pytest.mark.parametrize("variant", VARIANTS)
-def test_extrapolated_sinkhorn_ends_where_the_plain_one_does(xp, rng, variant, domain):
+@functools.cache
+def pairs(variant):
+    """Two histograms, thrice, the options of a run, and where the plain iterations end: tens of thousands of them."""
+    rng = np.random.default_rng(0)
     p, q = walk(rng, 3, 40), walk(rng, 3, 40)
     q[1, :15] = 0.0  # a histogram with zeros
-    q = wt.normalize(q)
-    options = VARIANTS[variant] | {"eps": 5e-3, "domain": domain, "tol": 1e-11, "max_iter": 200_000}
-    found = wt.sinkhorn(xp.array(p), xp.array(q), GRID, **options)
-    plain = wt.sinkhorn(p, q, GRID, acceleration=None, **(options | {"domain": "kernel"}))
+    given, options = (p, wt.normalize(q), GRID), VARIANTS[variant] | {"eps": 5e-3, "tol": 1e-11, "max_iter": 200_000}
+    return given, options, wt.sinkhorn(*given, acceleration=None, domain="kernel", **options)
+
+
+@pytest.mark.parametrize("domain", ["kernel", "log"])
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_extrapolated_sinkhorn_ends_where_the_plain_one_does(xp, variant, domain):
+    (p, q, cost), options, plain = pairs(variant)
+    found = wt.sinkhorn(xp.array(p), xp.array(q), cost, domain=domain, **options)
     assert found.n_iter < plain.n_iter and found.error <= 1e-11 and bool(xp.module.all(found.converged))
     assert_close(found.plan, plain.plan, atol=1e-9)
     assert_close(found.value, plain.value, atol=1e-9)
 
 
-@pytest.mark.parametrize("domain", ["kernel", "log"])
-@pytest.mark.parametrize("variant", VARIANTS)
-def test_an_extrapolated_barycenter_ends_where_the_plain_one_does(xp, rng, variant, domain):
+@functools.cache
+def means(variant):
+    """Atoms and weights, the options of a run, and where the plain iterations end."""
+    rng = np.random.default_rng(0)
     atoms, weights = walk(rng, 3, 40), rng.dirichlet(np.ones(3), 4)
     atoms[0, 20:] = 0.0
     weights[1, 2] = 0.0  # an atom without weight
-    atoms, weights = wt.normalize(atoms), wt.normalize(weights)
-    options = VARIANTS[variant] | {"eps": 1e-2, "domain": domain, "tol": 1e-11, "max_iter": 100_000}
-    found = wt.barycenter(xp.array(atoms), xp.array(weights), GRID, **options)
-    plain = wt.barycenter(atoms, weights, GRID, acceleration=None, **(options | {"domain": "kernel"}))
+    options = VARIANTS[variant] | {"eps": 1e-2, "tol": 1e-11, "max_iter": 100_000}
+    given = wt.normalize(atoms), wt.normalize(weights), GRID
+    return given, options, wt.barycenter(*given, acceleration=None, domain="kernel", **options)
+
+
+@pytest.mark.parametrize("domain", ["kernel", "log"])
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_an_extrapolated_barycenter_ends_where_the_plain_one_does(xp, variant, domain):
+    (atoms, weights, cost), options, plain = means(variant)
+    found = wt.barycenter(xp.array(atoms), xp.array(weights), cost, domain=domain, **options)
     assert found.n_iter < plain.n_iter and found.error <= 1e-11 and bool(xp.module.all(found.converged))
     assert_close(found.histogram, plain.histogram, atol=1e-9)
 

@@ -122,9 +122,9 @@ def select(
     Examples
     --------
     >>> rng, x = np.random.default_rng(0), np.arange(30)
-    >>> centres = rng.uniform(8, 22, (12, 12, 1))
+    >>> centres = rng.uniform(8, 22, (8, 8, 1))
     >>> cube = np.exp(-0.5 * ((x - centres) / 2) ** 2)  # one bump that moves
-    >>> quick = {"setting": "synthetic", "recommended": True, "n_training": 20, "n_held_out": 20, "n_splits": 2}
+    >>> quick = {"setting": "synthetic", "recommended": True, "n_training": 10, "n_held_out": 10, "n_splits": 2}
     >>> found = select(cube, n_atoms=(1, 2), locality=(0.0,), **quick)
     >>> found.n_atoms, found.verdict  # two are worth it; three may be
     (2, 'cannot tell')

@@ -5,8 +5,8 @@
  *
  * Every request to another host is refused and reported. Each slider is moved to both of its
  * ends by keyboard, and the picture beside it has to change; the search has to find something.
- * Over http each page is also opened in dark mode, scanned by axe-core in both, and opened with
- * JavaScript switched off, where a demo has to show its first frame.
+ * Over http each page is also turned to dark mode, scanned by axe-core in both, and one with demos
+ * opened with JavaScript switched off, where each has to show its first frame.
  */
 import { createRequire } from "node:module";
 import { readdir } from "node:fs/promises";
@@ -164,32 +164,33 @@ async function inspect(browser, base, name) {
     report.errors.push(...record.errors);
     report.outside.push(...record.outside);
   };
-  const { page, context, record } = await open(browser, base + name, { colorScheme: "light" });
+  const colorScheme = scheme === "http" ? "light" : "dark"; // each is once what a page begins with
+  const { page, context, record } = await open(browser, base + name, { colorScheme });
   await Promise.all(record.sizes ?? []);
   report.bytes = record.bytes; // of the first load, uncompressed
   report.tabs = await tabsToDemo(page);
   const { count, complaints } = await moveSliders(page, name);
   report.sliders = count;
   report.unchanged.push(...complaints);
-  gather(record);
   if (scheme === "http") {
+    // what does not depend on where the page comes from
     report.accessibility.push(...(await scan(page)).map((line) => `light: ${line}`));
+    await page.emulateMedia({ colorScheme: "dark" });
+    await page.waitForFunction(() => document.documentElement.dataset.theme === "dark");
+    report.accessibility.push(...(await scan(page)).map((line) => `dark: ${line}`));
     const views = await page.locator(VIEW).count();
+    gather(record);
     await context.close();
-    await inspectFurther(browser, base, name, views, report, gather);
-  } else await context.close();
+    if (views > 0) await inspectBare(browser, base, name, views, report, gather);
+  } else {
+    gather(record);
+    await context.close();
+  }
   return report;
 }
 
-/* What does not depend on where the page comes from: dark mode, and a browser without
- * JavaScript.
- */
-async function inspectFurther(browser, base, name, views, report, gather) {
-  const dark = await open(browser, base + name, { colorScheme: "dark" });
-  report.accessibility.push(...(await scan(dark.page)).map((line) => `dark: ${line}`));
-  gather(dark.record);
-  await dark.context.close();
-  if (views === 0) return;
+/* A page with demos in a browser without JavaScript. */
+async function inspectBare(browser, base, name, views, report, gather) {
   const bare = await open(browser, base + name, { javaScriptEnabled: false });
   const stills = await bare.page.locator(".wdl-first-frame:visible").count();
   if (stills < views)
