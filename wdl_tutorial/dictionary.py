@@ -449,7 +449,7 @@ class WassersteinDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         if self.checkpoint is not None:
             check_writable(self.checkpoint)
         with said_once("fit", "sinkhorn_") as missed, all_or_nothing(self, but=self._has_found):
-            vars(self).pop("_best", None)  # what an earlier fit has found is not what this one has
+            self.__dict__.pop("_best", None)  # what an earlier fit has found is not what this one has
             _check_feature_names(self, frame, reset=True)
             self.n_features_in_, self.mass_, self._batches = X.shape[1], mass, None
             self._keep_nothing(X)
@@ -928,7 +928,7 @@ class WassersteinDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
             check_writable(self.checkpoint)
             mark = self._fingerprint(X, chance)
         with said_once("fit", "sinkhorn_"), all_or_nothing(self, but=lambda: hasattr(self, "atoms_")):
-            vars(self).pop("atoms_", None)  # those of an earlier fit are not what this one has found
+            self.__dict__.pop("atoms_", None)  # those of an earlier fit are not what this one has found
             _check_feature_names(self, frame if not away else None, reset=True)
             self._entropy, self._batches, self.weights_ = entropy_of(self.random_state), None, None
             self.loss_curve_, self.converged_ = [], False
