@@ -399,7 +399,8 @@ def wdl_objective(
         Importance of each sample; a weighted mean is taken.
     tol : float
     max_iter : int
-        Of the inner runs when ``n_iter`` is None.
+        Of the inner runs when ``n_iter`` is None. Those of the locality, whose errors it multiplies, stop at
+        ``tol / locality``, the solution of the adjoint at ten times ``tol`` (both at most 1e-3).
     chunk_size, n_jobs : int, optional
         Samples per chunk, and threads; chosen for cache and cores if not given.
 
