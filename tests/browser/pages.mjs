@@ -5,8 +5,8 @@
  *
  * Every request to another host is refused and reported. Each slider is moved to both of its
  * ends by keyboard, and the picture beside it has to change; the search has to find something.
- * Over http each page is also turned to dark mode, scanned by axe-core in both, and one with demos
- * opened with JavaScript switched off, where each has to show its first frame.
+ * Over http each page is light, from file:// it is dark, and scanned by axe-core in both. Over http
+ * one with demos is also opened without JavaScript, where each has to show its first frame.
  */
 import { createRequire } from "node:module";
 import { readdir } from "node:fs/promises";
@@ -164,7 +164,7 @@ async function inspect(browser, base, name) {
     report.errors.push(...record.errors);
     report.outside.push(...record.outside);
   };
-  const colorScheme = scheme === "http" ? "light" : "dark"; // each is once what a page begins with
+  const colorScheme = scheme === "http" ? "light" : "dark";
   const { page, context, record } = await open(browser, base + name, { colorScheme });
   await Promise.all(record.sizes ?? []);
   report.bytes = record.bytes; // of the first load, uncompressed
@@ -172,20 +172,13 @@ async function inspect(browser, base, name) {
   const { count, complaints } = await moveSliders(page, name);
   report.sliders = count;
   report.unchanged.push(...complaints);
-  if (scheme === "http") {
-    // what does not depend on where the page comes from
-    report.accessibility.push(...(await scan(page)).map((line) => `light: ${line}`));
-    await page.emulateMedia({ colorScheme: "dark" });
-    await page.waitForFunction(() => document.documentElement.dataset.theme === "dark");
-    report.accessibility.push(...(await scan(page)).map((line) => `dark: ${line}`));
-    const views = await page.locator(VIEW).count();
-    gather(record);
-    await context.close();
-    if (views > 0) await inspectBare(browser, base, name, views, report, gather);
-  } else {
-    gather(record);
-    await context.close();
-  }
+  const lines = await scan(page);
+  report.accessibility.push(...lines.map((line) => `${colorScheme}: ${line}`));
+  const views = await page.locator(VIEW).count();
+  gather(record);
+  await context.close();
+  // what does not depend on where the page comes from
+  if (scheme === "http" && views > 0) await inspectBare(browser, base, name, views, report, gather);
   return report;
 }
 
