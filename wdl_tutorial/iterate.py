@@ -96,9 +96,7 @@ BACKWARDS = (
     0.5  # an extrapolation is undone where the iterations then lead back along it by this share of how they led on
 )
 SLOW = 0.01  # share by which the moves of an iteration differ from the last ones where components drift
-LITTLE = (
-    0.25  # a change of logs of which the change in mass may be had without an exponential, half a percent too large
-)
+LITTLE = 0.25  # a change of logs up to which that in mass is told without an exponential, half a percent too large
 KEPT_BUSY = 0.85  # finished rows are dropped once fewer than this share of all rows still iterate
 
 

@@ -295,8 +295,7 @@ class GridKernel(_Described, _KernelDomain):
     def columns(self, x: np.ndarray, out: np.ndarray) -> None:
         """NumPy fast path: out = K x for bins on the FIRST axes; see :attr:`LineKernel.blocks`."""
         x, out = x[0], out[0]
-        own = self._arrays[0].dtype == x.dtype
-        factors = self._arrays if own else self.like(x)._arrays
+        factors = self.like(x)._arrays
         if len(factors) == 1:
             np.matmul(factors[0], x, out=out)
             return
@@ -381,8 +380,7 @@ class LineKernel(_Described, _KernelDomain):
 
     def columns(self, x: np.ndarray, out: np.ndarray) -> None:
         """out = K x; the carries of ``x`` are filled in. One small product stands in for the two running sums."""
-        own = self._arrays[0].dtype == x.dtype
-        spread, gather, carry = self._arrays if own else self.like(x)._arrays
+        spread, gather, carry = self.like(x)._arrays
         n_blocks, size, _ = spread.shape
         sums = np.matmul(gather, x[:, :size])
         x[:, size:] = np.matmul(carry, sums.reshape(2 * n_blocks, -1)).reshape(sums.shape)
